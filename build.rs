@@ -1,5 +1,5 @@
-//! Fails the build when a catalogue of words lacks a text: a purchase that is not paid must never
-//! be without a reason that people can read.
+//! Fails the build if a message catalogue lacks a text, because every purchase that is not paid
+//! must have a reason that people can read.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +32,7 @@ fn main() -> Result<(), std::io::Error> {
     Ok(())
 }
 
-/// Every language's file, in a fixed order.
+/// The catalogues of all languages, sorted by path.
 fn catalogues() -> Result<Vec<PathBuf>, std::io::Error> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(CATALOGUES)? {
@@ -80,7 +80,7 @@ fn problems_of(path: &Path, text: &str) -> Vec<String> {
             problems.push(format!("{file}: there is no text `{id}.{text}`"));
         }
     }
-    // `.next` is what makes a message a reason.
+    // A message with `.next` words a reason.
     for id in messages.iter().filter(|(_, message)| has(message, "next")).map(|(id, _)| *id) {
         if !ids.iter().any(|known| known == id) {
             problems.push(format!("{file}: `{id}` words a reason, but {CODES} has no such code"));
@@ -89,7 +89,7 @@ fn problems_of(path: &Path, text: &str) -> Vec<String> {
     problems
 }
 
-/// Which of `texts` the message lacks: all of them when there is no message.
+/// Those of `texts` that the message lacks; all of them if there is no message.
 fn missing<'a>(message: Option<&Message<&str>>, texts: &[&'a str]) -> Vec<&'a str> {
     texts.iter().copied().filter(|text| !message.is_some_and(|found| has(found, text))).collect()
 }
@@ -98,7 +98,7 @@ fn has(message: &Message<&str>, text: &str) -> bool {
     message.attributes.iter().any(|attribute| attribute.id.name == text)
 }
 
-/// The number of the line that `position` is in, from 1.
+/// The number of the line that contains `position`, from 1.
 fn line_at(text: &str, position: usize) -> usize {
     text.bytes().take(position).filter(|byte| *byte == b'\n').count() + 1
 }

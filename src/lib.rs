@@ -13,7 +13,7 @@ pub mod programme;
 pub mod store;
 pub mod web;
 
-/// A batch makes thousands of small values on one thread and lets them go on another: the C
-/// library's allocator spent a quarter of the gateway's time on them.
+/// jemalloc, because a batch allocates thousands of small values on one thread and frees them on
+/// another. The C library's allocator spent a quarter of the gateway's time on them.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

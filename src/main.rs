@@ -1,4 +1,4 @@
-//! The program `sayso`: reads the command line, does what it says, ends with its exit code.
+//! The `sayso` program: parses the command line, runs the command and returns its exit code.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Fresh databases with the same people in them: a populated one, and copies of it.
+//! Databases with the same population: a populated one of each kind, and fresh copies of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::machine;
 use crate::pgbench::Pgbench;
 use crate::population::{Population, populate};
 
-/// Where questions are decided.
+/// The database behind a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DatabaseKind {
     Sqlite,
@@ -22,16 +22,16 @@ pub(crate) enum DatabaseKind {
 /// The populated databases.
 #[derive(Debug)]
 pub(crate) struct Databases {
-    /// Sets its databases apart from those of another population.
+    /// Distinguishes its databases from those of another population.
     name: &'static str,
     pub(crate) population: Population,
     folder: TempDir,
     server: String,
-    /// The PostgreSQL server's process, if it is on this machine.
+    /// Process id of the PostgreSQL server, if it is on this machine.
     pub(crate) postmaster: Option<u32>,
 }
 
-/// The database that was filled, or the copy of it that is used.
+/// The populated database, or its working copy.
 #[derive(Debug, Clone, Copy)]
 enum DatabaseCopy {
     Populated,
@@ -48,8 +48,8 @@ impl DatabaseCopy {
 }
 
 impl Databases {
-    /// Populates one database of each kind; `server` is the PostgreSQL server's address, and `name`
-    /// sets them apart from those of another population.
+    /// Populates one database of each kind. `server` is the PostgreSQL server's URL, and `name`
+    /// distinguishes the databases from those of another population.
     pub(crate) async fn new(
         name: &'static str,
         server: &str,
@@ -70,7 +70,7 @@ impl Databases {
         Ok(databases)
     }
 
-    /// The populated database itself.
+    /// The URL of the populated database.
     pub(crate) fn populated(&self, kind: DatabaseKind) -> String {
         match kind {
             DatabaseKind::Sqlite => self.sqlite(DatabaseCopy::Populated),
@@ -80,12 +80,12 @@ impl Databases {
         }
     }
 
-    /// A place for files.
+    /// A temporary folder.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Runs `pgbench` in a database of its own, which is gone afterwards.
+    /// Runs `pgbench` in a database of its own, which is dropped afterwards.
     pub(crate) async fn pgbench(&self, time: Duration) -> Result<Option<Pgbench>> {
         let mut connection = PgConnection::connect(&self.server).await?;
         let copy = self.database(DatabaseCopy::Copy);
@@ -97,7 +97,7 @@ impl Databases {
         pgbench
     }
 
-    /// A fresh copy of the populated database. The one before is gone.
+    /// The URL of a fresh copy of the populated database. The previous copy is dropped.
     pub(crate) async fn fresh_copy(&self, kind: DatabaseKind) -> Result<String> {
         match kind {
             DatabaseKind::Sqlite => {
@@ -118,7 +118,7 @@ impl Databases {
                 let copy = self.database(DatabaseCopy::Copy);
                 let populated = self.database(DatabaseCopy::Populated);
                 self.replace(&mut connection, &copy, &populated).await?;
-                // A checkpoint due from copying would otherwise fall into the measurement.
+                // Otherwise the checkpoint that the copy causes would fall into the measurement.
                 connection.execute("CHECKPOINT").await?;
                 connection.close().await?;
                 Ok(with_database(&self.server, &copy))
@@ -126,7 +126,7 @@ impl Databases {
         }
     }
 
-    /// Removes what was made on the PostgreSQL server; files go by themselves.
+    /// Drops what was created on the PostgreSQL server. Files are deleted with their folder.
     pub(crate) async fn remove(self) -> Result<()> {
         let mut connection = PgConnection::connect(&self.server).await?;
         for which in [DatabaseCopy::Copy, DatabaseCopy::Populated] {
@@ -167,7 +167,7 @@ async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<()> 
     Ok(())
 }
 
-/// The same server's address with another database.
+/// The URL of another database on the same server.
 fn with_database(server: &str, name: &str) -> String {
     let (address, options) = server.split_once('?').unwrap_or((server, ""));
     let base = address.rsplit_once('/').map_or(address, |(base, _)| base);

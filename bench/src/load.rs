@@ -1,6 +1,7 @@
-//! The load: keep-alive connections that send requests made ahead, and read the answers.
+//! Generates load: keep-alive connections that send prepared requests and read the responses.
 //!
-//! Hand-written HTTP/1.1, because the load shares the machine with what it measures.
+//! HTTP/1.1 is written by hand to save CPU time, because the load shares the machine with the
+//! server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,23 +16,23 @@ use tokio::task::JoinSet;
 
 use crate::request_factory::RequestBytes;
 
-/// How requests are sent.
+/// When requests are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// Each connection sends the next request when it has its answer.
+    /// Each connection sends the next request when it has the response to the last one.
     Closed,
-    /// So many per second, whatever the answers do. Latency counts from the planned moment.
+    /// At a fixed rate, independent of the responses. Latency counts from the planned instant.
     Open { per_second: u32 },
 }
 
-/// What a stretch of load saw.
+/// The result of one stretch of load.
 #[derive(Debug)]
 pub(crate) struct LoadResult {
     pub(crate) elapsed: Duration,
-    /// Microseconds.
+    /// In microseconds.
     pub(crate) latency: Histogram<u32>,
     pub(crate) approved: u64,
-    /// Everything else: declined, refused, failed.
+    /// All other responses: declined, refused or failed.
     pub(crate) others: u64,
 }
 
@@ -47,7 +48,7 @@ struct LoadPlan {
 }
 
 impl LoadPlan {
-    /// The next request, and when it is to be sent. None when time or requests are used up.
+    /// The next request, and when to send it. `None` when the time or the requests are used up.
     fn next(&self) -> Option<(&RequestBytes, Instant)> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let due = match self.pace {
@@ -66,7 +67,7 @@ impl LoadPlan {
     }
 }
 
-/// Sends `requests` over `connections` for `time`, or until they are used up.
+/// Sends `requests` over `connections` for `time`, or until the requests are used up.
 pub(crate) async fn send(
     server: SocketAddr,
     requests: Vec<RequestBytes>,
@@ -119,7 +120,7 @@ async fn converse(mut stream: TcpStream, plan: Arc<LoadPlan>) -> Result<LoadResu
     Ok(load_result)
 }
 
-/// Reads one answer; says whether the purchase was approved.
+/// Reads one response. Returns whether the purchase was approved.
 async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<bool> {
     let mut filled = 0;
     loop {

@@ -1,4 +1,4 @@
-//! What the machine did meanwhile, from `/proc`: our own processes, and everybody else's.
+//! CPU time and memory from `/proc`, of the measured processes and of the whole machine.
 
 use std::fs;
 
@@ -7,11 +7,11 @@ use anyhow::{Context as _, Result};
 /// Clock ticks per second: the same on every Linux that Rust runs on.
 pub(crate) const TICKS_PER_SECOND: u64 = 100;
 
-/// The processes whose work is part of what is measured.
+/// The processes whose CPU time is measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MeasuredProcesses {
     pub(crate) server: u32,
-    /// The PostgreSQL server that is asked, if it is on this machine.
+    /// The PostgreSQL server in use, if it is on this machine.
     pub(crate) postmaster: Option<u32>,
 }
 
@@ -25,17 +25,17 @@ pub(crate) struct CpuTicks {
     all: u64,
 }
 
-/// CPU time used in a stretch.
+/// CPU time used in a stretch of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CpuUsage {
     /// Ticks of the server and its database.
     pub(crate) served: u64,
-    /// Hundredths of the machine that neither we nor idling used.
+    /// Percentage of the machine's CPU time that was neither ours nor idle.
     pub(crate) others_percent: u64,
 }
 
 impl MeasuredProcesses {
-    /// CPU time used up to now.
+    /// The CPU time used so far.
     pub(crate) fn cpu_ticks(self) -> Result<CpuTicks> {
         let (busy, all) = machine()?;
         Ok(CpuTicks {
@@ -47,7 +47,7 @@ impl MeasuredProcesses {
         })
     }
 
-    /// The server's memory now. Unit: KiB.
+    /// The server's current memory, in KiB.
     pub(crate) fn memory_kib(self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.server))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -57,7 +57,7 @@ impl MeasuredProcesses {
 }
 
 impl CpuTicks {
-    /// What was used since `earlier`.
+    /// The CPU time used since `earlier`.
     pub(crate) fn since(self, earlier: Self) -> CpuUsage {
         let served = self
             .server
@@ -71,7 +71,7 @@ impl CpuTicks {
     }
 }
 
-/// The parent of `process`: of a PostgreSQL backend, the postmaster.
+/// The parent of `process`; for a PostgreSQL backend, the postmaster.
 pub(crate) fn parent(process: u32) -> Option<u32> {
     field(&stat(process).ok()?, 4).ok()?.try_into().ok()
 }
@@ -81,7 +81,7 @@ fn stat(process: u32) -> Result<String> {
     fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
 }
 
-/// Field `number` of a stat line, counted from 1 as proc(5) does. The second may hold spaces.
+/// Field `number` of a line of `/proc/PID/stat`, from 1 as in proc(5). Field 2 may contain spaces.
 fn field(stat: &str, number: usize) -> Result<u64> {
     let (_, rest) = stat.rsplit_once(')').context("not a stat line")?;
     let text = number.checked_sub(3).and_then(|index| rest.split_whitespace().nth(index));
@@ -96,13 +96,13 @@ fn own_ticks(stat: &str) -> Result<u64> {
     sum(stat, &[14, 15])
 }
 
-/// The ticks of a process, of its children that live, and of those it has waited for.
+/// The ticks of a process, of its live children, and of the children that it has waited for.
 fn tree_ticks(process: u32) -> Result<u64> {
     let mut ticks = sum(&stat(process)?, &[14, 15, 16, 17])?;
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(child) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        // A process may end while we look.
+        // The process may have ended since the folder was read.
         let Ok(stat) = stat(child) else { continue };
         if field(&stat, 4).is_ok_and(|parent| parent == u64::from(process)) {
             ticks = ticks.saturating_add(own_ticks(&stat)?);
@@ -111,7 +111,7 @@ fn tree_ticks(process: u32) -> Result<u64> {
     Ok(ticks)
 }
 
-/// Busy and all ticks of the machine. Time stolen by other machines is busy too.
+/// The busy ticks and all ticks of the machine. Time stolen by other machines counts as busy.
 fn machine() -> Result<(u64, u64)> {
     let text = fs::read_to_string("/proc/stat")?;
     let line = text.lines().next().context("/proc/stat is empty")?;

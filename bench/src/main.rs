@@ -1,5 +1,5 @@
-//! The bench: what the gateway reaches against a handler without a database, and against one
-//! transaction for each question, in one run on one machine. `tests/bench` starts it.
+//! The benchmark: compares the gateway with a handler without a database, and with one transaction
+//! per authorisation request, in one run on one machine. `tests/bench` starts it.
 
 #![expect(clippy::float_arithmetic, reason = "statistics; no money is counted here")]
 
@@ -25,24 +25,25 @@ use report::BenchReport;
 use rounds::{Populations, RunFilter, RunSettings};
 use serve::ServerVariant;
 
-/// Measures Sayso against a handler without a database, and against one transaction per question.
+/// Measures Sayso against a handler without a database, and against one transaction per
+/// authorisation request.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Short stretches and fewer people: shows that everything works, not how fast it is.
+    /// Shorter stretches and fewer people: shows that everything works, not how fast it is.
     #[arg(long)]
     quick: bool,
     /// How many people the programme has [default: 10000, with --quick 2000].
     #[arg(long)]
     people: Option<u32>,
-    /// How many postings the people have behind them, all together.
+    /// Number of postings in the history of all people together.
     #[arg(long, default_value_t = 0)]
     postings: u32,
-    /// Also measures so many people without a past, in alternation, and compares.
+    /// Also measures this many people without a history, in alternation, and compares.
     #[arg(long)]
     beside: Option<u32>,
-    /// Prints how each database looks rows up among so many, and fails if it would walk.
+    /// Prints the query plans of the hot statements, and fails if one scans more than its rows.
     #[arg(long)]
     explain: bool,
     #[arg(long, default_value_t = 3)]
@@ -56,12 +57,12 @@ struct Arguments {
     /// Only the kinds of load whose name contains this.
     #[arg(long)]
     load: Option<String>,
-    /// How many committers the product has on PostgreSQL [default: as it comes].
+    /// Number of committers on PostgreSQL [default: the product's own].
     #[arg(long)]
     committers: Option<usize>,
     #[arg(long, default_value = "text")]
     output: Output,
-    /// The PostgreSQL server to make databases on.
+    /// URL of the PostgreSQL server on which databases are created.
     #[arg(long, env = "TEST_POSTGRES_URL", hide_env_values = true)]
     postgres: Option<String>,
 }
@@ -74,7 +75,7 @@ enum Output {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Is one of the servers that are measured.
+    /// Runs one of the measured servers.
     #[command(hide = true)]
     Serve {
         way: ServerVariant,
@@ -93,7 +94,7 @@ fn main() -> Result<()> {
             runtime.block_on(serve::serve(*way, database.as_deref(), *committers))
         }
         None => {
-            // One thread: the load shares the machine with what it measures.
+            // One thread, because the load shares the machine with the server.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(bench(&arguments))
         }

@@ -1,4 +1,4 @@
-//! What a team measures first: `pgbench`, PostgreSQL's own bench, with no HTTP in front.
+//! The figure that most teams know: `pgbench`, PostgreSQL's own benchmark, without HTTP.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
-/// Transactions per second with the best of a few numbers of clients.
+/// Transactions per second, with the best of several numbers of clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pgbench {
     /// `pgbench --builtin=simple-update`.
     pub(crate) simple_update: f64,
-    /// An authorisation without rules, in one statement: the reference once, the budget if it has
-    /// enough, two entries.
+    /// An authorisation without rules in one statement: a unique reference, a sufficient budget,
+    /// two entries.
     pub(crate) one_statement: f64,
 }
 
@@ -41,7 +41,7 @@ INSERT INTO plain_entry (budget, reference, amount)
 ";
 
 impl Pgbench {
-    /// Runs both in the database at `url`; none when the program is not installed.
+    /// Runs both in the database at `url`. `None` if `pgbench` is not installed.
     pub(crate) async fn run(url: &str, time: Duration, folder: &Path) -> Result<Option<Self>> {
         let Some(program) = find() else { return Ok(None) };
         let schema = folder.join("schema.sql");
@@ -87,7 +87,7 @@ fn rate(report: &str) -> Result<f64> {
     Ok(number.context("pgbench told no tps")?.parse()?)
 }
 
-/// The newest `pgbench` beside a server, where Debian puts it, or on the path.
+/// The newest `pgbench` in Debian's folders of PostgreSQL, else the one on the path.
 fn find() -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib/postgresql").ok().into_iter().flatten();
     let installed = folders.flatten().map(|folder| folder.path().join("bin/pgbench"));

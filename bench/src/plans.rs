@@ -1,4 +1,4 @@
-//! How the databases look rows up among so many people.
+//! The query plans of the hot statements with a large population.
 
 use std::fmt::Write as _;
 
@@ -7,11 +7,11 @@ use sayso::store::{PoolSizes, Store};
 
 use crate::databases::{DatabaseKind, Databases};
 
-/// The plans of the hot statements on the populated databases, for people.
+/// The query plans of the hot statements on the populated databases, as text.
 ///
 /// # Errors
 ///
-/// When one of them would walk through more than the rows of its keys.
+/// If a statement would scan more rows than those of its keys.
 pub(crate) async fn explain(databases: &Databases) -> Result<String> {
     let mut text = String::new();
     for kind in [DatabaseKind::Sqlite, DatabaseKind::Postgres] {

@@ -1,4 +1,4 @@
-//! A programme with many people: one is applied from a file, the others are copies of their rows.
+//! A programme with many people: one comes from a file, the others are copies of its rows.
 
 use anyhow::{Context as _, Result, bail};
 use sayso::platform::clock::Clock;
@@ -8,27 +8,27 @@ use sayso::programme::apply::apply;
 use sayso::store::{PoolSizes, Store};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
 
-/// The name of the issuer's connection, and of its programme.
+/// The names of the issuer's connection and of its programme.
 pub(crate) const CONNECTION: &str = "bench-stripe";
 pub(crate) const PROGRAMME: &str = "bench";
-/// Made up, as every name here.
+/// Invented, as every name here.
 pub(crate) const SECRET: &str = "whsec_bench_realtime_0123456789abcdef";
 
-/// The key that the bench's secrets are sealed with: the same for all its processes.
+/// The key that secrets are sealed with, in every process of the benchmark.
 pub(crate) fn key() -> KeySource {
     KeySource::Given("bench+bench+bench+bench+bench+bench+bench+0=".into())
 }
 
-/// How many people there are, and how long their past is.
+/// The number of people, and the length of their history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Population {
     pub(crate) people: u32,
-    /// In the journal, of all people together.
+    /// Number of postings in the journal, of all people together.
     pub(crate) postings: u32,
 }
 
-/// Applies the programme's file to the empty database at `url`, and makes a whole population of the
-/// one person that is in it.
+/// Applies the programme's file to the empty database at `url`, and copies its one person until the
+/// population is complete.
 pub(crate) async fn populate(url: &str, population: Population) -> Result<()> {
     let people = population.people;
     let store = Store::open(url, PoolSizes::default()).await?;
@@ -57,13 +57,13 @@ pub(crate) async fn populate(url: &str, population: Population) -> Result<()> {
     Ok(())
 }
 
-/// The token of the card of person `number`, as wide as the one in the message's template.
+/// The token of the card of person `number`, as long as the one in the message's template.
 pub(crate) fn card_token(number: u32) -> String {
     format!("ic_1B{number:018}")
 }
 
-/// Statements that copy person 0 with everything that a decision reads. The copies' chains go on
-/// from where person 0's ends: no decision looks back.
+/// Statements that copy person 0 with everything that a decision reads. The copies continue at the
+/// end of person 0's chain, because no decision reads earlier links.
 async fn copies(connection: &mut AnyConnection, people: u32) -> Result<Vec<String>> {
     const NAME: &str = "'p' || i";
     let token = "'ic_1B' || substr('000000000000000000' || i, length('' || i) + 1)";
@@ -88,9 +88,9 @@ async fn copies(connection: &mut AnyConnection, people: u32) -> Result<Vec<Strin
     Ok(statements)
 }
 
-/// Statements that give every copy a past: a chain of postings with a transfer each, from its first
-/// link to the head that its budget names. Their hashes are those of person 0's last load, so the
-/// ledger of a bench proves nothing; no decision looks at them.
+/// Statements that give every copy a history: a chain of postings with one transfer each, from its
+/// first link to the head in its budget. The hashes are copies of those of person 0's last load, so
+/// the ledger cannot be verified; no decision reads them.
 async fn ledger_histories(
     connection: &mut AnyConnection,
     population: Population,
@@ -104,7 +104,7 @@ async fn ledger_histories(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {people}), \
          k(seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM k WHERE seq < {each}) "
     );
-    // As wide as real ones, and in the order in which they are written.
+    // As long as real identifiers, and in the order in which they are written.
     let id = |seq: &str| {
         let number = format!("({seq} * {}0 + i)", population.people);
         format!(
@@ -129,8 +129,8 @@ async fn ledger_histories(
     ])
 }
 
-/// `INSERT INTO … SELECT …` of every column that `table` has today, from its rows `t`, but for the
-/// columns that are `replaced` by an expression.
+/// `INSERT INTO … SELECT …` of all current columns of `table` from its rows `t`. The columns in
+/// `replaced` get an expression instead.
 async fn copied(
     connection: &mut AnyConnection,
     table: &str,
@@ -152,7 +152,7 @@ async fn copied(
     Ok(format!("INSERT INTO {table} ({}) SELECT {}", columns.join(", "), values.join(", ")))
 }
 
-/// Two pots, three counters, and enough of everything that nothing is refused.
+/// Two pots, three counters, and amounts so large that nothing is declined.
 fn programme_file() -> String {
     let token = card_token(0);
     format!(
@@ -254,7 +254,7 @@ answer = "yes"
 mod tests {
     use super::*;
 
-    /// The schema grows, and the copies must grow with it.
+    /// The copies must follow every change of the schema.
     #[tokio::test]
     async fn a_population_with_a_past_is_made_in_the_schema_of_today() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Medians, ratios, and what may be concluded from them.
+//! Medians, ratios, and whether the goals are reached.
 
 use std::fmt::Write as _;
 
@@ -9,10 +9,10 @@ use crate::pgbench::Pgbench;
 use crate::population::Population;
 use crate::rounds::{LoadMode, Measurement, Rounds};
 
-/// Above this share of the machine used by others, in hundredths, nothing is concluded.
+/// If others use more than this percentage of the machine, no goal is judged.
 const OTHERS_MOST_PERCENT: u64 = 15;
 
-/// Everything that is told.
+/// The whole report.
 #[derive(Debug, Serialize)]
 pub(crate) struct BenchReport {
     people: u32,
@@ -21,7 +21,7 @@ pub(crate) struct BenchReport {
     figures: Vec<MedianFigures>,
     pgbench: Option<PgbenchMedians>,
     measures: Vec<GoalResult>,
-    /// The highest share of the machine that others used in any stretch.
+    /// The highest percentage of the machine that others used in any stretch of load.
     others_percent_most: u64,
     conclusive: bool,
 }
@@ -36,7 +36,7 @@ struct MedianFigures {
     p99_ms: f64,
     p999_ms: f64,
     most_ms: f64,
-    /// CPU time of server and database for one answer.
+    /// CPU time of server and database per response, in microseconds.
     cpu_us: f64,
     memory_mb: f64,
     not_approved: u64,
@@ -59,7 +59,7 @@ impl PgbenchMedians {
     }
 }
 
-/// A goal, and what was measured.
+/// A goal, and the measured value.
 #[derive(Debug, Serialize)]
 struct GoalResult {
     name: &'static str,
@@ -68,13 +68,13 @@ struct GoalResult {
     later: f64,
     /// `at least` or `at most`.
     bound: &'static str,
-    /// None when others used too much of the machine.
+    /// `None` if others used too much of the machine.
     is_reached: Option<bool>,
 }
 
 type FigureFn = fn(&Measurement) -> f64;
 
-/// All stretches of a run.
+/// All measurements of one run.
 struct RunMeasurements<'a>(&'a [Measurement]);
 
 impl RunMeasurements<'_> {
@@ -86,7 +86,7 @@ impl RunMeasurements<'_> {
         median(self.of(subject, mode).map(figure).collect())
     }
 
-    /// The median of the ratios of each round: what changes from round to round falls out.
+    /// The median of each round's ratio, so that differences between rounds cancel out.
     fn ratio(
         &self,
         above: (&str, LoadMode),
@@ -129,7 +129,7 @@ impl BenchReport {
         }
     }
 
-    /// The report for people.
+    /// The report as a text table.
     pub(crate) fn table(&self) -> String {
         let mut text = format!(
             "{} people with {} postings, medians of {} rounds; latencies in ms, CPU of server and \
@@ -153,7 +153,8 @@ impl BenchReport {
         for f in &self.figures {
             let _ = writeln!(
                 text,
-                "{:<15} {:<16} {:>8.0} {:>7.1} {:>7.1} {:>7.1} {:>7.1} {:>8.0} {:>7.0} {:>7} {:>6}%",
+                "{:<15} {:<16} {:>8.0} {:>7.1} {:>7.1} {:>7.1} {:>7.1} {:>8.0} {:>7.0} {:>7} \
+                 {:>6}%",
                 f.subject,
                 f.mode,
                 f.per_second,
@@ -228,7 +229,7 @@ fn figures(run: &RunMeasurements<'_>) -> Vec<MedianFigures> {
     seen.into_iter().filter_map(figures).collect()
 }
 
-/// The goals that the project set itself, and how far it is.
+/// The project's goals, with the measured values.
 fn measures(run: &RunMeasurements<'_>, pgbench: &[Pgbench], conclusive: bool) -> Vec<GoalResult> {
     const CEILING: &str = "ceiling";
     const SQLITE: &str = "sayso sqlite";

@@ -1,4 +1,4 @@
-//! Signed questions, made ahead of time: whole HTTP requests, each about a purchase of its own.
+//! Prepares signed authorisation requests: whole HTTP requests, each about a purchase of its own.
 
 use anyhow::{Context as _, Result};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -13,13 +13,13 @@ pub(crate) type RequestBytes = Box<[u8]>;
 /// Whose cards are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CardSpread {
-    /// Every person in turn.
+    /// The cards of this many people, in no order.
     Over(u32),
-    /// One person's card only.
+    /// The card of one person only.
     Hot,
 }
 
-/// Makes requests; no two are about the same purchase.
+/// Prepares requests, each about a new purchase.
 #[derive(Debug)]
 pub(crate) struct RequestFactory {
     template: String,
@@ -30,7 +30,7 @@ const PURCHASE: &str = "iauth_1TestAuth0000000001";
 const CARD: &str = "ic_1TestCard00000000001";
 
 impl RequestFactory {
-    /// Questions like the recorded one.
+    /// A factory whose requests are copies of the recorded one.
     pub(crate) fn new() -> Result<Self> {
         let vectors = include_str!("../../tests/fixtures/stripe/vectors.json");
         let vectors: serde_json::Value = serde_json::from_str(vectors)?;
@@ -39,7 +39,7 @@ impl RequestFactory {
         Ok(Self { template, next: 0 })
     }
 
-    /// `count` requests, signed now. They are good for five minutes.
+    /// `count` requests, signed at `now`. They are valid for five minutes.
     pub(crate) fn make(
         &mut self,
         count: usize,
@@ -71,7 +71,7 @@ impl RequestFactory {
     }
 }
 
-/// Spreads consecutive numbers over all people, as purchases come: in no order.
+/// Distributes consecutive numbers over all people in no order, as purchases arrive.
 fn scattered(number: u64, people: u32) -> u32 {
     let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 24;
     mixed.checked_rem(u64::from(people)).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)

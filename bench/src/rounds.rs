@@ -1,4 +1,4 @@
-//! The rounds: every server in turn, each in a fresh process on a fresh database.
+//! The rounds: every server in turn, each in a fresh process with a fresh database.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -16,7 +16,7 @@ use crate::pgbench::Pgbench;
 use crate::request_factory::{CardSpread, RequestFactory};
 use crate::serve::ServerVariant;
 
-/// What is run, in this order in every round.
+/// The measured servers, in the order of every round.
 pub(crate) const SUBJECTS: [BenchSubject; 7] = [
     BenchSubject::new("ceiling", ServerVariant::Ceiling, None),
     BenchSubject::new("naive sqlite", ServerVariant::Naive, Some(DatabaseKind::Sqlite)),
@@ -27,14 +27,14 @@ pub(crate) const SUBJECTS: [BenchSubject; 7] = [
     BenchSubject::of_few("few postgres", DatabaseKind::Postgres),
 ];
 
-/// The open loop's rate, well below the knee.
+/// The request rate of the open loop, well below saturation.
 const OPEN_PER_SECOND: u32 = 500;
-/// More requests than any of our servers can answer in a second; the ceiling gets the same ones
-/// again and again.
+/// More requests than any of our servers answers in a second. The ceiling instead gets
+/// [`REPEATED`] requests again and again.
 const MOST_PER_SECOND: u64 = 25_000;
 const REPEATED: usize = 4096;
 
-/// A server that is measured.
+/// A measured server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BenchSubject {
     pub(crate) name: &'static str,
@@ -43,12 +43,12 @@ pub(crate) struct BenchSubject {
     population_choice: PopulationChoice,
 }
 
-/// For whom a server decides.
+/// The population whose purchases a server decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PopulationChoice {
-    /// The people that the bench was asked for.
+    /// The people requested on the command line.
     Requested,
-    /// Fewer people without a past, to compare with.
+    /// Fewer people without a history, for comparison.
     Few,
 }
 
@@ -66,7 +66,7 @@ impl BenchSubject {
         }
     }
 
-    /// The kinds of load that it gets.
+    /// The kinds of load that the server is measured with.
     fn modes(&self) -> &'static [LoadMode] {
         match self.population_choice {
             PopulationChoice::Requested => LoadMode::of(self.variant),
@@ -75,7 +75,7 @@ impl BenchSubject {
     }
 }
 
-/// The populations that are measured.
+/// The measured populations.
 #[derive(Debug)]
 pub(crate) struct Populations {
     pub(crate) requested: Databases,
@@ -83,7 +83,7 @@ pub(crate) struct Populations {
 }
 
 impl Populations {
-    /// Removes what was made on the PostgreSQL server; files go by themselves.
+    /// Drops what was created on the PostgreSQL server. Files are deleted with their folder.
     pub(crate) async fn remove(self) -> Result<()> {
         self.requested.remove().await?;
         if let Some(few) = self.few {
@@ -100,7 +100,7 @@ impl Populations {
     }
 }
 
-/// How a server is loaded.
+/// A kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LoadMode {
     Spread64,
@@ -135,17 +135,17 @@ impl LoadMode {
     }
 }
 
-/// How much is run.
+/// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RunSettings {
     pub(crate) rounds: u32,
-    /// How long each stretch of load lasts.
+    /// Duration of each stretch of load.
     pub(crate) time: Duration,
-    /// Other than the product's default.
+    /// The number of committers, if it is not the product's default.
     pub(crate) committers: Option<usize>,
 }
 
-/// What is left out.
+/// Which servers and loads are measured.
 #[derive(Debug)]
 pub(crate) struct RunFilter {
     /// Only the servers whose name contains this.
@@ -169,11 +169,11 @@ pub(crate) struct Measurement {
     pub(crate) memory_kib: u64,
 }
 
-/// What all rounds saw.
+/// The results of all rounds.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     pub(crate) measured: Vec<Measurement>,
-    /// One for each round, where `pgbench` is installed.
+    /// One result per round, if `pgbench` is installed.
     pub(crate) pgbench: Vec<Pgbench>,
 }
 
@@ -229,7 +229,7 @@ fn eprintln_progress(round: u32, rounds: u32, name: &str) {
     eprintln!("round {round} of {rounds}: {name}");
 }
 
-/// One server under load.
+/// A running server and its load.
 struct LoadedServer<'a> {
     subject: &'a BenchSubject,
     settings: RunSettings,
@@ -290,8 +290,8 @@ fn most(time: Duration) -> Result<usize> {
     Ok(usize::try_from(MOST_PER_SECOND.saturating_mul(millis) / 1000)?)
 }
 
-/// A server's process. It ends when this value goes, and also when this whole process is killed:
-/// its input ends then.
+/// A server's process. It ends when this value is dropped. If the benchmark is killed, it ends
+/// because its stdin is closed.
 #[derive(Debug)]
 struct ServerProcess {
     child: Child,

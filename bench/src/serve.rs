@@ -1,4 +1,4 @@
-//! The servers that are compared, each in a process of its own: one stack, three ways to answer.
+//! The compared servers, each in its own process: the same HTTP stack, with three ways to answer.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,22 +27,22 @@ use tokio::runtime::Handle;
 
 use crate::population::{self, CONNECTION, PROGRAMME, SECRET};
 
-/// What a server does with a question.
+/// How a server answers an authorisation request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ServerVariant {
-    /// Checks, reads and answers. No database: what HTTP and signatures alone allow.
+    /// Verifies, decodes and approves without a database: the limit of HTTP and signatures alone.
     Ceiling,
-    /// One database transaction for each question.
+    /// One database transaction per authorisation request.
     Naive,
     /// The product itself.
     Product,
 }
 
-/// How often the naive way runs a transaction again for which somebody else was first.
+/// How often the naive server tries a transaction that loses lock conflicts.
 const NAIVE_TRIES: u32 = 20;
 const NAIVE_WRITERS: u32 = 16;
 
-/// Serves until its input ends. Prints its address when it is ready.
+/// Serves until stdin is closed. Prints its address when it is ready.
 pub(crate) async fn serve(
     variant: ServerVariant,
     url: Option<&str>,
@@ -74,7 +74,7 @@ pub(crate) async fn serve(
     serve_until_stdin_closes(listening.address()).await
 }
 
-/// Prints the address, and waits for the end of the input: the bench has gone.
+/// Prints the address, and waits until stdin is closed, which means that the benchmark has ended.
 async fn serve_until_stdin_closes(address: SocketAddr) -> Result<()> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{address}")?;
@@ -90,7 +90,7 @@ struct ServerState {
     backend: Backend,
 }
 
-/// What is known of the connection.
+/// The connection's origin and secrets.
 #[derive(Debug)]
 struct IssuerConnection {
     origin: Origin,
@@ -160,11 +160,11 @@ impl Backend {
                 Some(AuthorisationResponse { decision: None, verdict })
             }
             Self::Naive { store, directory, ids } => {
-                let questions =
+                let requests =
                     [ReceivedAuthorisation { request: Arc::new(request), arrived_at: now }];
                 for _ in 0..NAIVE_TRIES {
                     if let Ok(response) =
-                        authorise_in_own_transaction(store, directory, ids, &questions).await
+                        authorise_in_own_transaction(store, directory, ids, &requests).await
                     {
                         return response;
                     }
@@ -175,15 +175,15 @@ impl Backend {
     }
 }
 
-/// One question in a transaction of its own.
+/// Decides one authorisation request in its own transaction.
 async fn authorise_in_own_transaction(
     store: &Store,
     directory: &Directory,
     ids: &NewIds,
-    questions: &[ReceivedAuthorisation; 1],
+    requests: &[ReceivedAuthorisation; 1],
 ) -> Result<Option<AuthorisationResponse>, StoreError> {
     let mut tx = store.begin().await?;
-    let Ok(answers) = authorise(&mut tx, directory, ids, questions).await else {
+    let Ok(answers) = authorise(&mut tx, directory, ids, requests).await else {
         return Err(StoreError::Contended("a question on its own"));
     };
     tx.commit().await?;

@@ -1,4 +1,4 @@
-//! Answers to questions, as the issuer reads them.
+//! The gateway's responses to authorisation requests, parsed as the issuer parses them.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::{
     report::ResponseOutcome,
 };
 
-/// The answer to a question, as Stripe reads it.
+/// Stripe's view of the response to an authorisation request.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct StripeResponse {
     approved: bool,
@@ -19,7 +19,7 @@ pub(crate) struct StripeResponse {
 }
 
 impl StripeResponse {
-    /// Reads a reply; what is wrong with it goes to `broken`.
+    /// Parses a reply. Appends every violation of the protocol to `broken`.
     pub(crate) fn read(
         connection: &Connection,
         reply: Option<&GatewayReply>,
@@ -44,7 +44,7 @@ impl StripeResponse {
             .ok()
     }
 
-    /// What it comes to on a question for `asked_minor` of `currency`.
+    /// The outcome for a request of `asked_minor` minor units of `currency`.
     pub(crate) fn answer(&self, asked_minor: i64, currency: &str) -> ResponseOutcome {
         match (self.approved, self.amount.map(|theirs| currency::from_stripe(theirs, currency))) {
             (false, _) => ResponseOutcome::NotPaid,
@@ -57,14 +57,15 @@ impl StripeResponse {
         self.metadata.get("reason").map(String::as_str)
     }
 
-    /// The gateway's own name of its decision.
+    /// The gateway's identifier of its decision.
     pub(crate) fn decision(&self) -> Option<&str> {
         self.metadata.get("decision").map(String::as_str)
     }
 }
 
 impl ExpectedDecision {
-    /// Whether the answer is what the books say; any one of the reasons may be told.
+    /// Whether the answer matches the expectation. A decline may give any one of the expected
+    /// reasons.
     pub(crate) fn accepts(&self, answer: ResponseOutcome, reason: Option<&str>) -> bool {
         match (self, answer) {
             (Self::Approve, ResponseOutcome::Approved) => true,
@@ -76,7 +77,7 @@ impl ExpectedDecision {
         }
     }
 
-    /// What is approved of a question for `asked_minor`.
+    /// The approved amount of a request for `asked_minor`, in minor units.
     pub(crate) fn approved_minor(&self, asked_minor: i64) -> i64 {
         match self {
             Self::Approve => asked_minor,
@@ -87,7 +88,7 @@ impl ExpectedDecision {
 }
 
 impl ResponseOutcome {
-    /// What the issuer may hold for it on a question for `asked_minor`.
+    /// The amount that the issuer may hold for a request of `asked_minor`, in minor units.
     pub(crate) fn approved_minor(self, asked_minor: i64) -> i64 {
         match self {
             Self::Approved => asked_minor,

@@ -1,4 +1,4 @@
-//! Compares what the gateway says it holds with what the books say it must.
+//! Compares the balances that the gateway prints with the books.
 
 use std::collections::BTreeSet;
 
@@ -84,7 +84,7 @@ impl BalanceFigures {
     }
 }
 
-/// Counts what was compared, and notes what differs.
+/// Counts the compared figures and reports the differences.
 struct BalanceComparison<'a> {
     report: &'a mut SimulationReport,
     count: usize,
@@ -105,7 +105,7 @@ impl BalanceComparison<'_> {
         }
     }
 
-    /// Notes who or what only one side has.
+    /// Reports names that only one side has.
     fn names<'a>(
         &mut self,
         what: &str,
@@ -122,10 +122,10 @@ impl BalanceComparison<'_> {
     }
 }
 
-/// Compares every figure of the programme; other programmes are none of our business.
+/// Compares every figure of the books' programme. Ignores other programmes in the document.
 ///
 /// # Errors
-/// When `json` is not a balances document. Differences are no error: they go to the report.
+/// When `json` is not a balances document. Differences are not errors: they go to the report.
 pub(crate) fn compare(
     books: &Books,
     json: &str,
@@ -161,7 +161,8 @@ pub(crate) fn compare(
     Ok(())
 }
 
-/// Those of one person's possible books that the balances fit, or else the first.
+/// The first of one person's possible books whose pots equal the balances; without a match, the
+/// first of all.
 ///
 /// # Errors
 /// When `json` is not a balances document.

@@ -1,4 +1,4 @@
-//! Which everyday category a merchant's code counts as, by the rules that come with the gateway.
+//! Maps merchant category codes to everyday categories, by the rules that come with the gateway.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use serde::Deserialize;
 
 const RULES: &str = include_str!("../../merchant-rules/categories.toml");
 
-/// Every code's category.
+/// Category by merchant category code.
 #[derive(Debug)]
 pub(crate) struct Categories {
     codes: BTreeMap<String, String>,
-    /// What codes of other categories are too.
+    /// Additional categories by merchant category code.
     also: BTreeMap<String, Vec<String>>,
-    /// First and last code, and their category.
+    /// First code, last code and category of each range of brand codes.
     brands: Vec<(String, String, String)>,
 }
 
@@ -42,7 +42,7 @@ struct BrandRange {
 }
 
 impl Categories {
-    /// Reads the built-in rules.
+    /// Parses the built-in rules.
     pub(crate) fn built_in() -> anyhow::Result<Self> {
         let file: CategoryFile = toml::from_str(RULES).context("the categories cannot be read")?;
         let (mut codes, mut brands) = (BTreeMap::new(), Vec::new());
@@ -64,7 +64,7 @@ impl Categories {
         Ok(Self { codes, also, brands })
     }
 
-    /// The category of a code of four digits; `unsorted` when no list has it.
+    /// The category of a four-digit code; `unsorted` when no rule lists it.
     pub(crate) fn of(&self, code: &str) -> &str {
         let listed = self.codes.get(code).map(String::as_str);
         let brand = || {
@@ -76,7 +76,7 @@ impl Categories {
 }
 
 impl Categories {
-    /// What a code is beside its category.
+    /// The additional categories of a code.
     pub(crate) fn also(&self, code: &str) -> Vec<&str> {
         self.also.get(code).into_iter().flatten().map(String::as_str).collect()
     }

@@ -1,4 +1,4 @@
-//! The one HTTP client: signs, posts, and measures.
+//! The HTTP client: signs, posts and measures latency.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::{issuers::stripe, programme::Connection};
 
-/// Far beyond any issuer's deadline: a late answer is measured and reported, not cut off.
+/// Far beyond any issuer's deadline, because a late answer is to be measured and reported, not cut
+/// off.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -17,14 +18,14 @@ pub(crate) struct Client {
     gateway: String,
 }
 
-/// Which of the gateway's two addresses a message goes to.
+/// The gateway endpoint that receives a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GatewayEndpoint {
     Authorisations,
     Events,
 }
 
-/// What came back, as it came.
+/// The gateway's reply, not yet parsed.
 #[derive(Debug)]
 pub(crate) struct GatewayReply {
     pub(crate) status: u16,
@@ -32,12 +33,12 @@ pub(crate) struct GatewayReply {
     pub(crate) body: String,
 }
 
-/// Why there is no reply.
+/// Why a message got no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeliveryFailure {
-    /// Nobody took the connection: the message was not even sent.
+    /// The connection was refused, so the message was not sent.
     NotReached,
-    /// It was sent, and nothing came back.
+    /// The message was sent, but no reply arrived.
     NoAnswer,
 }
 
@@ -51,10 +52,10 @@ impl Client {
         Ok(Self { http, gateway: gateway.trim_end_matches('/').to_owned() })
     }
 
-    /// Signs `body` as of `at` and posts it; also how long the answer took.
+    /// Signs `body` with the timestamp `at` (Unix seconds) and posts it. Also returns the latency.
     ///
     /// # Errors
-    /// When the gateway cannot be reached at all. An answer lost on the way is `Ok((None, _))`.
+    /// When the gateway cannot be reached. A reply that is lost in transit is `Ok((None, _))`.
     pub(crate) async fn post(
         &self,
         connection: &Connection,
@@ -72,10 +73,10 @@ impl Client {
         }
     }
 
-    /// Does something in an account's name; what came back, with its status.
+    /// Posts an API request as an account. Returns the status and the body.
     ///
     /// # Errors
-    /// When no answer comes.
+    /// When no reply arrives.
     pub(crate) async fn post_as_account(
         &self,
         request: ApiRequest<'_>,
@@ -94,10 +95,10 @@ impl Client {
         Ok((status, sent.json().await.unwrap_or_default()))
     }
 
-    /// Signs `body` as of `at` and posts it.
+    /// Signs `body` with the timestamp `at` (Unix seconds) and posts it.
     ///
     /// # Errors
-    /// When it cannot be signed. What gets lost on the way is no error.
+    /// When the body cannot be signed. A failed delivery is the inner [`DeliveryFailure`].
     pub(crate) async fn send(
         &self,
         connection: &Connection,
@@ -130,10 +131,10 @@ impl Client {
     }
 }
 
-/// What an account asks the gateway to do.
+/// An API request that an account sends to the gateway.
 pub(crate) struct ApiRequest<'a> {
     pub(crate) token: &'a str,
-    /// The key under which it is done once.
+    /// The idempotency key.
     pub(crate) key: &'a str,
     pub(crate) path: &'a str,
     pub(crate) body: &'a Value,

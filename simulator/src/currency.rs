@@ -1,6 +1,6 @@
-//! Currencies: how many decimals ISO 4217 gives them, and the units in which Stripe writes amounts.
+//! Currencies: their decimals by ISO 4217, and the units in which Stripe writes amounts.
 
-/// Currencies without decimals, with three, and with four; all others have two (ISO 4217).
+/// Currencies with no, three and four decimals (ISO 4217). All others have two.
 const ZERO_DECIMAL: [&str; 17] = [
     "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND",
     "VUV", "XAF", "XOF", "XPF",
@@ -8,13 +8,13 @@ const ZERO_DECIMAL: [&str; 17] = [
 const THREE_DECIMAL: [&str; 7] = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"];
 const FOUR_DECIMAL: [&str; 2] = ["CLF", "UYW"];
 
-/// Stripe writes these without decimals ("Zero-decimal currencies" of its documentation).
+/// Currencies that Stripe writes without decimals (Stripe, "Zero-decimal currencies").
 const STRIPE_ZERO_DECIMAL: [&str; 16] = [
     "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV",
     "XAF", "XOF", "XPF",
 ];
 
-/// How many decimals one unit of the currency has.
+/// The number of decimals of the currency.
 pub(crate) fn decimals(code: &str) -> u32 {
     if ZERO_DECIMAL.contains(&code) {
         0
@@ -35,8 +35,8 @@ fn stripe_decimals(code: &str) -> u32 {
     }
 }
 
-/// The amount as Stripe writes it; none when it is finer than Stripe can say. Amounts of three
-/// decimals end in a zero there.
+/// Converts minor units to Stripe's units; `None` when the amount is finer than Stripe can
+/// represent. Stripe requires amounts of three decimals to end in a zero.
 pub(crate) fn to_stripe(amount_minor: i64, code: &str) -> Option<i64> {
     let (ours, theirs) = (decimals(code), stripe_decimals(code));
     let amount = amount_minor.checked_mul(10_i64.checked_pow(theirs.saturating_sub(ours))?)?;
@@ -45,13 +45,13 @@ pub(crate) fn to_stripe(amount_minor: i64, code: &str) -> Option<i64> {
     is_representable.then_some(amount / step)
 }
 
-/// What Stripe's amount is in minor units.
+/// Converts Stripe's units to minor units.
 pub(crate) fn from_stripe(amount: i64, code: &str) -> i64 {
     let (ours, theirs) = (decimals(code), stripe_decimals(code));
     amount * 10_i64.pow(ours.saturating_sub(theirs)) / 10_i64.pow(theirs.saturating_sub(ours))
 }
 
-/// Reads an amount in major units, as programme files write it: digits, at most one point, and no
+/// Parses an amount in major units as programme files write it: digits, at most one point, and no
 /// more decimals than the currency has.
 pub(crate) fn parse_major(text: &str, code: &str) -> Option<i64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
@@ -62,8 +62,8 @@ pub(crate) fn parse_major(text: &str, code: &str) -> Option<i64> {
     to_minor(whole, part, code)
 }
 
-/// The amount of these digits before and behind the decimal mark; none when it is finer than the
-/// currency, or does not fit.
+/// The amount with these digits before and after the decimal mark, in minor units; `None` when it
+/// is finer than the currency or does not fit into an `i64`.
 pub(crate) fn to_minor(whole: &str, part: &str, code: &str) -> Option<i64> {
     let decimals = usize::try_from(decimals(code)).ok()?;
     let part = part.trim_end_matches('0');

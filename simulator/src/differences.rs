@@ -1,5 +1,5 @@
-//! Where answers differ from what came of the same purchases in the past: summed by reason, with
-//! examples.
+//! Differences between the gateway's answers and the recorded outcomes of the same purchases:
+//! summed by reason, with examples.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::report::{ResponseOutcome, count_with_noun, money};
 
-/// The most examples that are kept of one kind.
+/// Limit on the examples of one kind of difference.
 const MAX_EXAMPLES: usize = 3;
 
-/// One answer that differs.
+/// An answer that differs from the recorded outcome.
 #[derive(Debug, Clone)]
 pub(crate) struct Difference<'a> {
-    /// Where the purchase is recorded.
+    /// Line of the purchase in the recorded file, counted from 1.
     pub(crate) line: usize,
     pub(crate) shop: &'a str,
     pub(crate) amount_minor: i64,
@@ -23,7 +23,7 @@ pub(crate) struct Difference<'a> {
     pub(crate) reason: Option<&'a str>,
 }
 
-/// All that differ, by what they are: news, and no fault.
+/// All differences by kind. They are findings, not broken expectations.
 #[derive(Debug, Clone, Default)]
 pub struct Differences(BTreeMap<DifferenceKind, DifferenceTotal>);
 
@@ -60,7 +60,8 @@ impl Differences {
         sum.count += 1;
         sum.amount_minor += difference.amount_minor;
         difference.currency.clone_into(&mut sum.currency);
-        // People's messages are on their way at once, so they come in no order.
+        // Purchases of several people are in flight at once, so differences arrive in no fixed
+        // order.
         sum.examples.push(DifferenceExample {
             line: difference.line,
             shop: difference.shop.to_owned(),
@@ -70,12 +71,12 @@ impl Differences {
         sum.examples.truncate(MAX_EXAMPLES);
     }
 
-    /// How many answers differ.
+    /// The number of answers that differ.
     pub fn count(&self) -> usize {
         self.0.values().map(|sum| sum.count).sum()
     }
 
-    /// One object for each kind.
+    /// One object for each kind of difference.
     pub fn to_json(&self) -> Value {
         let kinds = self.0.iter().map(|(kind, sum)| {
             let examples = sum.examples.iter().map(|example| {
@@ -94,7 +95,7 @@ impl Differences {
         kinds.collect()
     }
 
-    /// A paragraph for people, the most frequent kind first; nothing when nothing differs.
+    /// A paragraph for people, the most frequent kind first; empty without differences.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         if self.0.is_empty() {

@@ -1,20 +1,21 @@
 //! Plays a card issuer against a running gateway, and keeps its own books.
 //!
-//! The simulator knows what the issuer publishes and what the programme file says, and nothing of
-//! the gateway's own code: it is the witness that the gateway is checked against. One play is
+//! The simulator knows what the issuer publishes and what the programme file contains. It shares no
+//! code with the gateway, because it is the independent witness that the gateway is checked
+//! against. A play consists of
 //!
 //! 1. `stories`: a plan of moves, made from the seed alone;
-//! 2. `play`: each move is judged by the books, signed, sent, and its answer compared;
-//! 3. [`books`] (with `oracle`): what must be true of every pot after each message;
-//! 4. [`report`]: what was answered, how fast, and every broken expectation.
+//! 2. `play`: computes each expected answer from the books, sends the message and compares;
+//! 3. [`books`] (with `oracle`): the expected state of every pot after each message;
+//! 4. [`report`]: counts, latencies and every broken expectation.
 //!
 //! | Module | Holds |
 //! | --- | --- |
-//! | [`programme`] | the programme file, read with structs of our own |
+//! | [`programme`] | the programme file, parsed with the simulator's own types |
 //! | `shops` | the merchants of the stories |
-//! | `issuers` | messages spelled and signed as the issuer does |
-//! | `client` | the one HTTP client |
-//! | `balances` | the comparison with what the gateway says it holds |
+//! | `issuers` | messages formatted and signed as the issuer does |
+//! | `client` | the HTTP client |
+//! | `balances` | the comparison with the balances that the gateway prints |
 
 mod answers;
 mod balances;

@@ -1,4 +1,4 @@
-//! The command line around plays and storms.
+//! The command line of the simulator.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -38,7 +38,7 @@ enum SimulatorCommand {
     Population(PopulationArguments),
 }
 
-/// Against whom, and with which chances.
+/// The gateway, the programme and the seed of a run.
 #[derive(Debug, Clone, Args)]
 struct TargetArguments {
     /// Where the gateway listens: scheme, host and port.
@@ -47,7 +47,7 @@ struct TargetArguments {
     /// The programme file that the gateway has applied.
     #[arg(long, value_name = "FILE")]
     programme: PathBuf,
-    /// The same seed does the same things.
+    /// Seed of the plan: the same seed plans the same messages.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -64,10 +64,10 @@ struct TargetArguments {
 struct StormArguments {
     #[command(flatten)]
     target: TargetArguments,
-    /// How many purchases.
+    /// How many purchases to plan.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     purchases: usize,
-    /// How many messages are on their way at once, at most.
+    /// How many messages may be in flight at once.
     #[arg(long, default_value_t = 32, value_name = "N")]
     connections: usize,
     /// How many purchases begin each second [default: as many as the connections carry].
@@ -79,7 +79,7 @@ struct StormArguments {
     /// Leave out rows of that file that cannot be read, instead of stopping.
     #[arg(long, requires = "recorded")]
     skip_bad: bool,
-    /// The gateway may be away for a while: unanswered questions are then no broken expectation,
+    /// Expect the gateway to be down for a while: unanswered requests are no broken expectation,
     /// and events are sent until they are stored.
     #[arg(long)]
     outages: bool,
@@ -202,7 +202,8 @@ impl TargetArguments {
         }
     }
 
-    /// Names what the books do not know of the programme, before anything is sent.
+    /// Prints the fields of the programme file that the books do not model, before anything is
+    /// sent.
     fn print_unmodelled_fields(&self) -> anyhow::Result<()> {
         for note in Programme::read(&self.programme()?)?.notes {
             eprintln!("{note}");
@@ -214,12 +215,12 @@ impl TargetArguments {
         read(&self.programme)
     }
 
-    /// What the gateway itself says it holds.
+    /// The balances that the gateway prints.
     fn balances(&self) -> anyhow::Result<String> {
         self.run_sayso(&["balances", "--output", "json"])
     }
 
-    /// Signs people in with tokens that the gateway's own command makes.
+    /// Signs people in with tokens that the `sayso` command issues.
     fn sign_in(&self, programme: &str) -> anyhow::Result<SignIn> {
         let programme = Programme::read(programme)?.id;
         let target = self.clone();
@@ -230,7 +231,7 @@ impl TargetArguments {
         }))
     }
 
-    /// What the gateway's own command prints.
+    /// Runs the `sayso` command and returns its standard output.
     fn run_sayso(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let sayso = self.sayso.clone().map_or_else(default_sayso_path, Ok)?;
         let mut command = Command::new(&sayso);

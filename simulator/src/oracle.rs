@@ -1,4 +1,4 @@
-//! What the gateway must answer, computed from the books and the agreement.
+//! Computes the expected answer to an authorisation request from the books and the agreement.
 
 use std::collections::BTreeSet;
 
@@ -15,38 +15,38 @@ use crate::{
     shops::{PurchaseChannel, Shop},
 };
 
-/// One question of the issuer, in our words.
+/// An authorisation request of the issuer.
 #[derive(Debug, Clone)]
 pub(crate) struct AuthorisationRequest {
-    /// The number of the purchase in the plan.
+    /// Number of the purchase in the plan.
     pub(crate) number: usize,
-    /// Index into the books' people; none for a card that nobody knows.
+    /// Index into the books' people; `None` for a card that the programme never issued.
     pub(crate) person: Option<usize>,
     pub(crate) card: CardState,
     pub(crate) shop: &'static Shop,
-    /// What is asked for now; of an increment only the increment.
+    /// Requested amount in minor units; for an increment the increment only.
     pub(crate) amount_minor: i64,
     pub(crate) is_amount_controllable: bool,
-    /// What of it a cash machine takes for itself.
+    /// The part of `amount_minor` that is the cash machine's own fee.
     pub(crate) fee_minor: i64,
-    /// Whether the shop prices in another currency.
+    /// Whether the shop prices in another currency than the card's.
     pub(crate) is_foreign: bool,
-    /// Unix seconds: when the issuer says that it was bought.
+    /// Time of the purchase by the issuer's account, in Unix seconds.
     pub(crate) bought_at: i64,
 }
 
-/// What the books say the answer must be.
+/// The answer that the books require.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ExpectedDecision {
     Approve,
-    /// Less than was asked.
+    /// Approval of a smaller amount than requested, in minor units.
     Part(i64),
-    /// The reasons of the first check that fails; any one of them may be told.
+    /// Decline with any one of these reasons: those of the first failing check.
     Decline(BTreeSet<&'static str>),
 }
 
 impl Books {
-    /// The checks in their order: card, law of the money, agreement, limits, money.
+    /// Runs the checks in order: card, funder rules, agreement, limits, money.
     pub(crate) fn decide(&self, request: &AuthorisationRequest, at: i64) -> ExpectedDecision {
         let decline = |reason| ExpectedDecision::Decline(BTreeSet::from([reason]));
         let known = request.person.and_then(|index| Some((index, self.people.get(index)?)));
@@ -65,7 +65,7 @@ impl Books {
             return decline("paused");
         }
         if request.amount_minor == 0 {
-            return ExpectedDecision::Approve; // the shop only looks whether the card is good
+            return ExpectedDecision::Approve; // an account verification
         }
         let shop = request.shop;
         let now = self.local(at);
@@ -75,7 +75,7 @@ impl Books {
         let terms = ApplicableTerms::of(person, shop, &self.home, &now);
         let violations = self.violations(request, index, &terms, at);
         let may_approve_part = |part: i64| {
-            // A machine that hands out nothing takes no fee.
+            // A part must exceed the fee, because a withdrawal of nothing but the fee is of no use.
             let is_worth_it = part > request.fee_minor;
             is_worth_it && request.is_amount_controllable && person.is_partial_agreed
         };
@@ -83,7 +83,8 @@ impl Books {
         let most = if violations.is_empty() || self.permission_for(request, at).is_some() {
             Some(asked)
         } else {
-            // What limits on amounts leave, unless something else is against it.
+            // The least of what the amount limits leave; `None` if any violation is of another
+            // kind.
             let leaves: Option<Vec<_>> = violations.iter().map(|o| o.leaves_minor).collect();
             let least = leaves.and_then(|leaves| leaves.into_iter().min());
             least.map(|least| least.min(asked)).filter(|part| may_approve_part(*part))
@@ -108,7 +109,7 @@ impl Books {
         }
     }
 
-    /// What the list and its limits have against it.
+    /// Violations of the terms and of their limits.
     fn violations<'a>(
         &self,
         request: &AuthorisationRequest,
@@ -121,7 +122,7 @@ impl Books {
         violations
     }
 
-    /// What may be told of these: what is nearest to the shop, or why an OK does not help.
+    /// Acceptable reasons: those of the first failing stage, and why a permission does not help.
     fn reasons(
         &self,
         request: &AuthorisationRequest,
@@ -134,7 +135,7 @@ impl Books {
         reasons.chain(self.permission_refusal(request, at)).collect()
     }
 
-    /// The number of the OK that lifts all that the list has against it, if there is one.
+    /// The number of the permission that lifts every violation, if one does.
     pub(crate) fn permission_for(&self, request: &AuthorisationRequest, at: i64) -> Option<usize> {
         let index = request.person?;
         let person = self.people.get(index)?;
@@ -155,7 +156,7 @@ impl Books {
         given.find(lifts).map(|(number, _)| number)
     }
 
-    /// Why the latest OK about it does not help.
+    /// Why the latest permission that covers the purchase does not help.
     fn permission_refusal(&self, request: &AuthorisationRequest, at: i64) -> Option<&'static str> {
         let index = request.person?;
         let person = self.people.get(index)?;
@@ -166,8 +167,8 @@ impl Books {
         self.unusable_reason(request, number, allowed, at)
     }
 
-    /// Why an OK does not help with it, if it does not. What the purchase itself has used of it serves
-    /// all of the purchase.
+    /// Why a permission does not help with the request; `None` when it helps. The purchase's own
+    /// earlier use of the permission does not count against it.
     fn unusable_reason(
         &self,
         request: &AuthorisationRequest,
@@ -181,7 +182,7 @@ impl Books {
         allowed.unusable_reason(&used, wanted, allowed.most_minor + margin, at)
     }
 
-    /// What the purchase comes to with what was approved of it before.
+    /// The request's amount plus everything committed for the purchase before, in minor units.
     fn whole_minor(&self, request: &AuthorisationRequest) -> i64 {
         let open = self.purchases.get(&request.number);
         request.amount_minor + open.map_or(0, |purchase| purchase.committed_minor())
@@ -208,7 +209,7 @@ impl Books {
     ) -> Vec<TermViolation<'a>> {
         let open = self.purchases.get(&request.number).filter(|p| p.committed_minor() > 0);
         let already = open.map_or(0, |purchase| purchase.committed_minor());
-        // All of a purchase counts on one day, increments of a later day included.
+        // A purchase counts on one day only, including its increments of a later day.
         let when = PurchaseTimes { received_at: at, bought_at: request.bought_at };
         let day = open.map_or_else(|| self.day(when), |purchase| purchase.day);
         let fee = open.map_or(request.fee_minor, |purchase| purchase.fee_minor);
@@ -248,7 +249,7 @@ impl Books {
         broken
     }
 
-    /// What has been used of a limit in its period: the amount, and how many purchases.
+    /// Usage of a limit in its period: the amount in minor units, and the number of purchases.
     fn counted(&self, person: usize, term: &Term, limit: &Limit, day: Date) -> (i64, usize) {
         let Some(book) = self.people.get(person) else { return (0, 0) };
         let (mut amount, mut count) = (0, 0);
@@ -291,21 +292,21 @@ impl Books {
     }
 }
 
-/// Something that the list has against a purchase.
+/// A term or a limit that the purchase violates.
 struct TermViolation<'a> {
     check: CheckStage,
     reason: &'static str,
     term: &'a Term,
-    /// How much of what is asked it leaves; none where no part helps.
+    /// The part of the requested amount that the violation leaves; `None` when no part is possible.
     leaves_minor: Option<i64>,
 }
 
-/// What is left of an amount that is not below nothing.
+/// The amount without the fee, at least zero.
 fn less_fee(fee_minor: i64, amount_minor: i64) -> i64 {
     (amount_minor - fee_minor).max(0)
 }
 
-/// In the order in which they are told.
+/// Stages of the check, in the order in which their reasons take precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum CheckStage {
     List,
@@ -313,7 +314,8 @@ enum CheckStage {
 }
 
 impl TermViolation<'_> {
-    /// Whether an OK of then lifts it: a block of one's own outlasts it for some days.
+    /// Whether a permission given at `given_at` lifts the violation by now: a person's own block
+    /// outlasts a permission by its cooling days.
     fn has_cooled(&self, given_at: i64, at: i64) -> bool {
         const DAY: i64 = 86_400;
         self.term.own_block.is_none_or(|block| at >= given_at + block.cooling_days * DAY)
@@ -321,7 +323,7 @@ impl TermViolation<'_> {
 }
 
 impl CardState {
-    /// Why a card of that state pays for nothing.
+    /// Why a card in this state is declined; `None` for an active card.
     const fn refusal(self) -> Option<&'static str> {
         match self {
             Self::Active => None,
@@ -336,7 +338,8 @@ impl CardState {
     }
 }
 
-/// Whether the law forbids it to every pot that was agreed for it, or to every pot when none was.
+/// Whether funder rules bar the shop for every pot that is agreed for its category, or for every
+/// pot when none is.
 fn is_unlawful(person: &PersonBook, shop: &Shop, date: Date) -> bool {
     let agreed: Vec<_> =
         person.pots.iter().filter(|pot| pot.is_agreed_for(shop.category)).collect();
@@ -344,7 +347,7 @@ fn is_unlawful(person: &PersonBook, shop: &Shop, date: Date) -> bool {
     !asked.is_empty() && asked.iter().all(|pot| pot.is_barred(shop, date))
 }
 
-/// The terms that have a say in one purchase.
+/// The terms that apply to one purchase.
 struct ApplicableTerms<'a> {
     matched: Option<&'a Term>,
     gates: Vec<&'a Term>,
@@ -415,7 +418,7 @@ impl<'a> ApplicableTerms<'a> {
 }
 
 impl Hours {
-    /// Whether a time of day is within them; hours that end before they begin run over midnight.
+    /// Whether a time of day is within the hours. Hours that end before they begin span midnight.
     fn contain(self, time: Time) -> bool {
         if self.from <= self.to {
             time >= self.from && time < self.to
@@ -425,8 +428,8 @@ impl Hours {
     }
 }
 
-/// The term that a purchase falls under: the nearest, or one about what the shop is too, where that is
-/// stricter and none names the shop or its code.
+/// The most specific term for the shop. A term on one of the shop's additional categories wins if
+/// it is stricter, unless the most specific term names the shop or its code.
 fn matched<'a>(person: &'a PersonBook, shop: &Shop) -> Option<&'a Term> {
     let mut wide = person.terms.iter();
     let nearest = most_specific(person, shop)
@@ -452,7 +455,7 @@ fn matched<'a>(person: &'a PersonBook, shop: &Shop) -> Option<&'a Term> {
     strictest.filter(|term| strictness(term) > usual).or(nearest)
 }
 
-/// The term for this shop, else this code, else this category.
+/// The term for this shop, else for its code, else for its category.
 fn most_specific<'a>(person: &'a PersonBook, shop: &Shop) -> Option<&'a Term> {
     let rank = |term: &Term| match &term.on {
         Scope::Narrow(narrow) => rank(narrow, shop),
@@ -462,7 +465,7 @@ fn most_specific<'a>(person: &'a PersonBook, shop: &Shop) -> Option<&'a Term> {
     ranked.min_by_key(|(rank, _)| *rank).map(|(_, term)| term)
 }
 
-/// How near to the shop a term is: the less the nearer; none when it is about others.
+/// Specificity of a term for the shop, lower is more specific; `None` when the term does not match.
 fn rank(narrow: &Narrow, shop: &Shop) -> Option<(usize, usize)> {
     match narrow {
         Narrow::Shop(name) => shop.rank_of(name).map(|rank| (0, rank)),
@@ -516,13 +519,13 @@ mod tests {
         }
     }
 
-    /// At a till that takes no part.
+    /// A request at a till that accepts no partial approval.
     fn whole(person: usize, shop: &'static Shop, amount_minor: i64) -> AuthorisationRequest {
         AuthorisationRequest { is_amount_controllable: false, ..ask(person, shop, amount_minor) }
     }
 
     impl Books {
-        /// What is answered to a question of something that is bought as it is asked.
+        /// The expected decision for a purchase that is made at the time of the request.
         fn verdict(&self, request: &AuthorisationRequest, at: i64) -> ExpectedDecision {
             self.decide(&AuthorisationRequest { bought_at: at, ..request.clone() }, at)
         }
@@ -568,7 +571,7 @@ mod tests {
         let text = text.replacen("[programme]", "[programme]\nexchange_margin_percent = 10", 1);
         let mut books = Books::open(&Programme::read(&text).unwrap()).unwrap();
         books.mark_foreign(99);
-        // Ana has 45.00, and here nothing but money decides.
+        // Ana has 45.00. Without terms only the money decides.
         books.people[2].terms = Arc::default();
         let bus = |amount| ask(2, &shops::BUS, amount);
         books.hold(99, 2, &shops::BUS, 27_00, NOON);
@@ -751,7 +754,7 @@ mod tests {
         assert_eq!(books.verdict(&here(3, 1_00), NOON), off("ok_used"));
     }
 
-    /// The demo with more lines in its `[programme]`, and more at its end.
+    /// The demo programme with lines added to its `[programme]` table and at its end.
     fn changed(head: &str, rest: &str) -> Books {
         let text = include_str!("../../merchant-rules/demo.toml");
         let text = text.replacen("[programme]", &format!("[programme]\n{head}"), 1);

@@ -1,16 +1,16 @@
-//! A programme of many people, made of the few of another file.
+//! Generates a programme of many people from the few of a template.
 
 use anyhow::{Context as _, bail};
 use toml::{Table, Value};
 
-/// A programme made for storms: people who differ in everything that a decision looks at.
+/// A programme made for storms: its people differ in everything that a decision depends on.
 pub const TEMPLATE: &str = include_str!("../storm.toml");
 
-/// Copies the people of the programme `template` in turn until there are `count`, each with names,
-/// cards and money of their own: `fill` times what the template loads.
+/// Copies the people of the programme `template` in turn until there are `count`. Each copy gets
+/// its own id, name, cards and money: `fill` times the loads of the template.
 ///
 /// # Errors
-/// When the template is no programme file, or has nobody in it.
+/// When the template is not a programme file, or has no people.
 pub fn populate(template: &str, count: usize, fill: i64) -> anyhow::Result<String> {
     let mut programme: Table = template.parse().context("the template cannot be read")?;
     let originals = match programme.remove("person") {

@@ -1,4 +1,4 @@
-//! What happened: every step, the counts, the latencies, and every broken expectation.
+//! The report of a run: counts, latencies, steps and broken expectations.
 
 use std::{
     collections::BTreeMap,
@@ -11,18 +11,18 @@ use serde::{Serialize, Serializer};
 
 use crate::{currency, differences::Differences};
 
-/// A point in time, and how the people of the story would say it.
+/// A point in time with its local date and time of day, as the stories show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoryTime {
     /// Unix seconds.
     pub unix: i64,
-    /// The local day: "Monday 23 November".
+    /// Local date, "Monday 23 November".
     pub day: String,
     /// Local time of day, "08:30".
     pub time: String,
 }
 
-/// What a message was about.
+/// The kind of a message. The variants are serialised by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageKind {
@@ -34,10 +34,10 @@ pub enum MessageKind {
     GivenBack,
     Captured,
     Closed,
-    /// The issuer raised the hold without asking.
+    /// The issuer raised the hold without an authorisation request.
     RaisedUnasked,
     Expired,
-    /// The issuer refused before it asked.
+    /// The issuer declined without an authorisation request.
     RefusedByIssuer,
     ChargedUnasked,
     Refunded,
@@ -52,7 +52,7 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    /// Whether the message was a question that needs a decision.
+    /// Whether the message was an authorisation request.
     pub fn is_question(self) -> bool {
         matches!(self, Self::Purchase | Self::PurchaseAsked | Self::Raised)
     }
@@ -86,17 +86,17 @@ impl fmt::Display for MessageKind {
     }
 }
 
-/// What the gateway said to one message.
+/// The gateway's response to one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseOutcome {
     Approved,
-    /// Less than was asked: this much.
+    /// Approved for this smaller amount, in minor units.
     Partial(i64),
     NotPaid,
-    /// An event was taken.
+    /// The event was accepted.
     Stored,
-    /// Nothing that the issuer could use came back.
+    /// There was no response that the issuer could use.
     Unusable,
 }
 
@@ -118,38 +118,38 @@ impl fmt::Display for ResponseOutcome {
     }
 }
 
-/// One message and its answer.
+/// One message and its response.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlayStep {
     pub at: StoryTime,
     pub story: &'static str,
-    /// The person's id; empty for a card that nobody knows.
+    /// The person's id; empty for a card that the programme never issued.
     pub person: String,
     pub place: String,
-    /// What the message is about, above zero.
+    /// Amount of the message in minor units, above zero.
     pub amount_minor: i64,
     /// ISO 4217, upper case.
     pub currency: String,
     pub kind: MessageKind,
     pub answer: ResponseOutcome,
-    /// The gateway's code for a purchase that was not paid.
+    /// The gateway's reason code of a decline.
     pub reason: Option<String>,
-    /// The gateway's own name of its decision.
+    /// The gateway's identifier of its decision.
     pub decision: Option<String>,
-    /// The issuer's name of the authorisation (`iauth_…`).
+    /// The issuer's identifier of the authorisation (`iauth_…`).
     pub reference: String,
     #[serde(rename = "latency_us", serialize_with = "as_microseconds")]
     pub latency: Duration,
-    /// Whether the answer is what the books say.
+    /// Whether the response matches the books.
     pub expected_ok: bool,
-    /// What the books add: which pots pay, or what was expected instead.
+    /// The pots that pay, or what was expected instead.
     pub note: String,
 }
 
 /// An expectation that was not met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BrokenExpectation {
-    /// The step it belongs to, counted from 1; none for balances.
+    /// Number of the step, counted from 1; `None` when no step is concerned, as for balances.
     pub step: Option<usize>,
     pub what: String,
 }
@@ -159,38 +159,38 @@ pub struct SimulationReport {
     pub seed: u64,
     pub steps: usize,
     pub broken: Vec<BrokenExpectation>,
-    /// How many balances were compared; none until they were.
+    /// The number of balances that were compared; `None` before the comparison.
     pub balances_compared: Option<usize>,
-    /// Questions that the agreement says yes to, and that there is money for.
+    /// Authorisation requests that the agreement allows and the money covers.
     pub agreed: usize,
-    /// How many of those were not paid, so that somebody would have had to ask.
+    /// How many of `agreed` were declined.
     pub agreed_not_paid: usize,
-    /// How many purchases a storm planned; none for a play.
+    /// The number of planned purchases of a storm; `None` for a play.
     pub purchases: Option<usize>,
-    /// How long a storm took; none for a play.
+    /// The duration of a storm; `None` for a play.
     pub took: Option<Duration>,
-    /// Where answers differ from what came of purchases of the past: news, and no fault.
+    /// Differences from the recorded outcomes of past purchases. They are not broken expectations.
     pub differences: Differences,
-    /// Recorded rows that could not be read.
+    /// The number of recorded rows that could not be parsed.
     pub skipped: usize,
-    /// Why they could not be read, once for each kind.
+    /// Why rows could not be parsed, one text for each kind of problem.
     pub left_out: Vec<String>,
-    /// What was taken for granted, of the file and of the programme.
+    /// Assumptions about the recorded file and the programme file.
     pub notes: Vec<String>,
-    /// Broken expectations beyond those that are listed.
+    /// The number of broken expectations beyond [`MAX_LISTED`].
     broken_not_listed: usize,
-    /// How often messages went which odd way.
+    /// How often each disturbance of the transport occurred.
     disturbances: BTreeMap<&'static str, usize>,
     answers: BTreeMap<&'static str, usize>,
     reasons: BTreeMap<String, usize>,
     deadline: Duration,
-    /// Microseconds.
+    /// Latencies of authorisation requests in microseconds.
     questions: Histogram<u64>,
-    /// Microseconds.
+    /// Latencies of events in microseconds.
     events: Histogram<u64>,
 }
 
-/// Latencies of one kind of message, in microseconds.
+/// Latency quantiles of one kind of message, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Latency {
     pub count: u64,
@@ -201,9 +201,9 @@ pub struct Latency {
     pub max_us: u64,
 }
 
-/// The most broken expectations that are listed one by one.
+/// Limit on the broken expectations that are listed one by one.
 const MAX_LISTED: usize = 200;
-/// A minute: longer than any message waits for its answer.
+/// One minute in microseconds: longer than any message waits for its response.
 const MAX_LATENCY_US: u64 = 60_000_000;
 
 impl SimulationReport {
@@ -235,7 +235,7 @@ impl SimulationReport {
         self.count(step.kind, step.answer, step.reason.as_deref(), step.latency);
     }
 
-    /// Counts one message and its answer.
+    /// Counts one message and its response.
     pub(crate) fn count(
         &mut self,
         kind: MessageKind,
@@ -256,23 +256,23 @@ impl SimulationReport {
         }
     }
 
-    /// Counts a question that the agreement says yes to.
+    /// Counts an authorisation request that the books approve.
     pub(crate) fn count_agreed(&mut self, is_not_paid: bool) {
         self.agreed += 1;
         self.agreed_not_paid += usize::from(is_not_paid);
     }
 
-    /// Counts one message that went an odd way.
+    /// Counts one disturbance of the transport.
     pub(crate) fn note(&mut self, disturbance: &'static str) {
         *self.disturbances.entry(disturbance).or_default() += 1;
     }
 
-    /// Notes a broken expectation of the step that was added last.
+    /// Records a broken expectation of the step that was added last.
     pub(crate) fn fail_step(&mut self, what: String) {
         self.push(BrokenExpectation { step: Some(self.steps), what });
     }
 
-    /// Notes a broken expectation that belongs to no step.
+    /// Records a broken expectation that belongs to no step.
     pub fn fail_run(&mut self, what: String) {
         self.push(BrokenExpectation { step: None, what });
     }
@@ -285,7 +285,7 @@ impl SimulationReport {
         }
     }
 
-    /// Whether every expectation was met so far.
+    /// Whether every expectation has been met so far.
     pub fn is_clean(&self) -> bool {
         self.broken.is_empty()
     }
@@ -294,27 +294,27 @@ impl SimulationReport {
         self.deadline
     }
 
-    /// How many questions got each answer, by its word.
+    /// The number of authorisation requests by answer.
     pub fn answers(&self) -> &BTreeMap<&'static str, usize> {
         &self.answers
     }
 
-    /// How many purchases were not paid for each reason.
+    /// The number of declined authorisation requests by reason.
     pub fn reasons(&self) -> &BTreeMap<String, usize> {
         &self.reasons
     }
 
-    /// Of questions that need a decision.
+    /// Latency of authorisation requests.
     pub fn question_latency(&self) -> Latency {
         latency(&self.questions)
     }
 
-    /// Of messages about what happened since.
+    /// Latency of issuer events.
     pub fn event_latency(&self) -> Latency {
         latency(&self.events)
     }
 
-    /// All of it for a machine.
+    /// The report as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "seed": self.seed,
@@ -340,7 +340,7 @@ impl SimulationReport {
         })
     }
 
-    /// All of it for a person.
+    /// The report as text.
     pub fn to_text(&self) -> String {
         let mut text = format!("{} steps, seed {}\n", self.steps, self.seed);
         if let (Some(purchases), Some(took)) = (self.purchases, self.took) {
@@ -442,7 +442,7 @@ fn milliseconds(microseconds: u64) -> String {
     format!("{}.{:02} ms", microseconds / 1000, microseconds % 1000 / 10)
 }
 
-/// An amount in words of the currency: "£48.00", "EUR 48.00", "JPY 4800".
+/// Formats an amount in minor units: "£48.00", "EUR 48.00", "JPY 4800".
 pub fn money(amount_minor: i64, currency: &str) -> String {
     let sign = if amount_minor < 0 { "-" } else { "" };
     let amount = amount_minor.unsigned_abs();
@@ -456,7 +456,7 @@ pub fn money(amount_minor: i64, currency: &str) -> String {
     format!("{sign}{symbol}{}.{:0width$}", amount / unit, amount % unit)
 }
 
-/// "1 row", "2 rows".
+/// The count with its noun: "1 row", "2 rows".
 pub(crate) fn count_with_noun(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,8 +1,8 @@
-//! Which tills are one shop to people: the simulator's own reading of `merchant-rules/shops.toml`.
+//! Decides which merchant descriptors belong to one shop: the simulator's own implementation of the
+//! rules in `merchant-rules/shops.toml`.
 //!
-//! A shop has several names: what people call it, by the table or by its print without what says
-//! nothing; its print as it is; and the number that the network gives it. Two that share a name are
-//! one shop.
+//! A shop has several names: its name in the table, or else its descriptor without noise words; the
+//! whole descriptor; and the network's merchant number. Two shops that share a name are one shop.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,15 +16,15 @@ use crate::shops::{self, Shop};
 
 const DEFAULT_TABLE: &str = include_str!("../../merchant-rules/shops.toml");
 
-/// The table in use: the one that comes with the gateway, and the shops of a programme's own.
+/// The table in use: the built-in one, preceded by the programme's own shops.
 static CURRENT_TABLE: LazyLock<Mutex<Arc<ShopTable>>> =
     LazyLock::new(|| Mutex::new(Arc::new(ShopTable::with(Vec::new()))));
-/// The names of every shop that was met.
+/// Names of every shop seen so far. The entries are leaked, because a run sees few shops.
 static NAMES_CACHE: Mutex<BTreeMap<ShopCacheKey, &'static ShopNames>> = Mutex::new(BTreeMap::new());
 
 type ShopCacheKey = (&'static str, &'static str, &'static str, &'static str);
 
-/// By what one shop is known, the surest name first.
+/// The names of one shop, the most reliable first, and a cache of [`Shop::rank_of`].
 #[derive(Debug, Default)]
 struct ShopNames(Vec<String>, Mutex<BTreeMap<String, Option<usize>>>);
 
@@ -35,8 +35,8 @@ impl ShopNames {
 }
 
 impl Shop {
-    /// How sure it is that a list that names the shop `name` means this one: 0 is the surest, none
-    /// that it does not.
+    /// Rank of the name by which a list's `name` matches this shop: 0 is the most reliable; `None`
+    /// without a match.
     pub(crate) fn rank_of(&self, name: &str) -> Option<usize> {
         let ShopNames(names, ranks) = self.names();
         let mut ranks = ranks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,13 +49,14 @@ impl Shop {
         rank
     }
 
-    /// As [`Shop::rank_of`], of a list that has digests of names in place of names.
+    /// Like [`Shop::rank_of`], for a list that holds digests of names, joined by `+`.
     pub(crate) fn rank_of_key(&self, keys: &str) -> Option<usize> {
         let digest = |name: &String| hex::encode(Sha256::digest(name.as_bytes()));
         self.names().0.iter().position(|name| keys.split('+').any(|key| digest(name) == key))
     }
 
-    /// Whether people would say that the two are one shop.
+    /// Whether two descriptors belong to one shop. Two entries of the table are never the same
+    /// shop.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         let (one, other) = (self.names(), other.names());
         let table = table();
@@ -66,7 +67,8 @@ impl Shop {
         }
     }
 
-    /// Whether one shop may have sent both: names differ between a till and its claims.
+    /// Whether one shop may have sent both messages. Looser than [`Shop::is_same_as`], because the
+    /// descriptor of a capture may differ from that of its authorisation request.
     pub(crate) fn may_be_same_shop(&self, other: &Self) -> bool {
         let words = first_word(self.descriptor).zip(first_word(other.descriptor));
         let is_alike = self.code == other.code && words.is_none_or(|(one, other)| one == other);
@@ -74,7 +76,7 @@ impl Shop {
         is_nameless(self) || is_nameless(other) || self.shares_name_with(other) || is_alike
     }
 
-    /// Whether both are known by one name.
+    /// Whether the two shops have a name in common.
     pub(crate) fn shares_name_with(&self, other: &Self) -> bool {
         self.names().overlaps(other.names())
     }
@@ -86,7 +88,8 @@ impl Shop {
     }
 }
 
-/// Puts a programme's own shops before those of the table, each in place of one with its name.
+/// Puts a programme's own shops before those of the built-in table. A shop of the same name
+/// replaces the table's.
 pub(crate) fn load_own_shops(own: &[KnownShop]) {
     if own != table().own {
         *CURRENT_TABLE.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -99,14 +102,15 @@ fn table() -> Arc<ShopTable> {
     Arc::clone(&CURRENT_TABLE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// The letters of the first word that has any, in capitals.
+/// The letters of the first word that has letters, in upper case.
 fn first_word(text: &str) -> Option<String> {
     let upper = text.to_uppercase();
     let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).collect::<String>();
     upper.split_whitespace().map(letters).find(|word| !word.is_empty())
 }
 
-/// The letters of a name in capitals, or its digits when it has no letters; none when it has neither.
+/// A name reduced to its letters in upper case, or to its digits if it has no letters; `None` if it
+/// has neither.
 fn normalised_name(text: &str) -> Option<String> {
     let upper = text.to_uppercase();
     let kept = |keep: fn(char) -> bool| {
@@ -118,7 +122,7 @@ fn normalised_name(text: &str) -> Option<String> {
     kept(char::is_alphabetic).or_else(|| kept(char::is_numeric))
 }
 
-/// The file of the table.
+/// The TOML file of the table.
 #[derive(Debug, Default, Deserialize)]
 struct ShopTableFile {
     #[serde(default)]
@@ -132,12 +136,12 @@ struct ShopTableFile {
 #[derive(Debug, Deserialize)]
 struct Facilitator {
     prints: Vec<String>,
-    /// Whether its print counts only with a star behind it.
+    /// Whether a star must follow the facilitator's name.
     #[serde(default)]
     star: bool,
 }
 
-/// One shop as people mean it.
+/// One entry of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct KnownShop {
     name: String,
@@ -159,30 +163,30 @@ impl ShopTableFile {
     }
 }
 
-/// The table, ready to be asked.
+/// The table, indexed for lookups.
 #[derive(Debug)]
 struct ShopTable {
     /// The programme's own shops.
     own: Vec<KnownShop>,
     ignore: BTreeSet<String>,
-    /// What firms print that take payments for others, and whether a star must follow.
+    /// Descriptor prefixes of payment facilitators, and whether a star must follow, longest first.
     facilitators: Vec<(Vec<String>, bool)>,
     shops: Vec<KnownShop>,
-    /// The place of each shop by the letters of its name.
+    /// Index into `shops` by normalised name.
     called: BTreeMap<String, usize>,
-    /// The beginnings of lines by their first word, those that count first first.
+    /// Descriptor prefixes by their first word, in order of precedence.
     prints: BTreeMap<String, Vec<DescriptorPrefix>>,
 }
 
-/// One beginning of a line, and what it says.
+/// A descriptor prefix and the shop that it identifies or excludes.
 #[derive(Debug)]
 struct DescriptorPrefix {
     words: Vec<String>,
-    /// Whether anything may follow.
+    /// Whether any words may follow the prefix.
     is_open: bool,
-    /// The place of the shop.
+    /// Index into [`ShopTable::shops`].
     shop: usize,
-    /// Whether it is not that shop.
+    /// Whether the prefix excludes the shop.
     is_never: bool,
 }
 
@@ -193,14 +197,14 @@ impl DescriptorPrefix {
         Self { words, is_open: open.is_some(), shop, is_never }
     }
 
-    /// The longest counts first.
+    /// Sort key: the longest prefix first.
     fn order(&self) -> std::cmp::Reverse<(usize, bool)> {
         std::cmp::Reverse((self.words.join(" ").len(), self.is_never))
     }
 }
 
 impl ShopTable {
-    /// The table that comes with the gateway, with a programme's own shops before it.
+    /// The built-in table, preceded by a programme's own shops.
     fn with(own: Vec<KnownShop>) -> Self {
         let mut file = ShopTableFile::read(DEFAULT_TABLE).unwrap_or_default();
         let names: BTreeSet<_> =
@@ -239,12 +243,12 @@ impl ShopTable {
         Self { own, ignore: file.ignore, facilitators, shops: file.shop, called, prints }
     }
 
-    /// The place of the shop whose name in the table has these letters.
+    /// Index of the shop with this normalised name.
     fn shop_called(&self, letters: &str) -> Option<usize> {
         self.called.get(letters).copied()
     }
 
-    /// The surest name of the shop that a list calls `name`.
+    /// The most reliable name of the shop that a list calls `name`.
     fn resolved_name(&self, name: &str) -> Option<String> {
         let line = NormalisedDescriptor::of(name);
         let seller = self.seller(&line);
@@ -266,7 +270,7 @@ impl ShopTable {
         };
         let known = if seller.is_some() { None } else { by_number() };
         let known = known.or_else(|| self.match_prefix(line, shop.code, &city));
-        // The name of another shop of the table is none of its names.
+        // A name of another shop in the table does not identify this one.
         let is_own = |name: &String| {
             let named = self.shop_called(name);
             named.is_none() || named == known
@@ -288,7 +292,7 @@ impl ShopTable {
         ShopNames(names, Mutex::default())
     }
 
-    /// What stands behind the name of a firm that takes payments for others.
+    /// The seller's part of a descriptor that begins with a payment facilitator's name.
     fn seller(&self, line: &NormalisedDescriptor) -> Option<NormalisedDescriptor> {
         let mut facilitators =
             self.facilitators.iter().filter(|(words, _)| line.words.starts_with(words));
@@ -299,7 +303,7 @@ impl ShopTable {
         })
     }
 
-    /// The place of the shop whose lines begin like this one: the longest beginning counts.
+    /// Index of the shop with the longest prefix that matches the descriptor.
     fn match_prefix(
         &self,
         line: &NormalisedDescriptor,
@@ -325,7 +329,8 @@ impl ShopTable {
         None
     }
 
-    /// Whether these words say nothing of who a shop is. Tills cut the last one where a line is full.
+    /// Whether the words do not identify a shop. The last one may be cut off, because descriptors
+    /// have a maximum length.
     fn is_noise(&self, words: &[String], city: &[String]) -> bool {
         let Some((last, before)) = words.split_last() else { return true };
         let is_noise = |word: &String| self.is_ignored(word) || city.contains(word);
@@ -340,7 +345,7 @@ impl ShopTable {
         word.contains(|c: char| c.is_ascii_digit()) || self.ignore.contains(word)
     }
 
-    /// The line without what says nothing of who the shop is.
+    /// The descriptor without noise words and without the city at its end.
     fn without_noise(&self, line: &NormalisedDescriptor, city: &[String]) -> Option<String> {
         let mut words: Vec<_> = line.words.iter().filter(|word| !self.is_ignored(word)).collect();
         let is_after = words.len() > city.len() && !city.is_empty();
@@ -352,17 +357,17 @@ impl ShopTable {
     }
 }
 
-/// The number of a network as a name that no name is.
+/// The merchant number as a name. The NUL characters keep it apart from every printed name.
 fn number_name(code: &str, number: &str) -> String {
-    // The gateway keeps a digest of these characters, and a list may hold that.
+    // Must equal the gateway's text, because lists may hold the digest of it.
     format!("network\u{0}{code}\u{0}{number}")
 }
 
-/// A printed line in plain words.
+/// A descriptor in lower-case words without accents and punctuation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NormalisedDescriptor {
     words: Vec<String>,
-    /// Behind how many words there was a star or an underscore.
+    /// The number of words before each star or underscore.
     stars: Vec<usize>,
 }
 
@@ -396,14 +401,13 @@ impl NormalisedDescriptor {
         line
     }
 
-    /// What stands behind so many words.
+    /// The descriptor without its first `words` words.
     fn remainder(&self, words: usize) -> Self {
         let stars = self.stars.iter().filter_map(|star| star.checked_sub(words)).collect();
         Self { words: self.words.get(words..).unwrap_or_default().to_vec(), stars }
     }
 }
 
-/// The letter without its accent.
 fn without_accent(letter: char) -> char {
     const ACCENTS: [(&str, char); 8] = [
         ("àáâãäå", 'a'),

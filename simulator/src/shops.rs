@@ -1,38 +1,39 @@
-//! The merchants of the stories, each with the code and the everyday category it trades under.
+//! The merchants of the stories, each with its category code and everyday category.
 
-/// One merchant as the network describes it.
+/// A merchant as the network describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shop {
-    /// As people would say it.
+    /// The name that people use.
     pub(crate) name: &'static str,
-    /// As the network writes it in `merchant_data.name`.
+    /// The descriptor that the network sends in `merchant_data.name`.
     pub(crate) descriptor: &'static str,
-    /// ISO 18245, four digits.
+    /// Merchant category code (ISO 18245), four digits.
     pub(crate) code: &'static str,
-    /// The issuer's own word for the code.
+    /// Stripe's name of the category code (`merchant_data.category`).
     pub(crate) slug: &'static str,
-    /// Our everyday category of the code.
+    /// Everyday category of the code.
     pub(crate) category: &'static str,
-    /// Other kinds that it is too: a casino with rooms is a hotel, and gambling.
+    /// Additional categories: a casino with rooms is a hotel, and gambling.
     pub(crate) also: &'static [&'static str],
     pub(crate) city: &'static str,
     pub(crate) country: &'static str,
-    /// The network's own name of it; empty when the network tells none.
+    /// Merchant number of the network; empty when messages carry none, `*` when it is derived from
+    /// the descriptor.
     pub(crate) network_id: &'static str,
     pub(crate) channel: PurchaseChannel,
 }
 
 impl Shop {
-    /// Whether it is of that kind, by its code or beside it.
+    /// Whether the shop belongs to the category, by its code or additionally.
     pub(crate) fn is_in_category(&self, category: &str) -> bool {
         self.category == category || self.also.contains(&category)
     }
 }
 
-/// Stands for a network's name that is made from the descriptor.
+/// Marks a merchant number that is derived from the descriptor.
 const DERIVED_NETWORK_ID: &str = "*";
 
-/// What messages tell as the network's own name of the shop.
+/// The merchant number that messages carry.
 pub(crate) fn network_id(shop: &Shop) -> Option<String> {
     match shop.network_id {
         "" => None,
@@ -41,7 +42,7 @@ pub(crate) fn network_id(shop: &Shop) -> Option<String> {
     }
 }
 
-/// Twelve digits that are always the same of the same text.
+/// Twelve digits derived from the text by a fixed hash.
 pub(crate) fn digits(text: &str) -> String {
     let digits = text.bytes().fold(0_u64, |sum, byte| {
         sum.wrapping_mul(131).wrapping_add(u64::from(byte)) % 1_000_000_000_000

@@ -1,5 +1,5 @@
-//! The whole thing on one machine: a fresh database, the demo programme, the gateway, and the
-//! simulator playing a day of signed card callbacks over real HTTP.
+//! The complete system on one machine: a fresh database, the demo programme, the gateway, and the
+//! simulator, which plays a week of signed issuer messages over real HTTP.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,34 +20,34 @@ use crate::platform::config::KeySource;
 use crate::programme::apply::apply;
 use crate::programme::rules;
 
-/// The demo's programme.
+/// The programme's file of the demo.
 pub const PROGRAMME: &str = include_str!("../../merchant-rules/demo.toml");
-/// The Sunday before the story's first day: the programme is set up then.
+/// When the programme is set up: the Sunday before the first day that is played.
 const SET_UP_AT: &str = "2026-11-22T12:00:00Z";
-/// How many steps may wait to be printed.
+/// Maximum number of played steps that wait to be printed.
 const STEPS_AHEAD: usize = 1024;
 
-/// What the demo is to do.
+/// The settings of the demo.
 #[derive(Debug, Clone)]
 pub struct DemoSettings {
     pub listen: SocketAddr,
-    /// A database with nothing in it; none makes a fresh SQLite file in the temporary folder.
+    /// An empty database. `None` creates an SQLite file in the temporary folder.
     pub database_url: Option<String>,
-    /// Where the key is that secrets are sealed with; none for the usual place.
+    /// The key that secrets are sealed with. `None` for the default source.
     pub key: Option<KeySource>,
     pub seed: u64,
 }
 
-/// What came of it.
+/// The result of the demo.
 #[derive(Debug)]
 pub struct DemoRun {
     pub app: App,
     pub database_url: String,
-    /// Whether every answer, every balance and the ledger were right.
+    /// Whether every response, every balance and the ledger were correct.
     pub is_clean: bool,
 }
 
-/// Plays the demo, handing each line of its story to `print`.
+/// Plays the demo, and passes each line of its output to `print`.
 pub async fn run(settings: DemoSettings, mut print: impl FnMut(String)) -> anyhow::Result<DemoRun> {
     let database_url = match settings.database_url {
         Some(url) => url,
@@ -75,7 +75,7 @@ pub async fn run(settings: DemoSettings, mut print: impl FnMut(String)) -> anyho
     Ok(DemoRun { app, database_url, is_clean })
 }
 
-/// Lets the simulator play, and tells every step as it happens.
+/// Runs the simulator, and prints each step as it happens.
 async fn play(
     app: &App,
     clock_control: ClockControl,
@@ -117,7 +117,7 @@ async fn play(
     playing.await?
 }
 
-/// Lets the people of the programme act for themselves: each with a token of their own account.
+/// Issues tokens to the simulator, so that each person acts with their own account.
 pub async fn sign_in(app: &App) -> anyhow::Result<SignIn> {
     let programmes = app.store().programmes().await?;
     let (programme, _) = programmes.into_iter().next().context("no programme was applied")?;
@@ -132,13 +132,13 @@ pub async fn sign_in(app: &App) -> anyhow::Result<SignIn> {
     }))
 }
 
-/// Whether there is something to see: a purchase, or money that moves after it. That the issuer
-/// agrees with our answer is not.
+/// Whether a step is printed: a purchase, or money that moves after it. The issuer's confirmation
+/// of our decision is not printed, unless it was unexpected.
 fn is_shown(step: &PlayStep) -> bool {
     !step.expected_ok || !matches!(step.kind, MessageKind::Confirmed | MessageKind::Closed)
 }
 
-/// One step as a line: time of day, who, place, amount, answer, why, milliseconds.
+/// One step as a line: time of day, person, place, amount, answer, reason, milliseconds.
 async fn line(app: &App, step: &PlayStep) -> anyhow::Result<String> {
     let amount = simulator::report::money(step.amount_minor, &step.currency);
     let milliseconds = step.latency.as_micros().div_ceil(100);
@@ -154,14 +154,14 @@ async fn line(app: &App, step: &PlayStep) -> anyhow::Result<String> {
     ))
 }
 
-/// Why, in the person's words: replayed from the stored decision.
+/// The person's text for a decision; empty if there is no such decision.
 async fn why(app: &App, decision: &str) -> anyhow::Result<String> {
     let explanations = explain(app.store(), app.directory(), decision).await?;
     let said = |e: &Explanation| e.person_text.clone();
     Ok(explanations.first().map(said).unwrap_or_default())
 }
 
-/// Seals and proves the ledger.
+/// Seals and verifies the ledger.
 async fn prove(app: &App, print: &mut impl FnMut(String)) -> anyhow::Result<bool> {
     for (programme, _) in app.store().programmes().await? {
         let id = SealId::new(app.ids().next(app.clock().now()));
@@ -172,7 +172,7 @@ async fn prove(app: &App, print: &mut impl FnMut(String)) -> anyhow::Result<bool
     Ok(proof.is_clean())
 }
 
-/// A fresh SQLite file in the temporary folder.
+/// The URL of a new SQLite file in the temporary folder.
 fn fresh_file() -> anyhow::Result<String> {
     let folder: PathBuf = tempfile::Builder::new().prefix("sayso-demo-").tempdir()?.keep();
     Ok(format!("sqlite:{}", folder.join("demo.db").display()))

@@ -1,4 +1,4 @@
-//! Builds everything and runs it: the store, the directory, the committer, the listener.
+//! Builds and runs the gateway: store, directory, committer, listeners and background tasks.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -27,47 +27,47 @@ use crate::store::{PoolSizes, Store, StoreError};
 use crate::web;
 use crate::web::{ApiRuntime, AppState, AppStateParts, ConnectionLimits, RouteGroup, ServerHandle};
 
-/// How often connections and their secrets are read anew.
+/// How often connections and their secrets are refreshed.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
-/// How long that may take before fresh connections are tried.
+/// Time limit of a refresh, after which fresh database connections are used.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long one round of upkeep is waited for.
+/// Time limit of one round of upkeep.
 const UPKEEP_TIMEOUT: Duration = Duration::from_mins(5);
-/// How long the last steps of a stop may each take. With the database away they never end.
+/// Time limit of each last step of a stop, because without the database they never end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
-/// The most questions of one database transaction.
+/// Maximum number of authorisation requests in one database transaction.
 const BATCH_MAX: usize = 256;
-/// The most questions that wait. More are answered at once, as our fault.
+/// Maximum number of queued authorisation requests. Any more are declined at once, as our fault.
 const QUEUE_MAX: usize = 4096;
 
-/// What one gateway process is made of.
+/// The settings of one gateway process.
 #[derive(Debug, Clone)]
 pub struct AppSettings {
-    /// Where everybody is served who has no address of their own. Port 0 takes any free port.
+    /// Address of everything that has no separate address. Port 0 takes any free port.
     pub listen: SocketAddr,
-    /// Where issuers are served, apart from everybody else.
+    /// Separate address for issuers.
     pub issuer_listen: Option<SocketAddr>,
-    /// Where operations are served, apart from everybody else.
+    /// Separate address for operations.
     pub operations_listen: Option<SocketAddr>,
-    /// Who speaks for many: what they connect is not limited for each of them.
+    /// Proxies, which are exempt from the limit of connections per peer.
     pub proxies: Vec<IpAddr>,
     pub database_url: SecretString,
-    /// The system's for a gateway; one that a story moves for a demo or a test.
+    /// The system's clock for a gateway; a manual one for a demo or a test.
     pub clock: Clock,
     pub ids: NewIds,
-    /// How many committers work side by side on PostgreSQL. `SQLite` has one.
+    /// Number of parallel committers on PostgreSQL. SQLite has one.
     pub committers: usize,
     pub connections: PoolSizes,
-    /// How often what nobody asks for is looked after; none where a story's clock decides when.
+    /// How often a round of upkeep runs. `None` if only [`App::upkeep`] runs it.
     pub upkeep_every: Option<Duration>,
-    /// Who issues our tokens.
+    /// The `iss` claim of our tokens.
     pub token_issuer: String,
-    /// Where the key is that secrets in the database are sealed with.
+    /// The source of the key that secrets in the database are sealed with.
     pub key: KeySource,
 }
 
 impl AppSettings {
-    /// Settings with the usual sizes.
+    /// Settings with the default sizes.
     pub fn new(listen: SocketAddr, database_url: SecretString, clock: Clock) -> Self {
         Self {
             listen,
@@ -88,12 +88,12 @@ impl AppSettings {
 
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum GatewayError {
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
     #[error("the programmes cannot be read")]
     Directory(#[from] DirectoryError),
-    #[error("{address} cannot be listened at")]
+    #[error("cannot listen at {address}")]
     Listen {
         address: SocketAddr,
         #[source]
@@ -103,7 +103,7 @@ pub enum StartError {
     Threads(#[source] io::Error),
 }
 
-/// A gateway at work.
+/// A running gateway.
 #[derive(Debug)]
 pub struct App {
     store: Store,
@@ -120,8 +120,9 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the store, applies missing migrations, and listens.
-    pub async fn start(settings: AppSettings) -> Result<Self, StartError> {
+    /// Opens the store, applies missing migrations, finishes interrupted applications of files, and
+    /// listens.
+    pub async fn start(settings: AppSettings) -> Result<Self, GatewayError> {
         let AppSettings {
             listen,
             issuer_listen,
@@ -137,7 +138,7 @@ impl App {
             key,
         } = settings;
         metrics::start();
-        let api_runtime = ApiRuntime::start().map_err(StartError::Threads)?;
+        let api_runtime = ApiRuntime::start().map_err(GatewayError::Threads)?;
         let store = Store::open(database_url.expose_secret(), connections).await?;
         store.use_key(&key).await?;
         if store.has_lost_rows() {
@@ -145,7 +146,8 @@ impl App {
                 "the database lacks what was committed; nothing is approved: see doctor"
             );
         }
-        // Half of a file is no state to stay in; but who is at a till does not wait for it.
+        // An interrupted application is finished first, because a half-applied file must not last.
+        // A failure does not stop the start, because authorisation requests cannot wait.
         if let Err(error) = apply::finish(&store, &ids, clock.now()).await {
             tracing::error!(%error, "a file that broke off could not be applied");
         }
@@ -212,55 +214,54 @@ impl App {
         })
     }
 
-    /// Where people are served, and everybody else who has no address of their own.
+    /// The address for people, and for everything without a separate address.
     pub const fn address(&self) -> SocketAddr {
         self.listeners.people.address()
     }
 
-    /// Where issuers are served.
+    /// The address for issuers.
     pub fn issuer_address(&self) -> SocketAddr {
         self.listeners.issuers.as_ref().map_or(self.address(), ServerHandle::address)
     }
 
-    /// Where operations are served.
+    /// The address for operations.
     pub fn operations_address(&self) -> SocketAddr {
         self.listeners.operations.as_ref().map_or(self.address(), ServerHandle::address)
     }
 
-    /// The programmes and connections in memory.
+    /// The cached programmes and connections.
     pub const fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// The database.
     pub const fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The clock that everything runs on.
+    /// The clock of the whole process.
     pub const fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Where new identifiers come from.
+    /// The source of new identifiers.
     pub const fn ids(&self) -> &NewIds {
         &self.ids
     }
 
-    /// Makes tokens and checks them.
+    /// Issues and checks tokens.
     pub const fn tokens(&self) -> &TokenService {
         &self.tokens
     }
 
-    /// Looks after what nobody asks for, once, now.
+    /// Runs one round of upkeep now.
     pub async fn upkeep(&self) -> Result<UpkeepReport, StoreError> {
         let (store, directory) = (self.store.clone(), self.directory.clone());
         Upkeep::new(store, directory, self.clock.clone(), self.ids.clone()).round().await
     }
 
-    /// Stops in the order that loses nothing: readiness off, nothing more accepted, open questions
-    /// answered, what is queued committed, the database closed. Ends within ten seconds or so, even
-    /// if the database is away.
+    /// Stops without losing anything: clears readiness, accepts no more connections, answers open
+    /// requests, commits what is queued, and closes the database. Takes about ten seconds at most,
+    /// even if the database is unreachable.
     pub async fn stop(self) {
         self.readiness.mark_stopping();
         self.listeners.close().await;
@@ -278,7 +279,7 @@ impl App {
     }
 }
 
-/// The addresses at which it listens, each with a table of connections of its own.
+/// The listeners, each with a connection table of its own.
 #[derive(Debug)]
 struct Listeners {
     people: ServerHandle,
@@ -293,18 +294,19 @@ impl Listeners {
         issuers: Option<SocketAddr>,
         operations: Option<SocketAddr>,
         proxies: Vec<IpAddr>,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, GatewayError> {
         let limits = ConnectionLimits { proxies, ..ConnectionLimits::default() };
         let open = async |address: SocketAddr, groups: &[RouteGroup]| {
             let (router, limits) = (web::router(state.clone(), groups), limits.clone());
-            // With an address of their own, issuers need not even share the threads that accept.
+            // The issuers' listener runs on the main runtime and all others on the API's, so that
+            // issuers with a separate address share no thread with the API.
             let is_issuers = groups.contains(&RouteGroup::Issuers);
             let here = Handle::current();
             let runtime = if is_issuers { &here } else { state.api_runtime.handle() };
             let listening = web::listen(address, router, limits, runtime).await;
-            let listening = listening.map_err(|error| StartError::Listen { address, error })?;
+            let listening = listening.map_err(|error| GatewayError::Listen { address, error })?;
             tracing::info!(address = %listening.address(), parts = ?groups, "listening");
-            Ok::<_, StartError>(listening)
+            Ok::<_, GatewayError>(listening)
         };
         let own = |part, address: Option<SocketAddr>| address.map(|address| (part, address));
         let own = [own(RouteGroup::Issuers, issuers), own(RouteGroup::Operations, operations)];
@@ -322,7 +324,7 @@ impl Listeners {
         })
     }
 
-    /// Accepts nothing more, and returns when the open requests have been answered.
+    /// Accepts no more connections, and returns when the open requests have been answered.
     async fn close(self) {
         let close = async |listening: Option<ServerHandle>| {
             if let Some(listening) = listening {
@@ -333,8 +335,8 @@ impl Listeners {
     }
 }
 
-/// Reads the connections every second, so that a new secret soon counts and a revoked one soon
-/// does not. While the database is away, those in memory stay.
+/// Refreshes the connections every second, so that new secrets are soon valid and revoked ones soon
+/// invalid. While the database is unreachable, the cached connections stay.
 async fn run_refresh_loop(
     store: Store,
     directory: Directory,
@@ -346,7 +348,7 @@ async fn run_refresh_loop(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_failing = false;
     loop {
-        // Only the waiting is given up when it stops; a statement runs to its end.
+        // A stop cancels only the wait for the tick; a running statement always completes.
         tokio::select! {
             _ = ticks.tick() => {}
             _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
@@ -373,8 +375,8 @@ async fn run_refresh_loop(
     }
 }
 
-/// Looks after what nobody asks for. A round runs in a task of its own, which is never cancelled, and
-/// is not waited for for ever: two at once do no harm.
+/// Runs rounds of upkeep. Each round has its own task, which is never cancelled. The loop stops
+/// waiting for it after [`UPKEEP_TIMEOUT`], because two rounds at once do no harm.
 async fn run_upkeep_loop(
     mut upkeep: Upkeep,
     mut seals: DailySeals,
@@ -412,8 +414,8 @@ async fn run_upkeep_loop(
     }
 }
 
-/// Reads the connections in a task of its own, which is never cancelled, and waits for it, but not
-/// for ever: a peer that vanished without a word would be waited for until the network gives up.
+/// Refreshes the connections in a task of its own, which is never cancelled, and waits for it with
+/// a time limit, because a peer that vanished silently would block until the network gives up.
 async fn refresh_with_timeout(
     directory: &Directory,
     now: Timestamp,
@@ -428,7 +430,7 @@ async fn refresh_with_timeout(
     Err(StoreError::TimedOut { is_in_doubt: false }.into())
 }
 
-/// Brings the database's mark to the disk, and looks whether an operator has accepted a loss.
+/// Writes the database's mark to disk, and checks whether an operator has accepted a loss.
 async fn sync_and_check_mark(store: &Store) {
     if store.has_lost_rows() {
         match store.compare_mark().await {

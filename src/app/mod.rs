@@ -1,4 +1,4 @@
-//! The composition root: the gateway's process, its command line, its demonstration.
+//! The composition root: the gateway's process, its command line and its demo.
 
 pub mod commands;
 pub mod demo;

@@ -1,4 +1,5 @@
-//! The card path: from an issuer's bytes to a durable decision, and on to the end of the purchase.
+//! The card path: from an issuer's bytes to a durable decision, and through the later life of the
+//! purchase.
 
 pub mod authorise;
 pub mod committer;

@@ -1,20 +1,21 @@
-//! Typed identifiers: one newtype per kind of thing, so that a card can never be passed as a hold.
+//! Typed identifiers: one newtype per kind of entity, so that a card cannot be passed as a hold.
 //!
-//! Things that people name in a programme's file (programmes, people, pots) carry a readable
-//! [slug](ParseSlugError); things that happen (decisions, purchases, postings) carry a UUIDv7.
+//! Entities that are named in a programme's file (programmes, people, pots) have a readable
+//! [slug](ParseSlugError). Recorded events (decisions, purchases, postings) have a UUID.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A name that is not 1 to 60 of `a-z`, `0-9` and `-`, starting with a letter or digit.
+/// The text is not a slug: 1 to 60 characters of `a-z`, `0-9` and `-`, the first a letter or a
+/// digit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a name: use 1 to 60 of a-z, 0-9 and -, starting with a letter or digit")]
 pub struct ParseSlugError {
     text: String,
 }
 
-/// Text that is not the identifier it should be.
+/// The text is not the expected prefix followed by `_` and a UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an identifier of the form {expected}_<32 hex digits>")]
 pub struct ParseIdError {
@@ -36,7 +37,7 @@ macro_rules! slug {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name as text.
+            /// The slug as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -62,7 +63,8 @@ macro_rules! slug {
     };
 }
 
-/// Declares an identifier that we make: a UUIDv7 (time-ordered), as `prefix_<32 hex digits>`.
+/// Declares a generated identifier, printed as `prefix_<32 hex digits>`: a UUID, mostly version 7
+/// (time-ordered).
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -70,7 +72,8 @@ macro_rules! id {
         pub struct $name(uuid::Uuid);
 
         impl $name {
-            /// Wraps a UUID made elsewhere; the domain never makes its own.
+            /// Wraps `uuid`. The caller generates it, because the domain has neither a clock nor
+            /// randomness.
             pub const fn new(uuid: uuid::Uuid) -> Self {
                 Self(uuid)
             }
@@ -101,15 +104,15 @@ macro_rules! id {
 }
 
 slug!(
-    /// One scheme run by one organisation: the tenant, and the first column of every key.
+    /// A programme, run by one organisation: the tenant, and the first column of every key.
     ProgrammeId
 );
 slug!(
-    /// One programme's link to one issuer. Unique in the deployment.
+    /// A programme's connection to one issuer. Unique in the deployment.
     ConnectionId
 );
 slug!(
-    /// The person whose money it is. Unique in the programme.
+    /// The person whose money it is: the cardholder. Unique in the programme.
     PersonId
 );
 slug!(
@@ -117,11 +120,11 @@ slug!(
     WorkerId
 );
 slug!(
-    /// An account of the programme: somebody who may act.
+    /// An account of the programme, with one role.
     MemberId
 );
 slug!(
-    /// A human being. One human being may have several accounts.
+    /// A human being, who may have several accounts.
     HumanId
 );
 slug!(
@@ -129,17 +132,17 @@ slug!(
     StreamId
 );
 slug!(
-    /// One person's money from one stream. Unique in the budget.
+    /// A pot: one person's money from one funding stream. Unique in the budget.
     PotId
 );
 slug!(
-    /// One load of money into a pot, as named by whoever planned it. Unique in the pot.
+    /// A load of money into a pot, named in the programme's file. Unique in the pot.
     LoadId
 );
 
-/// All the pots of one person: the unit that is locked, and that has its own hash chain.
+/// All the pots of one person: the unit of locking, with its own hash chain.
 ///
-/// A programme also has one *house* budget, without pots, for postings that belong to nobody.
+/// A programme also has one *house* budget without pots, for postings that belong to no person.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BudgetId(Arc<str>);
 
@@ -151,7 +154,8 @@ impl BudgetId {
         Self(Arc::clone(&person.0))
     }
 
-    /// The programme's own budget. No person can have its name: `_` is not in a slug.
+    /// The programme's own budget. No person can have its identifier, because a slug does not
+    /// contain `_`.
     pub fn house() -> Self {
         Self(Arc::from(Self::HOUSE))
     }
@@ -187,63 +191,63 @@ impl FromStr for BudgetId {
 }
 
 id!(
-    /// One recorded answer to one question of an issuer.
+    /// A recorded decision on one authorisation request.
     DecisionId, "dec"
 );
 id!(
-    /// One purchase, from its first question to its last refund.
+    /// A purchase, from its first authorisation request or capture to its last refund.
     PurchaseId, "pur"
 );
 id!(
-    /// One link of a budget's chain.
+    /// A posting: one link of a budget's hash chain.
     PostingId, "pst"
 );
 id!(
-    /// A one-off OK.
+    /// A permission: a one-off OK.
     PermissionId, "okay"
 );
 id!(
-    /// Something that must be told to somebody.
+    /// An outbox message: a notification for somebody.
     MessageId, "msg"
 );
 id!(
-    /// Something that the lifecycle could not explain.
+    /// An exception: a discrepancy that the lifecycle could not explain.
     ExceptionId, "exc"
 );
 id!(
-    /// A seal over all chains of a programme.
+    /// A seal over all hash chains of a programme.
     SealId, "seal"
 );
 id!(
-    /// A next version of a list that somebody proposed.
+    /// A proposed next version of a list.
     ProposalId, "prop"
 );
 id!(
-    /// A pause for safety.
+    /// A safety pause.
     PauseId, "pause"
 );
 id!(
-    /// A question for a one-time OK.
+    /// An ask: a request for a one-time OK.
     AskId, "ask"
 );
 id!(
-    /// A wish that somebody else looks at a no.
+    /// An appeal: a request that somebody else reviews a decision.
     AppealId, "look"
 );
 id!(
-    /// Something that somebody did about a budget.
+    /// A recorded action on a budget.
     ActId, "act"
 );
 id!(
-    /// A record of who has a card.
+    /// A record of who holds a card.
     CustodyId, "hand"
 );
 id!(
-    /// A record of a talk about safety.
+    /// A record of a safety talk.
     TalkId, "talk"
 );
 id!(
-    /// A look of somebody at a person's single purchases.
+    /// A recorded view of a person's single purchases.
     LookId, "seen"
 );
 
@@ -255,11 +259,11 @@ pub struct IssuerReference(String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PurchaseReference(String);
 
-/// The issuer's token of a card. We never see a card number.
+/// The issuer's token of a card. We never see a card number (PAN).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CardToken(String);
 
-/// An identifier from outside that is empty, longer than 200 bytes, or not printable ASCII.
+/// The identifier is empty, longer than 200 bytes, or not printable ASCII without spaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an identifier must be 1 to 200 printable ASCII characters without spaces")]
 pub struct ParseReferenceError;
@@ -267,7 +271,7 @@ pub struct ParseReferenceError;
 macro_rules! reference {
     ($name:ident) => {
         impl $name {
-            /// The identifier as the issuer spells it.
+            /// The identifier as text, unchanged.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -299,8 +303,11 @@ reference!(PurchaseReference);
 reference!(CardToken);
 
 impl PurchaseReference {
-    /// Between which references its questions are, the end excluded: every adapter names a question
-    /// `{purchase}/{number}`.
+    /// The range `[first, end)` of the references of this purchase's authorisation requests, which
+    /// every adapter names `{purchase}/{number}`.
+    ///
+    /// The range may also contain requests of another purchase whose own reference begins with
+    /// `{purchase}/`.
     pub fn questions(&self) -> (String, String) {
         // `0` follows `/` in ASCII.
         (format!("{self}/"), format!("{self}0"))
@@ -308,8 +315,15 @@ impl PurchaseReference {
 }
 
 impl IssuerReference {
-    /// The identifier of one question about a purchase, 0 for the first: issuers that number none
-    /// get it from the number of answers that the purchase had by then.
+    /// The reference `{purchase}/{sequence}` of one authorisation request; `sequence` is 0 for the
+    /// first.
+    ///
+    /// For issuers that do not number requests, `sequence` is the number of answers that the
+    /// purchase had before this one.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseReferenceError`] when the result is longer than 200 bytes.
     pub fn of_authorisation(
         purchase: &PurchaseReference,
         sequence: u32,
@@ -317,7 +331,7 @@ impl IssuerReference {
         format!("{purchase}/{sequence}").parse()
     }
 
-    /// Stands where no issuer said anything: our own clock did.
+    /// The reference of an event that our own clock raised, so that no issuer message exists.
     pub fn own() -> Self {
         Self("sayso".to_owned())
     }

@@ -1,6 +1,6 @@
-//! What is true about people, money and cards.
+//! The domain: people, money, cards and the rules about them.
 //!
-//! No I/O, no clock, no serialisation: a value of the domain is right by construction, and
+//! No I/O, no clock, no serialisation. A value is validated when it is built, and
 //! [`decision::decide::decide`] is a pure function over such values.
 
 #![warn(clippy::arithmetic_side_effects)]

@@ -1,4 +1,4 @@
-//! What finance closes: a day's seal over the ledger.
+//! Finance: the daily seal of the ledger.
 
 mod seal;
 

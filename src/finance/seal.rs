@@ -1,4 +1,4 @@
-//! Sealing: the ends of all chains that have grown, and the totals, in one root.
+//! Seals a programme: one root over the heads of all chains that have grown, and the totals.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, DirectoryError};
 use crate::store::{BUDGET, Store, StoreError, Tx};
 
-/// Seals `programme` as it is now.
+/// Seals `programme` in its current state.
 ///
-/// Reads one snapshot and writes afterwards, so that no decision waits for a seal: a chain only
-/// grows, so what was sealed stays true.
+/// Reads one snapshot and writes afterwards, so that no decision waits for a seal. What was read
+/// stays true, because a chain only grows.
 ///
 /// # Errors
 ///
-/// [`StoreError::Contended`] when another seal was made meanwhile; nothing is written then.
+/// [`StoreError::Contended`] if another seal was made meanwhile; nothing is written then.
 pub async fn seal(
     store: &Store,
     programme: &ProgrammeId,
@@ -30,8 +30,9 @@ pub async fn seal(
     seal.ok_or(StoreError::Contended("seal"))
 }
 
-/// Seals `programme` if `is_due` says so of [`Tx::last_sealed_at`]. That is read in the snapshot that is
-/// sealed: of two gateways that seal the same day, both take the same number, and one is refused.
+/// Seals `programme` if `is_due` accepts [`Tx::last_sealed_at`]. That instant is read in the
+/// snapshot that is sealed, so that two gateways sealing the same day take the same number, and one
+/// of them is refused.
 async fn seal_if(
     store: &Store,
     programme: &ProgrammeId,
@@ -65,28 +66,28 @@ async fn seal_if(
     Ok(Some(seal))
 }
 
-/// Seals each programme once a day, at midnight where it is.
+/// Seals each programme once a day, after midnight in its time zone.
 #[derive(Debug, Clone)]
 pub struct DailySeals {
     store: Store,
     directory: Directory,
     clock: Clock,
     ids: NewIds,
-    /// When a programme could not be sealed.
+    /// The latest failure, by programme.
     failed_at: BTreeMap<ProgrammeId, Timestamp>,
 }
 
-/// How long a programme that could not be sealed is left alone: a seal reads all of it.
+/// How long no seal is tried after a failure, because a seal reads the whole programme.
 const SEAL_RETRY_DELAY: SignedDuration = SignedDuration::from_mins(10);
 
 impl DailySeals {
-    /// Seals the programmes of `store`.
     pub const fn new(store: Store, directory: Directory, clock: Clock, ids: NewIds) -> Self {
         Self { store, directory, clock, ids, failed_at: BTreeMap::new() }
     }
 
-    /// Seals every programme that has not been sealed since its last midnight, also if nobody was
-    /// there at that moment. Several gateways that do so at once make one seal.
+    /// Seals every programme whose latest seal is of an earlier day, even if no gateway ran at
+    /// midnight. Several gateways that do so at once make one seal. A failure of one programme is
+    /// logged.
     ///
     /// # Errors
     ///
@@ -126,18 +127,19 @@ impl DailySeals {
                 tracing::info!(%programme, number, %root, "sealed");
                 Ok(())
             }
-            // Another gateway was first, or nobody could be: the next round looks again.
+            // Another gateway was first, or the database is unavailable: the next round tries
+            // again.
             Err(error) if error.is_transient() => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// What earlier seals say.
+/// The number and the root of the latest seal, and the heads in all of them.
 struct SealHistory {
     number: i64,
     root: Digest,
-    /// Where each chain ended when it was last sealed.
+    /// The sequence number at which each chain was last sealed.
     heads: BTreeMap<String, i64>,
 }
 
@@ -186,7 +188,7 @@ async fn heads_grown_since(
             heads.push(SealedHead { budget, seq, hash: reader.parsed()? });
         }
     }
-    // By bytes, like every proof, whatever the database sorts by.
+    // Sorted by bytes, as verification expects, because a database may sort in another order.
     heads.sort_by(|a, b| a.budget.cmp(&b.budget));
     Ok(heads)
 }

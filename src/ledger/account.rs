@@ -5,26 +5,26 @@ use std::str::FromStr;
 
 use crate::domain::id::{ConnectionId, PotId, StreamId};
 
-/// One line of the chart of accounts. Accounts of pots belong to the posting's budget, all others
-/// to its programme.
+/// One account of the chart of accounts. Pot accounts belong to the posting's budget, all others to
+/// its programme.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Account {
-    /// What a funding stream has given. Credit-normal.
+    /// Funds provided by a funding stream. Credit-normal.
     StreamFunds(StreamId),
-    /// What a person can spend now. Never negative.
+    /// Money in a pot that is not held or spent. Never negative.
     PotLeft(PotId),
-    /// What is kept aside for purchases that are not captured yet. Never negative.
+    /// Money in a pot held for purchases that are not captured yet. Never negative.
     PotHeld(PotId),
-    /// What is owed to an issuer for captures.
+    /// Captures owed to an issuer.
     Clearing(ConnectionId),
-    /// What the programme owes because an issuer posted more than the pots held. Never hidden.
+    /// Owed by the programme because an issuer captured more than the pots had. Never hidden.
     Exposure,
-    /// Refunds that belong to no known purchase, until somebody has looked.
+    /// Refunds that match no captured purchase, until finance has checked them.
     Suspense,
     /// Credited for disputes that have not ended yet.
     Disputed,
-    /// Gains by another exchange rate, on their way from an issuer into the pot that paid: what goes
-    /// there is loaded, because it was never spent. Nothing stays here.
+    /// Exchange rate gains in transit from the suspense account to the pot that paid. The pot
+    /// counts them as loaded, because they were never spent. The balance is always zero.
     Exchange,
 }
 

@@ -1,5 +1,5 @@
 //! The book of one budget while its row is locked: read from the store, changed in memory by
-//! [postings](super::postings), written back whole in the same database transaction.
+//! [postings](super::postings), and written back in the same database transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::domain::time::period::{Moment, earliest_day};
 use crate::ledger::record::purchase::{hold_rows, purchase_digest, purchase_row};
 use crate::ledger::record::row::{Digest, Value};
 
-/// Why a posting cannot be made. Nothing of it has been applied to the store.
+/// Why a posting cannot be made. Nothing has been written to the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
     #[error(transparent)]
@@ -40,10 +40,11 @@ pub enum LedgerError {
     NoSuchPurchase(PurchaseReference),
 }
 
-/// Which purchase: the connection and the issuer's own identifier.
+/// Identifies a purchase: the connection and the issuer's reference.
 pub type PurchaseKey = (ConnectionId, PurchaseReference);
 
-/// The five figures of one pot. Allocated is a promise; the other four come from postings alone.
+/// The figures of one pot. `allocated` is the amount promised by the funder; the other amounts come
+/// from postings alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PotBalance {
     pub stream: StreamId,
@@ -52,14 +53,14 @@ pub struct PotBalance {
     pub held: Money,
     pub spent: Money,
     pub left: Money,
-    /// What came from other pots of this person, less what went to them: part of what is loaded.
+    /// Received from other pots of this person, less what was moved to them. Included in `loaded`.
     pub moved: Money,
-    /// What the person made of it.
+    /// The person's own settings.
     pub own: PersonalPotSettings,
 }
 
 impl PotBalance {
-    /// A pot with nothing in it yet.
+    /// A pot without any postings.
     pub fn empty(stream: StreamId, allocated: Money) -> Self {
         let nothing = Money::zero(allocated.currency());
         Self {
@@ -74,12 +75,12 @@ impl PotBalance {
         }
     }
 
-    /// What was put in by the funder.
+    /// The amount loaded by the funder.
     pub fn funded(&self) -> Result<Money, MoneyError> {
         self.loaded.checked_sub(self.moved)
     }
 
-    /// What is in it on `date`, as far as it says what can be spent.
+    /// The figures that determine what can be spent on `date`.
     pub fn in_pot(&self, date: Date) -> Result<PotFunds, MoneyError> {
         Ok(PotFunds {
             left: self.left,
@@ -95,12 +96,17 @@ impl PotBalance {
 pub struct Pots(pub BTreeMap<PotId, PotBalance>);
 
 impl Pots {
-    /// What `pot` has left; nothing if there is no such pot.
+    /// The amount that `pot` has left; zero if there is no such pot.
     pub fn left(&self, pot: &PotId, currency: Currency) -> Money {
         self.0.get(pot).map_or(Money::zero(currency), |balance| balance.left)
     }
 
-    /// Moves the money of `transfer` as far as it touches pots.
+    /// Applies `transfer` to the pots among its accounts.
+    ///
+    /// # Errors
+    ///
+    /// A pot is missing, would become negative, or would send money to a pot of another stream. The
+    /// pots may then be partly changed.
     pub fn apply(&mut self, transfer: &Transfer) -> Result<(), LedgerError> {
         let amount = transfer.amount();
         let is_pot_transfer = self.is_pot_transfer(transfer)?;
@@ -139,7 +145,7 @@ impl Pots {
         Ok(())
     }
 
-    /// Whether `transfer` goes from one pot to another one, which must be of the same stream.
+    /// Whether `transfer` goes from pot to pot; both must be of the same stream.
     fn is_pot_transfer(&self, transfer: &Transfer) -> Result<bool, LedgerError> {
         let (Account::PotLeft(from), Account::PotLeft(to)) = (transfer.from(), transfer.to())
         else {
@@ -169,12 +175,12 @@ impl Pots {
     }
 }
 
-/// The side of a pot that `account` names.
+/// The balance that `account` stands for.
 fn held_or_left<'a>(account: &Account, balance: &'a mut PotBalance) -> &'a mut Money {
     if matches!(account, Account::PotHeld(_)) { &mut balance.held } else { &mut balance.left }
 }
 
-/// Whether money that goes there is spent, and money that comes from there is given back.
+/// Whether money sent to this account counts as spent, and money from it as given back.
 const fn is_spending_account(account: &Account) -> bool {
     matches!(account, Account::Clearing(_) | Account::Suspense | Account::Disputed)
 }
@@ -188,7 +194,7 @@ pub struct Card {
     pub last_four: String,
 }
 
-/// Who the budget belongs to, and the agreement in force.
+/// The person whose budget it is, and the agreement in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetOwner {
     pub name: String,
@@ -198,18 +204,18 @@ pub struct BudgetOwner {
     pub cards: Vec<Card>,
 }
 
-/// What one purchase makes of the permissions that it uses.
+/// How one purchase uses permissions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PermissionUsage {
+pub struct PurchasePermissionUse {
     permissions: BTreeSet<PermissionId>,
-    /// What it has committed as long as nothing of it was captured.
+    /// The committed amount, if nothing was captured; otherwise `None`.
     pub open: Option<Money>,
-    /// What its shop is known by, as text.
+    /// The stored form of the shop's identity.
     pub shop: String,
 }
 
-impl PermissionUsage {
-    /// What `purchase` makes of them as it is now.
+impl PurchasePermissionUse {
+    /// The usage by `purchase` in its current state.
     pub fn of(purchase: &Purchase) -> Result<Self, MoneyError> {
         let permissions = purchase.permissions()?;
         if permissions.is_empty() {
@@ -219,24 +225,24 @@ impl PermissionUsage {
         Ok(Self { permissions, open, shop: purchase.counted.shop_text() })
     }
 
-    /// Whether it uses `permission`.
+    /// Whether the purchase uses `permission`.
     pub fn uses(&self, permission: PermissionId) -> bool {
         self.permissions.contains(&permission)
     }
 }
 
-/// One budget, locked.
+/// The book of one locked budget.
 #[derive(Debug)]
 pub struct Book {
     pub programme: ProgrammeId,
     pub budget: BudgetId,
     pub currency: Currency,
-    /// None for the house.
+    /// `None` for the house budget.
     pub owner: Option<BudgetOwner>,
     pub pots: Pots,
-    /// The purchases that were asked for; others are not loaded.
+    /// The purchases that were requested from the store; others are not loaded.
     pub purchases: BTreeMap<PurchaseKey, Purchase>,
-    /// The counters that were asked for and exist.
+    /// The requested counters that exist.
     pub counters: BTreeMap<CounterKey, LimitUsage>,
     pub permissions: Vec<Permission>,
     head: ChainHead,
@@ -244,24 +250,24 @@ pub struct Book {
     changes: BookChanges,
 }
 
-/// What has to be written back.
+/// The changes to write back.
 #[derive(Debug, Default)]
 pub struct BookChanges {
     pub postings: Vec<Posting>,
-    /// The rows of `postings`, in their order.
+    /// The rows of `postings`, in the same order.
     pub posting_rows: Vec<PostingRows>,
     pub pots: BTreeSet<PotId>,
-    /// With their rows: the chain vouches for these very ones.
+    /// The changed purchases with their rows, because the chain's digest covers exactly these rows.
     pub purchases: BTreeMap<PurchaseKey, PurchaseRows>,
     pub counters: BTreeSet<CounterKey>,
     pub permissions: BTreeSet<PermissionId>,
 }
 
-/// What one purchase is to counters.
+/// What one purchase contributes to counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct CounterContribution {
     amount: Money,
-    /// Whether it is a purchase that counts, though all of its money may have come back.
+    /// Whether it counts in limits on the number of purchases; stays true after a full refund.
     counts_as_purchase: bool,
 }
 
@@ -272,26 +278,26 @@ impl CounterContribution {
     }
 }
 
-/// A purchase and its holds as they are stored.
+/// The stored rows of a purchase and its holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurchaseRows {
     pub purchase: Vec<Value>,
     pub holds: Vec<Vec<Value>>,
 }
 
-/// What happened, and which record says so.
+/// The event that a posting books, and the record that proves it.
 #[derive(Debug, Clone)]
 pub struct PostingCause {
     pub posting: PostingId,
     pub kind: PostingKind,
     pub subject: String,
-    /// The digest of the stored rows that are booked.
+    /// The digest of the stored rows that the posting books.
     pub record: Digest,
     pub moment: Moment,
 }
 
 impl Book {
-    /// The book of `budget` whose chain ends at `head`. The rest is filled in by the store.
+    /// The book of `budget`, whose chain ends at `head`. The store fills in the rest.
     pub fn new(
         programme: ProgrammeId,
         budget: BudgetId,
@@ -313,22 +319,22 @@ impl Book {
         }
     }
 
-    /// The end of the chain as it is stored.
+    /// The head of the chain in the store.
     pub const fn stored_head(&self) -> ChainHead {
         self.stored_head
     }
 
-    /// The end of the chain with what is still to be written.
+    /// The head of the chain including postings that are not written yet.
     pub const fn head(&self) -> ChainHead {
         self.head
     }
 
-    /// What has to be written back.
+    /// The changes to write back.
     pub const fn changes(&self) -> &BookChanges {
         &self.changes
     }
 
-    /// Links a posting without a purchase, and moves its money.
+    /// Applies `transfers` and appends a posting that changes no purchase.
     pub fn post(
         &mut self,
         cause: PostingCause,
@@ -341,8 +347,8 @@ impl Book {
         Ok(())
     }
 
-    /// Changes one purchase with `act`, moves the money that it says, counts the difference, and
-    /// links the posting.
+    /// Changes one purchase with `act`, which applies and returns its transfers; then updates limit
+    /// counters and permissions, and appends the posting.
     pub fn change(
         &mut self,
         key: &PurchaseKey,
@@ -353,13 +359,13 @@ impl Book {
         let purchase = purchase.ok_or_else(|| LedgerError::NoSuchPurchase(key.1.clone()))?;
         let before = CounterContribution::of(purchase)?;
         let given_back = purchase.given_back()?;
-        let used_before = PermissionUsage::of(purchase)?;
+        let used_before = PurchasePermissionUse::of(purchase)?;
         let transfers = act(purchase, &mut self.pots)?;
         purchase.credit_limits(given_back)?;
         purchase.extend_expiry(cause.moment.at)?;
         let purchase = purchase.clone();
         self.count(&purchase, before, CounterContribution::of(&purchase)?, cause.moment.date)?;
-        self.use_permissions(&used_before, &PermissionUsage::of(&purchase)?)?;
+        self.use_permissions(&used_before, &PurchasePermissionUse::of(&purchase)?)?;
         let row = purchase_row(&self.programme, &purchase);
         let holds = hold_rows(&self.programme, &purchase);
         let digest = purchase_digest(&row, &holds);
@@ -395,8 +401,8 @@ impl Book {
         self.changes.postings.push(posting);
     }
 
-    /// Moves the counters of the terms in force by what the purchase changed: the amount by what
-    /// counts towards limits, the number of purchases by whether anything is committed.
+    /// Updates the counters of the agreement in force: the amount by the change of what counts
+    /// towards limits, the number of purchases by whether anything is committed.
     fn count(
         &mut self,
         purchase: &Purchase,
@@ -411,9 +417,10 @@ impl Book {
         for key in purchase.counted.counters(&owner.agreement) {
             let was = purchase.counted.amount_counted_in(&key.scope, before.amount)?;
             let is = purchase.counted.amount_counted_in(&key.scope, after.amount)?;
-            // What may still be told has a counter since the version started that keeps it, if it
-            // counts anything. One of an earlier period is not begun in hindsight, and none by what
-            // counted before: its own part would be missing.
+            // Every counter of a period that may still receive reports exists since its agreement
+            // version started, unless it is zero. So a missing counter is created for a current
+            // period only, and only by a purchase that did not count before, because its earlier
+            // part would be missing.
             let is_current = key.first_day >= key.period.first_day(earliest_day(today));
             let may_begin = is_current && before.amount.is_zero() && !before.counts_as_purchase;
             let known = self.counters.get(&key).copied();
@@ -433,12 +440,12 @@ impl Book {
         Ok(())
     }
 
-    /// A permission is used once by each purchase that it allowed, and given back when nothing of
-    /// the purchase is left.
+    /// Updates the permissions: each purchase uses a permission once, and returns the use when
+    /// nothing of the purchase is committed any more.
     fn use_permissions(
         &mut self,
-        before: &PermissionUsage,
-        after: &PermissionUsage,
+        before: &PurchasePermissionUse,
+        after: &PurchasePermissionUse,
     ) -> Result<(), LedgerError> {
         for permission in &mut self.permissions {
             let (was, is) = (before.uses(permission.id), after.uses(permission.id));
@@ -464,18 +471,19 @@ impl Book {
         Ok(())
     }
 
-    /// The card with `token`, if it is this budget's.
+    /// The card with `token`, if it belongs to this budget.
     pub fn card(&self, connection: &ConnectionId, token: &CardToken) -> Option<&Card> {
         let cards = &self.owner.as_ref()?.cards;
         cards.iter().find(|card| card.connection == *connection && card.token == *token)
     }
 
-    /// The agreement in force; none for the house.
+    /// The agreement in force; `None` for the house budget.
     pub fn agreement(&self) -> Option<&Agreement> {
         self.owner.as_ref().map(|owner| &*owner.agreement)
     }
 
-    /// What is on `date` in every pot that may pay, with nothing on which nothing depends.
+    /// Balances on `date` of every pot that may pay. `loaded` is kept only for pots with staged
+    /// release; no other rule reads it.
     pub fn in_pots(&self, date: Date) -> Result<BTreeMap<PotId, PotFunds>, MoneyError> {
         let plans = self.agreement().map_or(&[][..], |agreement| &agreement.pots);
         let in_pot = |(id, balance): (&PotId, &PotBalance)| {

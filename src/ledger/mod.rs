@@ -1,4 +1,4 @@
-//! Double entry: what each event moves, and the chain that proves it. Pure.
+//! Double-entry ledger: the transfers of each event, and the hash chain that proves them. Pure.
 
 #![warn(clippy::arithmetic_side_effects)]
 

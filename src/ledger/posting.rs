@@ -1,5 +1,4 @@
-//! Postings: the transfers of one event, written together, never changed, each a link of its
-//! budget's hash chain.
+//! Postings: the immutable transfers of one event, appended to the hash chain of their budget.
 
 use jiff::Timestamp;
 
@@ -10,7 +9,7 @@ use crate::ledger::record::row::{
     CanonicalHasher, CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
 };
 
-/// One row per link of a chain.
+/// One row per posting.
 pub const POSTING: Table = Table {
     name: "posting",
     columns: columns![
@@ -29,7 +28,7 @@ pub const JOURNAL: Table = Table {
     ],
 };
 
-/// An amount above zero from one account to another: an imbalance cannot be written.
+/// An amount above zero from one account to another. The type cannot represent an imbalance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transfer {
     from: Account,
@@ -38,48 +37,48 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// A transfer of `amount`; none if there is nothing to move.
+    /// `None` if `amount` is not positive or both accounts are the same.
     pub fn new(from: Account, to: Account, amount: Money) -> Option<Self> {
         (amount.is_positive() && from != to).then_some(Self { from, to, amount })
     }
 
-    /// Where the money comes from.
+    /// The account that the money leaves.
     pub const fn from(&self) -> &Account {
         &self.from
     }
 
-    /// Where the money goes.
+    /// The account that the money enters.
     pub const fn to(&self) -> &Account {
         &self.to
     }
 
-    /// How much, above zero.
+    /// Above zero.
     pub const fn amount(&self) -> Money {
         self.amount
     }
 }
 
-/// What kind of event a posting books.
+/// The kind of event that a posting books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PostingKind {
-    /// An agreement started. Moves nothing.
+    /// An agreement took effect. Moves no money.
     Agreement,
-    /// A pot was opened, or its plan changed. Moves nothing.
+    /// A pot was opened or its plan changed. Moves no money.
     Pot,
     Load,
-    /// The person moved money between pots of their own.
+    /// The person moved money between their pots.
     PotTransfer,
-    /// We answered a question; an approval holds money.
+    /// We decided an authorisation request; an approval holds money.
     Decision,
-    /// We took an approval back, because our answer came too late.
+    /// We withdrew an approval that the issuer did not receive in time.
     Withdrawal,
-    /// The issuer told how an authorisation stands.
+    /// The issuer reported the status of an authorisation.
     StatusUpdate,
     Capture,
     Refund,
-    /// Money moved because a claim is disputed.
+    /// The funds of a dispute moved.
     Dispute,
-    /// Our own clock said that nobody will claim what was held.
+    /// A hold expired by our own clock.
     Expiry,
 }
 
@@ -122,43 +121,43 @@ impl PostingKind {
     }
 }
 
-/// What a posting says, before it is linked into the chain.
+/// The content of a posting before it is appended to the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostingContent {
     pub id: PostingId,
     pub kind: PostingKind,
-    /// What it books, by its own key: a decision, an event, a load.
+    /// The key of what it books: a decision, an event or a load.
     pub subject: String,
     /// The digest of the stored rows that it books.
     pub record: Digest,
-    /// The purchase that it changes, and the digest of its rows afterwards.
+    /// The purchase that it changes, and the digest of its rows after the change.
     pub purchase: Option<(PurchaseId, Digest)>,
     pub at: Timestamp,
     pub transfers: Vec<Transfer>,
 }
 
-/// The end of a chain.
+/// The head of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChainHead {
-    /// The number of the last link: 0 before the first.
+    /// The sequence number of the last posting: 0 for an empty chain.
     pub seq: i64,
     pub posting: Option<PostingId>,
     pub hash: Digest,
 }
 
 impl ChainHead {
-    /// Before the first link.
+    /// The head of an empty chain.
     pub const START: Self = Self { seq: 0, posting: None, hash: Digest::ZERO };
 }
 
-/// A posting and its transfers as they are stored.
+/// The stored rows of a posting and its transfers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostingRows {
     pub posting: Vec<Value>,
     pub journal: Vec<Vec<Value>>,
 }
 
-/// An entry in its place in the chain of one budget.
+/// A posting in the chain of one budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
     pub programme: ProgrammeId,
@@ -170,7 +169,7 @@ pub struct Posting {
 }
 
 impl Posting {
-    /// Links `entry` behind `head`.
+    /// Appends `entry` after `head`.
     pub fn link(
         programme: &ProgrammeId,
         budget: &BudgetId,
@@ -180,7 +179,7 @@ impl Posting {
         Self::link_with_rows(programme, budget, head, entry).0
     }
 
-    /// Links `entry` behind `head`, and gives the rows to store: the hash is taken over them.
+    /// Appends `entry` after `head`, and returns the rows to store, which the hash covers.
     pub fn link_with_rows(
         programme: &ProgrammeId,
         budget: &BudgetId,
@@ -204,14 +203,14 @@ impl Posting {
         (posting, PostingRows { posting: posting_row, journal })
     }
 
-    /// The hash of this link behind a link of hash `previous`.
+    /// The hash of this posting after a posting with hash `previous`.
     pub fn hash_after(&self, previous: Digest) -> Digest {
         let journal = self.journal_rows();
         let journal: Vec<_> = journal.iter().map(Vec::as_slice).collect();
         link_hash(previous, &self.row(), &journal)
     }
 
-    /// The end of the chain with this link.
+    /// The head of the chain that ends with this posting.
     pub const fn head(&self) -> ChainHead {
         ChainHead { seq: self.seq, posting: Some(self.entry.id), hash: self.hash }
     }
@@ -253,8 +252,8 @@ impl Posting {
     }
 }
 
-/// The hash of a link, from the rows as they are stored: behind a link of hash `previous`, over
-/// everything in the posting's row but the hash itself, and over its transfers in order.
+/// The hash of a posting from its stored rows: it covers the hash of the `previous` posting, all
+/// columns of the posting's row except the hash, and its transfers in order.
 pub fn link_hash(previous: Digest, posting: &[Value], journal: &[&[Value]]) -> Digest {
     let mut canonical = CanonicalHasher::new("posting");
     canonical.digest(previous);
@@ -266,7 +265,7 @@ pub fn link_hash(previous: Digest, posting: &[Value], journal: &[&[Value]]) -> D
     canonical.finish()
 }
 
-/// Reads a posting back, without its transfers.
+/// Parses a posting, without its transfers.
 pub fn read_posting(row: &[Value]) -> Result<Posting, CorruptRow> {
     let mut reader = RowReader::new(&POSTING, row);
     let programme = reader.parsed()?;
@@ -286,7 +285,7 @@ pub fn read_posting(row: &[Value]) -> Result<Posting, CorruptRow> {
     Ok(Posting { programme, budget, seq, previous, entry, hash })
 }
 
-/// Reads a transfer back, with the text of the posting it belongs to.
+/// Parses a transfer; also returns the identifier of its posting as text.
 pub fn read_transfer(row: &[Value]) -> Result<(String, Transfer), CorruptRow> {
     let mut reader = RowReader::new(&JOURNAL, row);
     let _programme: ProgrammeId = reader.parsed()?;

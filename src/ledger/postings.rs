@@ -1,5 +1,5 @@
-//! One function per event: which transfers it makes. All are bounded by what is there, so that
-//! repeating or reordering messages moves nothing twice.
+//! The transfers of each kind of event. Each is bounded by the current balances, so that repeated
+//! or reordered messages never move money twice.
 
 use super::account::Account;
 use super::book::{LedgerError, Pots};
@@ -11,20 +11,21 @@ use crate::domain::pot::personal::PotTransfer;
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::hold::Hold;
 
-/// Money from a funding stream into a pot.
+/// A load from a funding stream into a pot.
 pub fn load_transfers(stream: &StreamId, pot: &PotId, amount: Money) -> Vec<Transfer> {
     let from = Account::StreamFunds(stream.clone());
     Transfer::new(from, Account::PotLeft(pot.clone()), amount).into_iter().collect()
 }
 
-/// Money from one pot of a person into another one.
+/// A transfer between two pots of one person.
 pub fn pot_transfers(moved: &PotTransfer) -> Vec<Transfer> {
     let [from, to] = [moved.from(), moved.to()].map(|pot| Account::PotLeft(pot.clone()));
     Transfer::new(from, to, moved.amount()).into_iter().collect()
 }
 
-/// Brings what is held to what should be held: more from `parts` in their order, less from the
-/// pot that was drained last. What no pot can cover is not posted; a capture shows it.
+/// Adjusts the holds to the target hold: raises them from `parts` in order, or lowers them from the
+/// pot drained last. An amount that no pot can cover is not posted; the capture posts it as
+/// exposure.
 pub fn hold_transfers(
     purchase: &mut Purchase,
     pots: &mut Pots,
@@ -32,15 +33,15 @@ pub fn hold_transfers(
 ) -> Result<Vec<Transfer>, LedgerError> {
     let mut transfers = TransferBuilder::new(purchase, pots);
     transfers.adjust_hold(parts)?;
-    // The message may have told that the merchant's currency is another one.
+    // The message may have disclosed a foreign currency, which changes the exchange gain.
     if transfers.adjust_exchange_gain()? {
         transfers.adjust_hold_from(&[])?;
     }
     Ok(transfers.list)
 }
 
-/// A claim of the merchant: from what is held, then from what the purchase's pots have left, then
-/// from `others` in their order, then from the programme.
+/// A capture: paid from the holds, then from what the purchase's own pots have left, then from
+/// `others` in order, then by the programme.
 pub fn capture_transfers(
     purchase: &mut Purchase,
     pots: &mut Pots,
@@ -56,9 +57,9 @@ pub fn capture_transfers(
     Ok(transfers.list)
 }
 
-/// Money back: first what the programme owed, then the pots, last drawn first; beyond what was
-/// captured it is kept aside, unless another exchange rate explains it. A hold that the pots could
-/// not cover is filled from it.
+/// A refund: repays the programme's exposure first, then the pots in reverse drain order. The
+/// amount beyond captures goes to suspense, unless the exchange rate explains it. Refunded money
+/// also fills a hold that the pots could not cover.
 pub fn refund_transfers(
     purchase: &mut Purchase,
     pots: &mut Pots,
@@ -73,9 +74,9 @@ pub fn refund_transfers(
     Ok(transfers.list)
 }
 
-/// Brings disputed money to where the purchase's disputes say that it is: aside while they are
-/// open, given back like a refund when they were won, with the issuer again when they were lost.
-/// What was set aside before moves on from there, once.
+/// Moves disputed money to the account that follows from the purchase's disputes: the disputed
+/// account while they are open, the pots (like a refund) if won, the issuer again if lost. Money
+/// already in the disputed account is moved from there, once.
 pub fn dispute_transfers(
     purchase: &mut Purchase,
     pots: &mut Pots,
@@ -102,7 +103,7 @@ pub fn dispute_transfers(
     Ok(transfers.list)
 }
 
-/// One purchase and the pots while money moves between them.
+/// Builds the transfers of one purchase, applying each to the pots at once.
 struct TransferBuilder<'a> {
     purchase: &'a mut Purchase,
     pots: &'a mut Pots,
@@ -126,7 +127,7 @@ impl<'a> TransferBuilder<'a> {
         Ok(())
     }
 
-    /// The purchase's part in `pot`, begun if there is none yet.
+    /// The share of `pot` in the purchase, added if there is none yet.
     fn hold_mut(&mut self, pot: &PotId, like: Money) -> Option<&mut Hold> {
         let holds = &mut self.purchase.holds;
         if !holds.iter().any(|hold| hold.pot == *pot) {
@@ -142,7 +143,7 @@ impl<'a> TransferBuilder<'a> {
         self.lower_hold(held.saturating_sub(wanted)?)
     }
 
-    /// Settles with what the purchase's own pots have left, then with what `others` have.
+    /// Adjusts the holds from what the purchase's own pots have left, then from `others`.
     fn adjust_hold_from(&mut self, others: &[PotId]) -> Result<(), LedgerError> {
         let left = |pot: PotId| {
             let amount = self.pots.left(&pot, self.purchase.currency);
@@ -152,7 +153,7 @@ impl<'a> TransferBuilder<'a> {
         self.adjust_hold(&parts)
     }
 
-    /// The purchase's own pots in the order in which they were drained, then `others`.
+    /// The purchase's own pots in drain order, then `others`.
     fn own_pots_then(&self, others: &[PotId]) -> Vec<PotId> {
         let own = self.purchase.holds.iter().map(|hold| &hold.pot);
         own.chain(others).cloned().collect()
@@ -202,7 +203,8 @@ impl<'a> TransferBuilder<'a> {
         self.pay_from_pots(remaining, others)
     }
 
-    /// Pays the issuer from what pots have left, the purchase's own first, then from the programme.
+    /// Pays the issuer from what pots have left, the purchase's own pots first, then by the
+    /// programme.
     fn pay_from_pots(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
         let clearing = self.clearing();
         let mut remaining = amount;
@@ -222,8 +224,8 @@ impl<'a> TransferBuilder<'a> {
         self.move_money(Account::Exposure, clearing, remaining)
     }
 
-    /// Money that was given back goes to the issuer again: first what was kept aside of it, then as
-    /// a claim would, so that the programme owes nothing while the purchase itself holds money.
+    /// Returns money to the issuer that was given back before: first from suspense, then as a
+    /// capture, so that the programme owes nothing while the purchase still holds money.
     fn recapture(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
         let kept_aside = amount.least(self.purchase.suspense)?;
         self.purchase.suspense = self.purchase.suspense.checked_sub(kept_aside)?;
@@ -231,14 +233,14 @@ impl<'a> TransferBuilder<'a> {
         self.capture(amount.checked_sub(kept_aside)?, others)
     }
 
-    /// Gives `amount` back from `source`, and keeps aside what is beyond everything captured.
+    /// Refunds `amount` from `source`; the amount beyond captures goes to suspense.
     fn refund_or_suspend(&mut self, source: &Account, amount: Money) -> Result<(), LedgerError> {
         let excess = self.refund_to_pots(source, amount)?;
         self.purchase.suspense = self.purchase.suspense.checked_add(excess)?;
         self.move_money(source.clone(), Account::Suspense, excess)
     }
 
-    /// Gives `amount` back from `source`; returns what is beyond everything that was captured.
+    /// Refunds `amount` from `source`; returns the amount beyond captures.
     fn refund_to_pots(&mut self, source: &Account, amount: Money) -> Result<Money, LedgerError> {
         let owed = amount.least(self.purchase.exposure)?;
         self.purchase.exposure = self.purchase.exposure.checked_sub(owed)?;
@@ -255,8 +257,8 @@ impl<'a> TransferBuilder<'a> {
         Ok(remaining)
     }
 
-    /// Brings what another exchange rate explains from what is kept aside into the pot that paid, or
-    /// back when captures have become more meanwhile. Says whether anything moved.
+    /// Moves the exchange gain from suspense into the pot that paid, or back if it has shrunk
+    /// because of later captures. Returns whether anything moved.
     fn adjust_exchange_gain(&mut self) -> Result<bool, LedgerError> {
         let wanted = self.purchase.exchange_difference()?;
         let known = self.purchase.exchange.clone();
@@ -270,14 +272,14 @@ impl<'a> TransferBuilder<'a> {
         self.purchase.suspense = self.purchase.suspense.checked_sub(gained)?;
         self.move_money(Account::Suspense, Account::Exchange, gained)?;
         self.move_money(Account::Exchange, left.clone(), gained)?;
-        // What was gained is a refund after all: of the pot's own part first, which moves nothing;
-        // beyond that only as far as the pot still has it.
+        // The surplus gain is a refund after all. The part that the pot itself paid moves no money
+        // on balance; beyond that, only what the pot still has is returned.
         let surplus = is.saturating_sub(wanted)?;
         let available = self.pots.left(&pot, is.currency());
         let own = self.refund_to_pot(&pot, surplus)?;
         let rest = surplus.checked_sub(own)?.least(available)?;
         let kept = self.refund_to_pots(&Account::Suspense, rest)?;
-        // What nothing explains any more is kept aside again.
+        // The amount that neither a capture nor the exchange rate explains returns to suspense.
         self.purchase.suspense = self.purchase.suspense.checked_add(kept)?;
         let returned = own.checked_add(rest)?;
         self.move_money(left, Account::Exchange, returned)?;
@@ -287,8 +289,8 @@ impl<'a> TransferBuilder<'a> {
         Ok(gained.is_positive() || returned.is_positive())
     }
 
-    /// Gives up to `most` back to one pot from what is kept aside, as far as the pot paid for it;
-    /// returns how much.
+    /// Refunds up to `most` from suspense to one pot, limited to what the pot has spent; returns
+    /// the amount.
     fn refund_to_pot(&mut self, pot: &PotId, most: Money) -> Result<Money, LedgerError> {
         let hold = self.purchase.holds.iter_mut().find(|hold| hold.pot == *pot);
         let Some(hold) = hold else { return Ok(Money::zero(most.currency())) };
@@ -299,7 +301,7 @@ impl<'a> TransferBuilder<'a> {
         Ok(part)
     }
 
-    /// A refund that came before its capture finds its way once the capture is there.
+    /// Refunds the money in suspense, as far as captures now cover it: a refund may arrive first.
     fn release_suspense(&mut self) -> Result<(), LedgerError> {
         let kept_aside = self.purchase.suspense;
         self.purchase.suspense = self.refund_to_pots(&Account::Suspense, kept_aside)?;
@@ -307,7 +309,7 @@ impl<'a> TransferBuilder<'a> {
     }
 }
 
-/// What a pot has left, and what it holds.
+/// The pot's accounts: left and held.
 fn pot_accounts(pot: &PotId) -> (Account, Account) {
     (Account::PotLeft(pot.clone()), Account::PotHeld(pot.clone()))
 }

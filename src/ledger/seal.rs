@@ -1,4 +1,4 @@
-//! A seal: the ends of all chains of a programme at one moment, in one root.
+//! Seals: the heads of all chains of a programme at one moment, hashed into one root.
 
 use jiff::Timestamp;
 
@@ -17,7 +17,7 @@ pub const SEAL: Table = Table {
     ],
 };
 
-/// Where one chain ended.
+/// The head of one chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedHead {
     pub budget: BudgetId,
@@ -25,26 +25,27 @@ pub struct SealedHead {
     pub hash: Digest,
 }
 
-/// The ends of the chains that have grown since the seal before, and the root over them and it.
+/// The heads of the chains that have grown since the previous seal, and the root hash over them and
+/// the previous root.
 ///
-/// Somebody outside who keeps the root can prove later that nothing sealed has changed, even
-/// against whoever owns the database.
+/// An outside party that keeps the root can later prove that nothing sealed has changed, even
+/// against the owner of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seal {
     pub programme: ProgrammeId,
     pub id: SealId,
-    /// 1 for the first of the programme.
+    /// Sequence number within the programme, from 1.
     pub number: i64,
     pub sealed_at: Timestamp,
-    /// By budget.
+    /// Ordered by budget.
     pub heads: Vec<SealedHead>,
-    /// The programme's totals as `balances` writes them, in one line.
+    /// The programme's totals in one line, as the `balances` command prints them.
     pub totals: String,
     pub root: Digest,
 }
 
 impl Seal {
-    /// The root over this seal's content behind the root before.
+    /// The root over this seal's content and the previous root.
     pub fn root_after(&self, previous: Digest) -> Digest {
         seal_root(previous, &self.row())
     }
@@ -64,8 +65,8 @@ impl Seal {
     }
 }
 
-/// The root of a seal, from its row as it is stored: behind the root `previous`, over everything
-/// in the row but the root itself.
+/// The root of a seal from its stored row: it covers the `previous` root and all columns except the
+/// root itself.
 pub fn seal_root(previous: Digest, seal: &[Value]) -> Digest {
     let mut canonical = CanonicalHasher::new("seal");
     canonical.digest(previous);
@@ -74,7 +75,7 @@ pub fn seal_root(previous: Digest, seal: &[Value]) -> Digest {
     canonical.finish()
 }
 
-/// Reads a seal back.
+/// Parses a seal.
 pub fn read_seal(row: &[Value]) -> Result<Seal, CorruptRow> {
     let mut reader = RowReader::new(&SEAL, row);
     Ok(Seal {
@@ -96,7 +97,8 @@ fn sealed_head(line: &str) -> Option<SealedHead> {
     parts.next().is_none().then_some(SealedHead { budget, seq, hash })
 }
 
-/// A programme's totals in one line, from loaded, held, spent, left, exposure, suspense and disputed.
+/// A programme's totals in one line, in the order loaded, held, spent, left, exposure, suspense,
+/// disputed; minor units.
 pub fn totals_line(currency: &str, totals: [i128; 7]) -> String {
     let [loaded, held, spent, left, exposure, suspense, disputed] = totals.map(|minor| {
         let known: Option<Currency> = currency.parse().ok();

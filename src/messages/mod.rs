@@ -1,3 +1,3 @@
-//! What people are told.
+//! Texts for people.
 
 pub mod words;

@@ -1,5 +1,5 @@
-//! What happened to somebody's money beside purchases, the newest first: what was added, moved and
-//! held back, and what was let out in stages.
+//! Movements of a person's money other than purchases, newest first: loads, pot transfers, money
+//! held back and taken back, and released stages.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,30 +16,29 @@ use crate::ledger::posting::{PostingKind, Transfer};
 use crate::ledger::record::message_parameters::{money_of, text_of};
 use crate::store::{LoadRow, StoreError, Tx};
 
-/// How many links are read at once, and for one page.
+/// Maximum number of chain links per query, and per page.
 const LINKS_PER_READ: u32 = 250;
 const LINKS_PER_PAGE_MAX: u32 = 1_000;
-/// The most messages that are looked through for one page.
+/// Maximum number of messages that are read for one page.
 const MESSAGES_PER_PAGE_MAX: u32 = 500;
-/// The kinds of messages that tell of money that the person holds back, and takes back.
+/// Kinds of the messages about money that the person holds back, and takes back.
 const HELD_BACK: [&str; 2] = ["held-back", "held-back-until"];
 const TOOK_BACK: [&str; 2] = ["held-back-free", "held-back-cools"];
-/// The most days that are looked through for stages: more than ten years.
+/// Maximum number of days that are searched for released stages: more than ten years.
 const DAYS_SEARCHED_MAX: usize = 4_000;
 
-/// Something that happened to money.
+/// A movement of money.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activity {
     pub kind: ActivityKind,
     pub at: Timestamp,
     pub amount: Money,
-    /// The pot that it is about, or that money went to.
+    /// The pot that it is about; for a pot transfer, the target.
     pub pot: PotId,
-    /// Where it came from, if it came from another pot.
+    /// For a pot transfer, the source.
     pub from: Option<PotId>,
 }
 
-/// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ActivityKind {
     Added,
@@ -50,7 +49,7 @@ pub enum ActivityKind {
 }
 
 impl ActivityKind {
-    /// The word that is shown.
+    /// The word in the API.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Added => "added",
@@ -62,7 +61,7 @@ impl ActivityKind {
     }
 }
 
-/// Where a page begins: behind a link, and before an instant.
+/// Where a page begins: after a link and before an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActivityCursor {
     pub link: Option<PostingId>,
@@ -87,25 +86,24 @@ impl FromStr for ActivityCursor {
     }
 }
 
-/// One page.
 #[derive(Debug, Clone)]
 pub struct ActivityPage {
     pub activities: Vec<Activity>,
     pub next: Option<ActivityCursor>,
 }
 
-/// What may be seen.
+/// What a page shows, and to whom.
 #[derive(Debug, Clone, Copy)]
 pub struct ActivityView<'a> {
     pub budget_ref: BudgetRef<'a>,
     /// The pots of the agreement in force.
     pub plans: &'a [PotPlan],
-    /// What the person holds back is nobody else's.
+    /// Whether the person reads it. Nobody else sees what they hold back.
     pub is_own_view: bool,
 }
 
-/// The page that begins at `cursor`: at least `most` if there are so many, and a few more where
-/// several belong to one instant.
+/// The page that begins at `cursor`: `most` movements, and more only if several share the last
+/// instant. A page can be short before the end, because the number of links per page is limited.
 pub async fn page(
     tx: &mut Tx,
     view: ActivityView<'_>,
@@ -141,7 +139,8 @@ fn without_links(found: Vec<(Option<PostingId>, Activity)>) -> Vec<Activity> {
 
 type LinkActivities = (Vec<(Option<PostingId>, Activity)>, ActivityCursor, bool);
 
-/// What postings tell, where the reading stopped, and whether that is the end of the chain.
+/// The movements in postings, the cursor at which reading stopped, and whether the chain ended
+/// there.
 async fn links(
     tx: &mut Tx,
     budget_ref: BudgetRef<'_>,
@@ -158,7 +157,7 @@ async fn links(
         let ids: Vec<_> = money_links.iter().map(|link| link.posting).collect();
         let transfers = tx.transfers_of(id, &ids).await?;
         for link in &links {
-            // Clocks differ; the chain is the order.
+            // The chain defines the order, because the clocks of gateways differ.
             last.before = last.before.min(link.posted_at);
             last.link = Some(link.posting);
             let moved = transfers.get(&link.posting).map_or(&[][..], Vec::as_slice);
@@ -223,7 +222,7 @@ async fn released_stages(
     Ok(found)
 }
 
-/// What had been put into a pot by the end of the day before.
+/// The sum that was loaded into a pot before `day`.
 fn loaded_before(
     loads: &[LoadRow],
     pot: &PotId,
@@ -236,7 +235,7 @@ fn loaded_before(
     Money::sum(currency, loads.iter().filter(is_in).map(|load| load.amount))
 }
 
-/// What the person held back and took back between two instants, by what they were told of it.
+/// What the person held back and took back between two instants, from the messages about it.
 async fn held_back(
     tx: &mut Tx,
     budget_ref: BudgetRef<'_>,

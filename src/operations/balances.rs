@@ -1,4 +1,4 @@
-//! What every pot holds, and what each programme owes and keeps besides.
+//! The balances of every pot, and each programme's exposure, suspense and disputed money.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::ledger::book::PotBalance;
 use crate::programme::directory::{Directory, DirectoryError};
 use crate::store::{ProgrammeSums, Store, StoreError};
 
-/// Why balances cannot be told.
+/// Why balances cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BalancesError {
     #[error(transparent)]
@@ -26,19 +26,19 @@ pub enum BalancesError {
     },
 }
 
-/// Every programme of the deployment, in order.
+/// Every programme of the deployment, sorted by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Balances {
     pub programmes: Vec<ProgrammeBalances>,
 }
 
-/// One programme at one moment.
+/// The balances of one programme at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgrammeBalances {
     pub programme: ProgrammeId,
     pub currency: Currency,
     pub sums: ProgrammeSums,
-    /// In order of their ids.
+    /// Sorted by id.
     pub people: Vec<PersonBalances>,
 }
 
@@ -89,7 +89,7 @@ impl Figures {
 }
 
 impl Balances {
-    /// Reads the balances of every programme, each as it stands at one moment.
+    /// Reads the balances of every programme, each in one snapshot.
     pub async fn read(store: &Store, directory: &Directory) -> Result<Self, BalancesError> {
         let mut programmes = Vec::new();
         for (programme, version) in store.programmes().await? {
@@ -118,10 +118,9 @@ impl Balances {
         Ok(Self { programmes })
     }
 
-    /// The balances as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         let programmes = self.programmes.iter().map(ProgrammeBody::new).collect();
-        // A struct of texts and whole numbers always becomes JSON.
+        // Cannot fail, because the body has only texts and whole numbers.
         serde_json::to_value(BalancesBody { programmes }).unwrap_or_default()
     }
 }
@@ -171,19 +170,19 @@ struct ProgrammeBody {
     exposure_minor: i64,
     suspense_minor: i64,
     disputed_minor: i64,
-    people: Vec<PersonBody>,
+    people: Vec<PersonBalancesBody>,
 }
 
 #[derive(Serialize)]
-struct PersonBody {
+struct PersonBalancesBody {
     person: String,
     #[serde(flatten)]
     total: FiguresBody,
-    pots: Vec<PotBody>,
+    pots: Vec<PotBalanceBody>,
 }
 
 #[derive(Serialize)]
-struct PotBody {
+struct PotBalanceBody {
     pot: String,
     #[serde(flatten)]
     figures: FiguresBody,
@@ -208,14 +207,14 @@ impl ProgrammeBody {
             exposure_minor: sums.exposure.minor(),
             suspense_minor: sums.suspense.minor(),
             disputed_minor: sums.disputed.minor(),
-            people: people.iter().map(PersonBody::new).collect(),
+            people: people.iter().map(PersonBalancesBody::new).collect(),
         }
     }
 }
 
-impl PersonBody {
+impl PersonBalancesBody {
     fn new(balances: &PersonBalances) -> Self {
-        let pot = |(pot, figures): &(PotId, Figures)| PotBody {
+        let pot = |(pot, figures): &(PotId, Figures)| PotBalanceBody {
             pot: pot.to_string(),
             figures: FiguresBody::new(*figures),
         };

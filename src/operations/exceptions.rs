@@ -1,4 +1,4 @@
-//! What the books could not explain, with its cause and its age.
+//! Exceptions: what the ledger could not explain, with its cause and age.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -9,10 +9,10 @@ use crate::domain::purchase::Purchase;
 use crate::domain::purchase::hold::CONFIRMATION_TIMEOUT;
 use crate::store::{ExceptionRow, Store, StoreError};
 
-/// What somebody has to look at, oldest first; at most `most`.
+/// The exceptions that an operator must resolve, oldest first, at most `most`.
 ///
-/// Approvals that the issuer never spoke of are looked up, not noted: as soon as it does, they are
-/// none any more.
+/// Unconfirmed approvals are looked up here and never stored, because they end as soon as the
+/// issuer confirms them.
 pub async fn list(
     store: &Store,
     now: Timestamp,
@@ -46,7 +46,7 @@ fn unconfirmed_row(programme: &ProgrammeId, purchase: &Purchase) -> ExceptionRow
     }
 }
 
-/// The list for people, oldest first. Empty if there is nothing to look at.
+/// The list as a text table, oldest first. Empty if there are no exceptions.
 pub fn text(exceptions: &[ExceptionRow], now: Timestamp) -> String {
     if exceptions.is_empty() {
         return String::new();
@@ -66,7 +66,7 @@ pub fn text(exceptions: &[ExceptionRow], now: Timestamp) -> String {
     table.to_string()
 }
 
-/// The list for machines.
+/// The list as JSON. Ages are in seconds.
 pub fn to_json(exceptions: &[ExceptionRow], now: Timestamp) -> serde_json::Value {
     let body = |exception: &ExceptionRow| {
         json!({
@@ -83,7 +83,7 @@ pub fn to_json(exceptions: &[ExceptionRow], now: Timestamp) -> serde_json::Value
     json!({ "exceptions": exceptions.iter().map(body).collect::<Vec<_>>() })
 }
 
-/// The largest unit only: `3 d`, `5 h`, `12 min`.
+/// The age in its largest unit only: `3 d`, `5 h`, `12 min`.
 fn age(noted_at: Timestamp, now: Timestamp) -> String {
     let minutes = now.duration_since(noted_at).as_mins().max(0);
     match (minutes / (24 * 60), minutes / 60) {

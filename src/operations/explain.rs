@@ -1,6 +1,6 @@
-//! Why a purchase was decided as it was. What is told comes from the recorded answer; beside it the
-//! recorded facts are decided again, by the version of the rules that decided, and both must be the
-//! same.
+//! Explains why a purchase was decided as it was. The texts come from the recorded decision. The
+//! recorded facts are also decided again, by the version of the rules that decided, and must give
+//! the same result.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,12 +26,12 @@ use crate::messages::words::{Audience, PurchaseContext, Words};
 use crate::programme::directory::{Directory, DirectoryError, Programme};
 use crate::store::{PersonRow, Store, StoreError, Tx};
 
-/// Why nothing can be explained.
+/// Why a decision cannot be explained.
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
     #[error(
-        "no decision is known by {0:?}; give a decision's id, or the issuer's reference of a \
-             question or a purchase"
+        "no decision is known by {0:?}; give a decision's id, or the issuer's reference of \
+             an authorisation request or a purchase"
     )]
     NotFound(String),
     #[error(transparent)]
@@ -44,14 +44,14 @@ pub enum ExplainError {
         #[source]
         error: UnreadableFacts,
     },
-    #[error("the recorded question of decision {0} cannot be read")]
+    #[error("the recorded authorisation request of decision {0} cannot be read")]
     Question(DecisionId),
-    #[error("the purchase cannot be told of")]
+    #[error("the purchase cannot be explained")]
     Purchase(#[source] Box<PurchaseListError>),
 }
 
 impl ExplainError {
-    /// Why the purchase beside the decisions cannot be explained.
+    /// Converts an error about the purchase that belongs to the decision.
     pub(super) fn list(error: PurchaseListError) -> Self {
         match error {
             PurchaseListError::Store(error) => Self::Store(error),
@@ -61,7 +61,7 @@ impl ExplainError {
     }
 }
 
-/// One decision, as it was recorded and as it replays.
+/// A recorded decision, its texts and its replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     pub id: DecisionId,
@@ -70,44 +70,44 @@ pub struct Explanation {
     pub connection: ConnectionId,
     pub reference: IssuerReference,
     pub purchase: PurchaseReference,
-    /// Whose money it is; the house for a card that nobody knows.
+    /// The person who owns the budget; the house budget if the card is unknown.
     pub person: BudgetId,
-    /// The shop as the message spelled it; empty when it was erased or never told.
+    /// The shop's name as in the message; empty if it was erased or absent.
     pub place: String,
     pub asked: Money,
-    /// As recorded: what was held, or every reason, the told one first.
+    /// As recorded: the held amount, or every decline reason, the one that was shown first.
     pub outcome: DecisionOutcome,
-    /// What each pot gave to an approval.
+    /// How much each pot gives to an approval.
     pub parts: Vec<PotPart>,
-    /// What of `parts` is held beyond the approval, in case the exchange rate changes.
+    /// How much of `parts` is held beyond the approval, in case the exchange rate changes.
     pub margin: Option<Money>,
-    /// What the person reads.
+    /// The text for the person.
     pub person_text: String,
-    /// What they can do next, when it was not paid.
+    /// What they can do next, if the purchase was declined.
     pub next_text: Option<String>,
     pub worker_text: String,
     pub finance_text: String,
-    /// The messages that were to be sent about it.
+    /// The texts of the messages about it.
     pub messages: Vec<String>,
-    /// Whether our approval came too late and was taken back.
+    /// Whether the approval came too late and was withdrawn.
     pub is_withdrawn: bool,
-    /// What the shop was taken for, because its country is not known.
+    /// How the shop was treated because its country is unknown.
     pub unknown_country: Option<UnknownCountry>,
     /// The version of the rules that decided.
     pub rules_version: u32,
     pub replay: Replay,
 }
 
-/// Whether the recorded facts still lead to the recorded answer.
+/// Whether the recorded facts still lead to the recorded decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replay {
     Same,
-    /// They do not: the record or the program was changed. Says what they lead to now.
+    /// They do not, because the record or the program was changed. Says how the results differ.
     Differs(String),
 }
 
-/// Explains every decision that `id` names: by a decision's id, by the issuer's reference of a
-/// question, or by that of a purchase. At least one; oldest first.
+/// Explains every decision that `id` names: the id of a decision, or the issuer's reference of an
+/// authorisation request or of a purchase. At least one, oldest first.
 pub async fn explain(
     store: &Store,
     directory: &Directory,
@@ -126,7 +126,6 @@ pub async fn explain(
     Ok(explanations)
 }
 
-/// Explains one decision.
 pub async fn explain_one(
     tx: &mut Tx,
     directory: &Directory,
@@ -150,7 +149,7 @@ pub async fn explain_one(
     let facts = record.facts(versions).map_err(unreadable)?;
     let replayed = decide(&request, &facts);
     let replay = compare(recorded, &request, &facts, &replayed);
-    // Decisions of early versions did not record their answer with all that it carries.
+    // Early versions did not record the whole decision, so the replay replaces it.
     let decision = recorded.recorded_answer().unwrap_or(replayed);
     let owner = tx.person(&recorded.programme, &recorded.budget).await?;
     let cards = tx.cards_of(&recorded.programme, &recorded.budget).await?;
@@ -191,7 +190,7 @@ pub async fn explain_one(
     })
 }
 
-/// Whether a text about this decision may name no card, because somebody else has it.
+/// Whether texts about this decision must not identify the card, because somebody else has it.
 async fn hides_card(
     tx: &mut Tx,
     recorded: &RecordedDecision,
@@ -216,12 +215,12 @@ fn compare(
         Decision::Approve(approval) => approval.permission,
         Decision::Decline(_) => None,
     };
-    // Erased merchant text is part of what the digest was made of.
-    let is_same_question =
+    // The digest covers the merchant's text, so it cannot be checked after that was erased.
+    let is_same_request =
         recorded.merchant.is_none() || content_digest(request) == recorded.content;
     let outcome = DecisionOutcome::of(replayed);
     let answer = recorded.recorded_answer();
-    if !is_same_question {
+    if !is_same_request {
         Replay::Differs("the recorded question is not the one that was decided".to_owned())
     } else if version > VERSION {
         Replay::Differs(format!("decided by version {version} of the rules, which is newer"))
@@ -251,7 +250,7 @@ fn format_amount(amount: Money) -> String {
     format!("{} {}", amount.major(), amount.currency().code())
 }
 
-/// What is known about the purchase, for wording it.
+/// What the texts about a decision are made of.
 struct ExplanationContext<'a> {
     request: &'a AuthorisationRequest,
     facts: &'a Facts,
@@ -325,7 +324,6 @@ impl ExplanationContext<'_> {
 }
 
 impl Explanation {
-    /// The explanation as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         let (outcome, approved, reasons) = match &self.outcome {
             DecisionOutcome::Approved(amount) => ("approved", Some(amount.minor()), Vec::new()),
@@ -333,7 +331,10 @@ impl Explanation {
                 ("declined", None, codes.iter().map(|code| code.as_str()).collect())
             }
         };
-        let part = |part: &PotPart| json!({ "pot": part.pot.to_string(), "amount_minor": part.amount.minor() });
+        let part = |part: &PotPart| {
+            let (pot, amount_minor) = (part.pot.to_string(), part.amount.minor());
+            json!({ "pot": pot, "amount_minor": amount_minor })
+        };
         let (replay, difference) = match &self.replay {
             Replay::Same => ("same", None),
             Replay::Differs(difference) => ("differs", Some(difference)),

@@ -1,4 +1,4 @@
-//! Whether this process should be sent work.
+//! The readiness of this process for new requests.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How old the connections in memory may get: a secret that was revoked counts no longer than that.
+/// Maximum age of the connections in memory, because a revoked secret is valid until the next
+/// refresh.
 const STALE_AFTER: Duration = Duration::from_secs(10);
 
-/// What the parts of the process know about its readiness. Cheap to clone.
+/// The readiness of the process, shared by its parts. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<ReadinessState>);
 
@@ -20,18 +21,18 @@ struct ReadinessState {
 }
 
 impl Readiness {
-    /// The connections and their secrets have just been read.
+    /// Records that the connections and their secrets were read just now.
     pub fn mark_refreshed(&self) {
         let mut at = self.0.refreshed_at.lock().unwrap_or_else(PoisonError::into_inner);
         *at = Some(Instant::now());
     }
 
-    /// From now on nothing new should be sent here.
+    /// Records that the process is stopping and must get no new requests.
     pub fn mark_stopping(&self) {
         self.0.is_stopping.store(true, Ordering::SeqCst);
     }
 
-    /// Why nothing should be sent here, in words for an operator; empty if something should.
+    /// Why no request should be sent here, in words for an operator; empty if the process is ready.
     pub fn problems(&self) -> Vec<&'static str> {
         let at = *self.0.refreshed_at.lock().unwrap_or_else(PoisonError::into_inner);
         let is_stale = at.is_none_or(|at| at.elapsed() > STALE_AFTER);

@@ -1,5 +1,5 @@
-//! A database that lacks what was committed to it: what an operator is told, and what is written
-//! down when the loss is accepted.
+//! A database that lacks committed rows: advice for the operator, and the record of an accepted
+//! loss.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::domain::id::{BudgetId, ExceptionId};
 use crate::platform::ids::NewIds;
 use crate::store::{MarkStatus, NewException, PendingWrites, Store, StoreError};
 
-/// What is wrong, and what to do.
+/// What is wrong, and what to do; empty if no row is lost.
 pub fn advice(mark_status: &MarkStatus) -> String {
     let wrong = match mark_status {
         MarkStatus::Behind(marked) => format!(
@@ -23,11 +23,13 @@ pub fn advice(mark_status: &MarkStatus) -> String {
     format!(
         "{wrong}. Nothing is approved until you decide. If a newer copy exists, put it back. If \
          not, keep serving, have the issuer send its events since that time again (they are booked \
-         meanwhile), compare sayso balances with the issuer, and then run sayso doctor --accept-loss"
+         meanwhile), compare sayso balances with the issuer, and then run sayso doctor \
+         --accept-loss"
     )
 }
 
-/// Goes on from what the database has. Each programme is left a note that somebody has to look at.
+/// Accepts the rows that the database has, and adds an exception to each programme. Does nothing if
+/// no row is lost.
 pub async fn accept(store: &Store, ids: &NewIds, now: Timestamp) -> Result<(), StoreError> {
     let mark_status = store.compare_mark().await?;
     if !mark_status.has_lost_rows() {

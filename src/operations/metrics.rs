@@ -1,5 +1,5 @@
-//! What the process counts, under names that others may rely on. No label holds anything about a
-//! person or a shop: every value of every label is known in advance.
+//! The metrics of the process, under names that other systems may rely on. No label holds data
+//! about a person or a shop: every value of every label is known in advance.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -24,16 +24,17 @@ const MARK_FAILURES: &str = "sayso_mark_failures_total";
 const LOG_LINES_LOST: &str = "sayso_log_lines_lost_total";
 const QUEUE_DEPTH: &str = "sayso_queue_depth";
 
-/// Bounds of the histogram of answers. Unit: seconds. Fine around the two that issuers give.
+/// Bounds of the histogram of response times, in seconds. Fine up to two seconds, the limit of
+/// issuers.
 const BUCKETS_S: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 1.3, 1.6, 2.0, 3.0];
 
-/// The one recorder of the process; made on first use.
+/// The one recorder of the process, installed on first use.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     let buckets = Matcher::Full(DECISION_SECONDS.to_owned());
     let builder = PrometheusBuilder::new();
     let builder = builder.set_buckets_for_metric(buckets, &BUCKETS_S);
-    // An empty list of buckets is the only thing that is refused, and it is not empty.
+    // Only an empty list of buckets is refused, and this one is not empty.
     let recorder = builder.unwrap_or_else(|_| PrometheusBuilder::new()).build_recorder();
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {
@@ -63,23 +64,23 @@ fn describe() {
     describe_gauge!(QUEUE_DEPTH, "Questions and messages that wait for a committer.");
 }
 
-/// Starts counting. What is counted before is lost.
+/// Installs the recorder. What is counted before is lost.
 pub fn start() {
     LazyLock::force(&RECORDER);
 }
 
-/// Everything counted so far, as Prometheus reads it.
+/// Every metric in the text format of Prometheus. `queued` is the current depth of the queue.
 pub fn render(queued: usize) -> String {
     gauge!(QUEUE_DEPTH).set(f64::from(u32::try_from(queued).unwrap_or(u32::MAX)));
     RECORDER.render()
 }
 
-/// Folds fresh samples into their histograms; to be called every few seconds.
+/// Moves new samples into their histograms. To be called every few seconds.
 pub fn run_upkeep() {
     RECORDER.run_upkeep();
 }
 
-/// Counts an answer that was given after `took`.
+/// Counts an authorisation response, and records that it took `took`.
 pub fn record_answer(response: &AuthorisationResponse, took: Duration) {
     let (outcome, reason) = match response.verdict {
         Verdict::Approved { amount, asked } if amount.minor() < asked.minor() => ("part", "none"),
@@ -90,12 +91,12 @@ pub fn record_answer(response: &AuthorisationResponse, took: Duration) {
     histogram!(DECISION_SECONDS).record(took);
 }
 
-/// Counts a message that was not taken. `why` is one of a few words that are known in advance.
+/// Counts a message that was refused. `why` must be one of a fixed set of words.
 pub fn record_refusal(why: &'static str) {
     counter!(REFUSED, "why" => why).increment(1);
 }
 
-/// Counts a message that was stored.
+/// Counts an issuer event that was stored.
 pub fn record_event(event: &IssuerEvent) {
     let kind = match &event.body {
         EventBody::Snapshot(_) => "standing",

@@ -1,5 +1,6 @@
-//! What operators, auditors and finance need to know: health, counts, balances, exceptions, why a
-//! decision was made, the proof of the ledger, and seals.
+//! Operations: health, metrics, periodic upkeep, and the reports for operators, auditors and
+//! finance (balances, purchases, exceptions, explanations, and the verification of ledger and
+//! seals).
 
 pub mod activity;
 pub mod balances;

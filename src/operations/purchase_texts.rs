@@ -1,4 +1,4 @@
-//! A purchase in words: how it stands, for the person, their worker and finance.
+//! The state of a purchase in words, for the person, their worker and finance.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,20 +19,20 @@ use crate::operations::explain::ExplainError;
 use crate::programme::directory::{Directory, Programme};
 use crate::store::{Store, Tx};
 
-/// How a purchase stands, in words.
+/// The state of a purchase in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurchaseTexts {
     /// For the person.
     pub person: String,
-    /// What the person can do next, when it was not paid.
+    /// What the person can do next, if it was not paid.
     pub next: Option<String>,
     pub worker: String,
     pub finance: String,
-    /// What each pot gives, as it stands.
+    /// How much each pot gives, in the current state.
     pub parts: Vec<PotPart>,
 }
 
-/// A purchase with its words.
+/// A purchase with its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurchaseExplanation {
     pub summary: PurchaseSummary,
@@ -40,7 +40,7 @@ pub struct PurchaseExplanation {
     pub words: PurchaseTexts,
 }
 
-/// The purchases that `id` names, by our identifier or by the issuer's, with their words.
+/// The purchases that `id` names, by our identifier or by the issuer's, with their texts.
 pub async fn explain_purchases(
     store: &Store,
     directory: &Directory,
@@ -68,7 +68,7 @@ pub async fn explain_purchases(
     Ok(explanations)
 }
 
-/// How `summary` stands, in words.
+/// The state of `summary` in words.
 pub async fn texts_of(
     tx: &mut Tx,
     directory: &Directory,
@@ -110,7 +110,7 @@ pub async fn texts_of(
     })
 }
 
-/// The answer whose own words begin the story, if any do: why it was not paid, or what was paid.
+/// The decision whose own text begins the account, if any: why it was not paid, or what was paid.
 fn decisive(summary: &PurchaseSummary) -> Option<&RecordedDecision> {
     let only = match summary.answers.as_slice() {
         [only] => Some(only),
@@ -123,7 +123,7 @@ fn decisive(summary: &PurchaseSummary) -> Option<&RecordedDecision> {
                 |answer: &&RecordedDecision| matches!(answer.outcome, DecisionOutcome::Approved(_));
             summary.answers.iter().rev().find(is_check)
         }
-        // Of several, each would tell its own sum.
+        // Only a single decision, because each of several would name its own sum.
         PurchaseState::Held | PurchaseState::Paid => only,
         PurchaseState::NotPaid
         | PurchaseState::TakenBack
@@ -146,7 +146,7 @@ fn next(summary: &PurchaseSummary, explained: Option<&Explanation>) -> Option<St
     }
 }
 
-/// What became of it, behind the words of its decisive answer.
+/// What happened to the purchase after its decisive decision. Follows the text of that decision.
 fn state_details(
     summary: &PurchaseSummary,
     programme: &Programme,
@@ -218,7 +218,8 @@ fn held(
     Ok(PurchaseStateDetails::Held { amount: purchase.requested_hold()?, until })
 }
 
-/// What was taken, where the answer's own words do not say it, and what is still kept aside.
+/// The captured amount, if the decision's own text does not name it, and the amount that is still
+/// held.
 fn paid(
     summary: &PurchaseSummary,
     purchase: &Purchase,
@@ -251,7 +252,6 @@ fn parts(
 }
 
 impl PurchaseExplanation {
-    /// The purchase as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         let Self { summary, asked, words } = self;
         let purchase = summary.purchase.as_ref();

@@ -1,5 +1,5 @@
-//! The purchases of one person as a list: each is one line, whatever its messages, read from the end
-//! of the chain backwards, a bounded number of links for each page.
+//! The purchases of one person as a list, with one entry per purchase. The chain is read from its
+//! end backwards, a limited number of links per page.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,15 +22,16 @@ use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision};
 use crate::programme::directory::Programme;
 use crate::store::{ChainLink, PurchaseReferenceKey, ReferenceKey, StoreError, Tx};
 
-/// How many links are read at once.
+/// How many links one query reads.
 const LINKS_PER_READ: u32 = 250;
-/// The most links that are read for one page: one that finds less says where to go on.
+/// Maximum number of links that are read for one page. A page that finds too few purchases in them
+/// says where to continue.
 const LINKS_PER_PAGE_MAX: u32 = 1_000;
-/// A purchase counts on the day on which it was made. One that was undone and asked for again counts
-/// anew, at most so many days after it began: longer than any hold lives.
+/// Maximum number of days from the beginning of a purchase to the day on which it counts, which is
+/// later if it was reversed and requested again. Longer than any hold lives.
 const LOOK_BACK_DAYS: i32 = 40;
 
-/// Why the purchases of somebody cannot be listed.
+/// Why the purchases of a person cannot be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum PurchaseListError {
     #[error(transparent)]
@@ -47,46 +48,45 @@ impl From<MoneyError> for PurchaseListError {
     }
 }
 
-/// Everything that is known of one purchase.
+/// Everything that is known about one purchase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurchaseSummary {
     pub programme: ProgrammeId,
     pub budget: BudgetId,
-    /// When it was asked about first, or told of.
+    /// The instant of the first authorisation request, or of the first issuer event.
     pub at: Timestamp,
     /// The local day on which it counts.
     pub on: Date,
     pub state: PurchaseState,
-    /// Our answers, the oldest first; none of a purchase that we were never asked about.
+    /// Our decisions, oldest first; empty if there was no authorisation request.
     pub answers: Vec<RecordedDecision>,
-    /// Which of `answers` were taken back.
+    /// The references of those `answers` that were withdrawn.
     pub withdrawn: BTreeSet<IssuerReference>,
-    /// None while nothing was held and the issuer has told nothing.
+    /// `None` while nothing was held and no issuer event has arrived.
     pub purchase: Option<Purchase>,
-    /// What the issuer refused by itself, where that is how it stands.
+    /// The issuer's own decline, if the purchase was not paid because of it.
     pub refused: Option<IssuerDecline>,
 }
 
-/// Which purchases are wanted.
+/// Which purchases to list.
 #[derive(Debug, Clone, Default)]
 pub struct PurchaseFilter {
-    /// One of these.
+    /// Any of these states.
     pub states: Option<Vec<PurchaseState>>,
     pub category: Option<Category>,
-    /// The first and the last day.
+    /// The first and the last day, both inclusive.
     pub from: Option<Date>,
     pub to: Option<Date>,
 }
 
-/// One page of the list.
 #[derive(Debug, Clone, Default)]
 pub struct PurchasePage {
     pub summaries: Vec<PurchaseSummary>,
-    /// The link behind which the next page begins; none on the last one.
+    /// The link after which the next page begins; `None` on the last page.
     pub next: Option<PostingId>,
 }
 
-/// Where a story begins in the chain.
+/// Where a purchase begins in the chain.
 #[derive(Debug, Clone)]
 struct PurchaseOrigin {
     at: Timestamp,
@@ -94,15 +94,15 @@ struct PurchaseOrigin {
     purchase: Option<Purchase>,
 }
 
-/// Whose purchases they are.
+/// The budget whose purchases are listed.
 #[derive(Debug, Clone, Copy)]
 pub struct BudgetRef<'a> {
     pub programme: &'a Programme,
     pub budget: &'a BudgetId,
 }
 
-/// The purchases that begin behind `before`, the newest first: at most `most`, fewer when the links
-/// that one page reads do not begin more.
+/// The purchases that begin in links older than `before`, newest first: at most `most`. Fewer if
+/// the links that one page may read begin fewer.
 pub async fn page(
     tx: &mut Tx,
     budget_ref: BudgetRef<'_>,
@@ -139,13 +139,13 @@ fn without_links(summaries: Vec<(PostingId, PurchaseSummary)>) -> Vec<PurchaseSu
     summaries.into_iter().map(|(_, summary)| summary).collect()
 }
 
-/// Before this no link begins a purchase that counts on `from` or later.
+/// No link before this instant begins a purchase that counts on `from` or later.
 fn oldest_link(from: Date, programme: &Programme) -> Option<Timestamp> {
     let day = from.checked_sub(jiff::Span::new().days(LOOK_BACK_DAYS)).ok()?;
     Some(day.to_zoned(programme.zone().clone()).ok()?.timestamp())
 }
 
-/// The purchases that begin with one of `links`, as far as they are wanted.
+/// The purchases that begin with one of `links` and match `filter`.
 async fn purchases_beginning_at(
     tx: &mut Tx,
     budget_ref: BudgetRef<'_>,
@@ -162,8 +162,8 @@ async fn purchases_beginning_at(
 
 /// Where purchases begin among `links`.
 ///
-/// One that something was held for, or that the issuer has told of, begins with its own first link.
-/// What was only ever refused by us has none, and begins with our first answer.
+/// A purchase with a hold or an issuer event begins with its own first link. One that we only
+/// declined has no such link, and begins with our first decision.
 async fn origins(
     tx: &mut Tx,
     budget_ref: BudgetRef<'_>,
@@ -196,7 +196,7 @@ async fn origins(
     Ok(origins)
 }
 
-/// The purchases of which nothing is known but our answers, by the link of the first answer.
+/// The purchases of which only our decisions are known, by the link of the first decision.
 async fn only_answered(
     tx: &mut Tx,
     budget_ref: BudgetRef<'_>,
@@ -219,7 +219,7 @@ async fn only_answered(
     let names: Vec<_> = names.into_iter().filter(|name| !known.contains(name)).collect();
     let mut found = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    // The oldest answer comes first.
+    // Sorted, the oldest decision first.
     for answer in tx.decisions_of_purchases(&names).await? {
         let name = name_of(&answer);
         if answer.budget == *budget_ref.budget
@@ -236,7 +236,7 @@ fn name_of(decision: &RecordedDecision) -> PurchaseReferenceKey {
     (decision.programme.clone(), decision.connection.clone(), decision.purchase.clone())
 }
 
-/// One purchase, with all that is known of it.
+/// One purchase, with everything that is known about it; `None` if it is unknown.
 pub async fn summary(
     tx: &mut Tx,
     budget_ref: BudgetRef<'_>,
@@ -255,7 +255,7 @@ pub async fn summary(
     Ok(load_summaries(tx, budget_ref, vec![PurchaseOrigin { at, name, purchase }]).await?.pop())
 }
 
-/// When an identifier was made, to the millisecond: a `UUIDv7` begins with it.
+/// When an identifier was made, to the millisecond: a `UUIDv7` begins with that time.
 fn made_at(id: PurchaseId) -> Timestamp {
     let milliseconds = i64::try_from(id.uuid().as_u128() >> 80).ok();
     let at = milliseconds.and_then(|made| Timestamp::from_millisecond(made).ok());
@@ -328,7 +328,7 @@ fn our_answer(answer: &RecordedDecision, withdrawn: &BTreeSet<IssuerReference>) 
     }
 }
 
-/// Adds why the issuer refused, from its own latest message.
+/// Adds the issuer's own declines, read from its latest messages.
 async fn add_refusals(
     tx: &mut Tx,
     budget_ref: BudgetRef<'_>,
@@ -348,7 +348,7 @@ async fn add_refusals(
     for summary in summaries {
         let Some((programme, connection, reference)) = key(summary) else { continue };
         let Some(purchase) = summary.refused_by_issuer() else { continue };
-        let is_after_our_yes = purchase.approved_total()?.is_positive();
+        let was_approved_by_us = purchase.approved_total()?.is_positive();
         let text = texts.get(&(programme, connection.clone(), reference.to_string()));
         let settings = &budget_ref.programme.settings;
         let issuer = settings.connections.iter().find(|known| known.id == connection);
@@ -356,24 +356,24 @@ async fn add_refusals(
         let refusal = text.zip(issuer).and_then(|(text, issuer)| last_refusal(issuer, text));
         let approved_total = purchase.approved_total()?;
         summary.refused = Some(match refusal {
-            Some((asked, why)) => IssuerDecline { asked, why, is_after_our_yes },
+            Some((asked, why)) => IssuerDecline { asked, why, was_approved_by_us },
             None => IssuerDecline {
                 asked: approved_total,
                 why: IssuerDeclineReason::Unknown,
-                is_after_our_yes,
+                was_approved_by_us,
             },
         });
     }
     Ok(())
 }
 
-/// What a message says was refused last, and why.
+/// The amount that a message says was declined last, and why.
 fn last_refusal(issuer: Issuer, text: &str) -> Option<(Money, IssuerDeclineReason)> {
     let event = issuer.decode_event(text.as_bytes()).ok()?;
     match event.body {
         EventBody::Snapshot(report) => {
             let last = report.answers.iter().rev().find(|answer| !answer.is_approved)?;
-            // A no of ours that we have no record of is one that we could not help.
+            // `None` means that the decline was ours. It has no record, so we failed to decide.
             let why =
                 issuer.refusal(last.reason.as_deref()).unwrap_or(IssuerDeclineReason::OurFault);
             Some((last.amount, why))
@@ -400,7 +400,7 @@ impl PurchaseFilter {
 }
 
 impl PurchaseSummary {
-    /// Its first question, or the purchase itself where nobody asked.
+    /// The id of its first decision; of the purchase itself if there is none.
     pub fn id(&self) -> String {
         match (self.answers.first(), &self.purchase) {
             (Some(answer), _) => answer.id.to_string(),
@@ -409,14 +409,14 @@ impl PurchaseSummary {
         }
     }
 
-    /// The shop as messages spelled it; empty when it was erased or never told.
+    /// The shop's name as in the messages; empty if it was erased or absent.
     pub fn place(&self) -> String {
         let from_issuer = self.purchase.as_ref().and_then(|purchase| purchase.place.name.clone());
         let asked = || Some(self.answers.last()?.request()?.merchant.name().to_owned());
         from_issuer.or_else(asked).unwrap_or_default()
     }
 
-    /// The kind of shop.
+    /// The category of the shop.
     pub fn category(&self, programme: &Programme) -> Option<Category> {
         if let Some(purchase) = &self.purchase {
             return Some(purchase.counted.category.clone());
@@ -425,8 +425,8 @@ impl PurchaseSummary {
         Some(programme.rules.category_of(request.merchant.mcc()).clone())
     }
 
-    /// What was asked for: all that was approved, or else what was refused last; of a purchase that
-    /// nobody asked us about, the most that the issuer told of.
+    /// The requested amount: the sum of all approved requests, else the last declined one. Without
+    /// any request, the largest amount in the issuer's messages.
     pub fn asked(&self, programme: &Programme) -> Money {
         let nothing = Money::zero(programme.settings.currency);
         let approved =
@@ -449,7 +449,7 @@ impl PurchaseSummary {
         }
     }
 
-    /// Why it was not paid, the told one first.
+    /// Why it was not paid, the shown reason first.
     pub fn reasons(&self) -> Vec<&'static str> {
         if self.state == PurchaseState::TakenBack {
             return vec!["our_fault"];
@@ -469,7 +469,7 @@ impl PurchaseSummary {
         }
     }
 
-    /// The purchase, if it was not paid because the issuer refused it by itself.
+    /// The purchase, if it was not paid because the issuer itself declined it.
     fn refused_by_issuer(&self) -> Option<&Purchase> {
         let purchase = self.purchase.as_ref()?;
         let standing = purchase.snapshot.as_ref().map(|word| word.standing);

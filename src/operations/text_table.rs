@@ -1,4 +1,4 @@
-//! Tables of text, for people at a terminal.
+//! Tables of text for a terminal.
 
 use std::fmt::{self, Write as _};
 

@@ -1,23 +1,22 @@
-//! Freezing, unfreezing and losing the own card: the person's, at once, without asking anybody.
+//! Freezing and unfreezing a card, and reporting it lost. It takes effect at once and needs
+//! nobody's consent.
 
 use crate::domain::card::CardState;
-use crate::domain::id::{CardToken, MessageId, PersonId};
+use crate::domain::id::{BudgetId, CardToken, MessageId, PersonId};
 use crate::domain::people::recipient::Recipient;
 use crate::domain::people::role::{Capability, Role};
 use crate::ledger::book::Card;
 use crate::ledger::record::message_parameters::MessageParameters;
 use crate::messages::words::{Notification, NotificationParameters, Words};
-use crate::people::members::{GrantedAccess, Principal, UseCaseError};
-use crate::platform::ids::NewIds;
-use crate::programme::directory::Directory;
+use crate::people::members::{GrantedAccess, Principal, UseCaseContext, UseCaseError};
 use crate::store::{NewMessage, Tx};
 
-/// What becomes of a card.
+/// A change of the state of a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CardChange {
     Freeze,
     Unfreeze,
-    /// Lost or stolen: it never works again.
+    /// Lost or stolen. Final: the card never works again.
     Lose,
 }
 
@@ -26,12 +25,12 @@ impl CardChange {
         match self {
             Self::Freeze => Capability::Freeze,
             Self::Unfreeze => Capability::Unfreeze,
-            // A lost card never works again: whoever may only freeze it does that.
+            // A capability of its own, because a loss is final and a freeze is not.
             Self::Lose => Capability::ReportLost,
         }
     }
 
-    /// What was done, as it is kept.
+    /// The kind of the act, as stored.
     const fn word(self) -> &'static str {
         match self {
             Self::Freeze => "froze",
@@ -40,7 +39,7 @@ impl CardChange {
         }
     }
 
-    /// The state that a card comes into.
+    /// The lasting state after the change.
     const fn target_state(self) -> CardState {
         match self {
             Self::Freeze => CardState::FrozenByPerson,
@@ -49,7 +48,7 @@ impl CardChange {
         }
     }
 
-    /// Whether it can be done to a card that is `now` like this.
+    /// Whether a card in the lasting state `now` allows the change.
     const fn applies_to(self, now: CardState) -> bool {
         match (self, now) {
             (Self::Freeze | Self::Lose, CardState::Active)
@@ -69,21 +68,21 @@ impl CardChange {
     }
 }
 
-/// Changes one card of `person`, or all of them, and says how they all are then. Done again, it
-/// comes to the same.
+/// Changes the named card of `person`, or all of them, and returns all cards. Idempotent.
 ///
 /// # Errors
 ///
-/// [`UseCaseError::Conflict`] when the card that is named cannot be changed so: it is lost, for example.
+/// [`UseCaseError::Conflict`] when the state of the named card does not allow the change, as when
+/// it is lost.
 pub async fn change(
     tx: &mut Tx,
-    (directory, ids): (&Directory, &NewIds),
+    context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
     card: Option<&CardToken>,
     change: CardChange,
 ) -> Result<Vec<Card>, UseCaseError> {
-    tx.lock_budget(&principal.programme, &crate::domain::id::BudgetId::of(person)).await?;
+    tx.lock_budget(&principal.programme, &BudgetId::of(person)).await?;
     let access = principal.admit(tx, change.required_act(), person).await?;
     let cards = tx.cards_of(&access.programme, &access.budget).await?;
     let wanted = cards.iter().filter(|known| card.is_none_or(|card| known.token == *card));
@@ -95,7 +94,7 @@ pub async fn change(
             return Err(UseCaseError::Conflict(text));
         }
     }
-    // A pause by staff goes on; the person says what comes after it.
+    // A staff pause stays in force: the change applies after it, except a loss, which is immediate.
     let is_concerned = |known: &&Card| change.applies_to(known.standing.lasting_state());
     let after_change = |known: &Card| {
         let standing = known.standing.settled(principal.at).made(change.target_state());
@@ -106,23 +105,22 @@ pub async fn change(
         tx.set_card_states(&access.programme, &access.budget, &changed).await?;
         let act = |card: &Card| {
             let detail = format!("the card that ends in {}", card.last_four);
-            access.act_row(ids, change.word(), card.token.as_str(), &detail)
+            access.act_row(context.ids, change.word(), card.token.as_str(), &detail)
         };
         tx.add_acts(&access.programme, &changed.iter().map(act).collect::<Vec<_>>()).await?;
-        notify(tx, directory, ids, &access, change).await?;
+        notify(tx, context, &access, change).await?;
     }
     Ok(tx.cards_of(&access.programme, &access.budget).await?)
 }
 
-/// The worker is told, and the person too when somebody else did it, or when they need a new card.
+/// Notifies the worker, and also the person when another account froze the card or when it is lost.
 async fn notify(
     tx: &mut Tx,
-    directory: &Directory,
-    ids: &NewIds,
+    context: UseCaseContext<'_>,
     access: &GrantedAccess,
     change: CardChange,
 ) -> Result<(), UseCaseError> {
-    let programme = directory.latest_or_load(&access.programme).await?;
+    let programme = context.directory.latest_or_load(&access.programme).await?;
     let member = &access.actor.member;
     let parameters = NotificationParameters {
         name: Some(&member.name),
@@ -135,7 +133,7 @@ async fn notify(
         CardChange::Lose => (Some(Notification::CardLost), Notification::WorkerCardLost),
     };
     let message = |notification: Notification, recipient| NewMessage {
-        id: MessageId::new(ids.next(access.at)),
+        id: MessageId::new(context.ids.next(access.at)),
         programme: access.programme.clone(),
         budget: access.budget.clone(),
         kind: notification.kind(),

@@ -1,35 +1,39 @@
-//! Helpers and advocates: chosen by the person, who ticks what they see, and takes it back.
+//! Helpers and advocates. The person adds them, sets what each of them may see, and removes them.
 
 use crate::domain::id::{BudgetId, HumanId, MemberId, MessageId, PersonId};
 use crate::domain::people::recipient::Recipient;
 use crate::domain::people::role::{Capability, Delegation, Member, MemberState, Role};
 use crate::ledger::record::message_parameters::MessageParameters;
 use crate::messages::words::{Notification, NotificationParameters, Words};
-use crate::people::members::{GrantedAccess, Principal, UseCaseError};
-use crate::platform::ids::NewIds;
-use crate::programme::directory::Directory;
+use crate::people::members::{GrantedAccess, Principal, UseCaseContext, UseCaseError};
 use crate::store::{NewMessage, Tx};
 
-/// The most helpers that a person has at once.
+/// The most active helpers of one person.
 pub const ACTIVE_HELPERS_MAX: usize = 10;
-/// The most that a person ever chooses: each is read when one is chosen.
+/// The most helpers that a person can ever add, removed ones included. Bounded because [`choose`]
+/// reads all of them.
 pub const HELPERS_EVER_MAX: usize = 200;
-/// The longest name, in characters.
+/// The longest name of a helper, in characters.
 const NAME_CHARS_MAX: usize = 100;
 
-/// Somebody whom the person wants as a helper.
+/// A helper whom the person wants to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HelperChoice {
     pub name: String,
-    /// A helper or an advocate.
+    /// [`Role::Helper`] or [`Role::Advocate`].
     pub role: Role,
     pub sees: Vec<Delegation>,
 }
 
-/// Chooses a helper. They have an account from then on, which is a human being of its own.
+/// Adds a helper, with a new account and a new human id.
+///
+/// # Errors
+///
+/// [`UseCaseError::Invalid`] for another role or an invalid name; [`UseCaseError::Conflict`] at
+/// [`ACTIVE_HELPERS_MAX`] or [`HELPERS_EVER_MAX`].
 pub async fn choose(
     tx: &mut Tx,
-    (directory, ids): (&Directory, &NewIds),
+    context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
     choice: &HelperChoice,
@@ -54,7 +58,7 @@ pub async fn choose(
     if known.iter().filter(is_helping).count() >= ACTIVE_HELPERS_MAX {
         return Err(UseCaseError::Conflict(format!("{ACTIVE_HELPERS_MAX} helpers are the most")));
     }
-    let id = format!("helper-{}", ids.next(access.at).simple());
+    let id = format!("helper-{}", context.ids.next(access.at).simple());
     let member = Member {
         id: id.parse().map_err(|_| UseCaseError::NotFound("helper"))?,
         human: id.parse::<HumanId>().map_err(|_| UseCaseError::NotFound("helper"))?,
@@ -67,15 +71,19 @@ pub async fn choose(
         conflicts: Vec::new(),
         state: MemberState::Active,
     };
-    save(tx, ids, &access, &member, "chose_helper").await?;
-    notify(tx, directory, ids, &access, &member, Notification::HelperChosen).await?;
+    save(tx, context, &access, &member, "chose_helper").await?;
+    notify(tx, context, &access, &member, Notification::HelperChosen).await?;
     Ok(member)
 }
 
-/// Ticks what a helper sees, and unticks the rest. It counts from now on.
+/// Replaces what a helper may see with `sees`. Takes effect at once.
+///
+/// # Errors
+///
+/// [`UseCaseError::Conflict`] when the helper was removed.
 pub async fn tick(
     tx: &mut Tx,
-    ids: &NewIds,
+    context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
     helper: &MemberId,
@@ -90,15 +98,15 @@ pub async fn tick(
     }
     let member = Member { sees: in_table_order(sees), ..known.clone() };
     if member != known {
-        save(tx, ids, &access, &member, "ticked_helper").await?;
+        save(tx, context, &access, &member, "ticked_helper").await?;
     }
     Ok(member)
 }
 
-/// Takes a helper away. They see nothing any more. Done again, it comes to the same.
+/// Removes a helper, who may see nothing from then on. Idempotent.
 pub async fn remove(
     tx: &mut Tx,
-    (directory, ids): (&Directory, &NewIds),
+    context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
     helper: &MemberId,
@@ -109,8 +117,8 @@ pub async fn remove(
         return Ok(known);
     }
     let member = Member { sees: Vec::new(), state: MemberState::Ended, ..known };
-    save(tx, ids, &access, &member, "removed_helper").await?;
-    notify(tx, directory, ids, &access, &member, Notification::HelperGone).await?;
+    save(tx, context, &access, &member, "removed_helper").await?;
+    notify(tx, context, &access, &member, Notification::HelperGone).await?;
     Ok(member)
 }
 
@@ -118,7 +126,7 @@ fn is_active(member: &Member) -> bool {
     member.state == MemberState::Active
 }
 
-/// What is ticked, each once, in the order of the table.
+/// `sees` without duplicates, in the order of [`Delegation::ALL`].
 fn in_table_order(sees: &[Delegation]) -> Vec<Delegation> {
     Delegation::ALL.iter().copied().filter(|tick| sees.contains(tick)).collect()
 }
@@ -144,7 +152,7 @@ async fn helper_of(
 
 async fn save(
     tx: &mut Tx,
-    ids: &NewIds,
+    context: UseCaseContext<'_>,
     access: &GrantedAccess,
     member: &Member,
     kind: &str,
@@ -152,25 +160,25 @@ async fn save(
     tx.put_members(&access.programme, std::slice::from_ref(member)).await?;
     let words: Vec<_> = member.sees.iter().map(|tick| tick.word()).collect();
     let detail = format!("{}: {}", member.name, words.join(", "));
-    let act = access.act_row(ids, kind, member.id.as_str(), detail.trim_end_matches([':', ' ']));
+    let act =
+        access.act_row(context.ids, kind, member.id.as_str(), detail.trim_end_matches([':', ' ']));
     Ok(tx.add_acts(&access.programme, &[act]).await?)
 }
 
 async fn notify(
     tx: &mut Tx,
-    directory: &Directory,
-    ids: &NewIds,
+    context: UseCaseContext<'_>,
     access: &GrantedAccess,
     member: &Member,
     notification: Notification,
 ) -> Result<(), UseCaseError> {
-    let programme = directory.latest_or_load(&access.programme).await?;
+    let programme = context.directory.latest_or_load(&access.programme).await?;
     let parameters = NotificationParameters {
         name: Some(&member.name),
         ..NotificationParameters::new(programme.zone())
     };
     let message = NewMessage {
-        id: MessageId::new(ids.next(access.at)),
+        id: MessageId::new(context.ids.next(access.at)),
         programme: access.programme.clone(),
         budget: access.budget.clone(),
         kind: notification.kind(),

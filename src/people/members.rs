@@ -1,7 +1,8 @@
-//! Acting: an account does something about a person's budget, in a transaction that has locked it.
+//! Access checks of use cases: an account acts on a person's budget, in a transaction that has
+//! locked the budget.
 //!
-//! Who may do what is read where the act is written, never from a token that was made before: an
-//! account that has ended meanwhile, or a worker who is no longer the person's, is refused.
+//! Access is read in the transaction that writes the act, never from a token, because since the
+//! token was issued the account may have ended, or the person may have got another worker.
 
 use std::fmt;
 
@@ -12,11 +13,18 @@ use crate::domain::money::Money;
 use crate::domain::people::role::{AccessDenied, AccessTarget, Actor, Capability};
 use crate::ledger::book::LedgerError;
 use crate::platform::ids::NewIds;
-use crate::programme::directory::DirectoryError;
-use crate::programme::version::StartError;
+use crate::programme::directory::{Directory, DirectoryError};
+use crate::programme::version::StartVersionError;
 use crate::store::{ActRow, StoreError, Tx};
 
-/// Why somebody who may do such things must leave this one to somebody else.
+/// What every use case needs besides its transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct UseCaseContext<'a> {
+    pub directory: &'a Directory,
+    pub ids: &'a NewIds,
+}
+
+/// Why an account that has the capability must leave this case to another human being.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SeparationOfDuties {
     #[error("it is over your own limit: pass it on, and the manager answers in the same time")]
@@ -24,34 +32,34 @@ pub enum SeparationOfDuties {
     #[error("a link between you and this person is marked: somebody else must decide")]
     ConflictOfInterest,
     #[error("nobody answers their own question: somebody else does")]
-    OwnQuestion,
+    OwnAsk,
     #[error("whoever decided does not look at it again: somebody else does")]
     OwnDecision,
 }
 
-/// An answer that stands, for whoever answers otherwise than it was answered.
+/// The recorded answer, for an account that sends a different one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExistingAnswer {
-    /// Whose it is; none when a clock of the programme answered.
+    /// Who answered; none when no account did, as after a timeout.
     pub by: Option<MemberId>,
-    /// What they are called; none for one's own answer.
+    /// The display name of who answered; none for the caller's own answer.
     pub name: Option<String>,
     pub at: Timestamp,
-    /// `yes`, `not_this_time`, `kept`.
+    /// The stored word of the answer, such as `yes`, `not_this_time` or `kept`.
     pub said: &'static str,
     pub reason: Option<&'static str>,
     pub words: Option<String>,
     pub up_to: Option<Money>,
-    /// What it is for.
+    /// The scope of a yes.
     pub scope: Option<String>,
     pub ends_at: Option<Timestamp>,
-    /// What of a list was agreed, if not all of it.
+    /// The agreed parts of a proposal; none for all of it.
     pub parts: Option<Vec<String>>,
     pub next_step: Option<String>,
 }
 
 impl ExistingAnswer {
-    /// An answer that says `said` and nothing more.
+    /// An answer with only its word and its time.
     pub const fn new(said: &'static str, at: Timestamp) -> Self {
         Self {
             by: None,
@@ -80,25 +88,25 @@ impl fmt::Display for ExistingAnswer {
     }
 }
 
-/// Why something was not done. Nothing of it was.
+/// Why a use case did not act. Its caller does not commit, so nothing is written.
 #[derive(Debug, thiserror::Error)]
 pub enum UseCaseError {
-    /// What it is about is not there, or not to be known by this account.
+    /// The subject does not exist, or this account must not learn that it does.
     #[error("there is no such {0} here")]
     NotFound(&'static str),
-    /// The account sees it, and may not do this to it.
+    /// The account may see the subject but lacks the capability.
     #[error("this account may not do that: {0}")]
     NotAllowed(&'static str),
-    /// The account may do such things, and must leave this one to somebody else.
+    /// The account has the capability, but another human being must act.
     #[error("{0}")]
     SeparationOfDuties(#[from] SeparationOfDuties),
-    /// What was sent cannot be done: the field, and what to do.
+    /// A field of the request is invalid: its name, and what to do about it.
     #[error("{field}: {what}")]
     Invalid { field: &'static str, what: String },
-    /// It has changed since, or is not in a state for this.
+    /// The subject has changed since, or its state does not allow the act.
     #[error("{0}")]
     Conflict(String),
-    /// It was answered otherwise: with the answer that stands.
+    /// A different answer was recorded before; it does not change.
     #[error("{0}")]
     AlreadyAnswered(Box<ExistingAnswer>),
     #[error(transparent)]
@@ -110,22 +118,22 @@ pub enum UseCaseError {
 }
 
 impl UseCaseError {
-    /// An error about one field of what was sent.
+    /// [`UseCaseError::Invalid`] for one field of the request.
     pub fn invalid(field: &'static str, what: impl Into<String>) -> Self {
         Self::Invalid { field, what: what.into() }
     }
 }
 
-impl From<StartError> for UseCaseError {
-    fn from(error: StartError) -> Self {
+impl From<StartVersionError> for UseCaseError {
+    fn from(error: StartVersionError) -> Self {
         match error {
-            StartError::Store(error) => Self::Store(error),
-            StartError::Ledger(error) => Self::Ledger(error),
+            StartVersionError::Store(error) => Self::Store(error),
+            StartVersionError::Ledger(error) => Self::Ledger(error),
         }
     }
 }
 
-/// Who acts, when.
+/// The authenticated account that acts, and the time of the act.
 #[derive(Debug, Clone)]
 pub struct Principal {
     pub programme: ProgrammeId,
@@ -133,7 +141,7 @@ pub struct Principal {
     pub at: Timestamp,
 }
 
-/// An account before a locked budget that it may do something about.
+/// The access of an account to one budget, after the capability check.
 #[derive(Debug, Clone)]
 pub struct GrantedAccess {
     pub programme: ProgrammeId,
@@ -144,8 +152,14 @@ pub struct GrantedAccess {
 }
 
 impl Principal {
-    /// Admits the account to `act` about the budget of `person`. The budget must be locked by now:
-    /// otherwise what is read here may be old when it is written.
+    /// Checks that the account has the capability `act` for the budget of `person`. The caller must
+    /// hold the lock of the budget, because otherwise the data read here may be stale when the act
+    /// is written.
+    ///
+    /// # Errors
+    ///
+    /// [`UseCaseError::NotFound`] when the account may not see the person at all;
+    /// [`UseCaseError::NotAllowed`] when it only lacks this capability.
     pub async fn admit(
         &self,
         tx: &mut Tx,
@@ -156,7 +170,7 @@ impl Principal {
         self.grant_access(tx, actor, act, person).await
     }
 
-    /// Admits the account to see something of `person`, in a transaction that only reads.
+    /// As [`Principal::admit`], for a read-only transaction: it locks nothing.
     pub async fn admit_to_read(
         &self,
         tx: &mut Tx,
@@ -188,8 +202,12 @@ impl Principal {
 }
 
 impl GrantedAccess {
-    /// Whoever has a marked link to the person decides nothing about them: no yes and no no, no pause
-    /// and no end of one.
+    /// Refuses an account that has a conflict of interest with the person: it may neither consent
+    /// nor refuse, and neither begin nor lift a pause.
+    ///
+    /// # Errors
+    ///
+    /// [`SeparationOfDuties::ConflictOfInterest`].
     pub fn check_no_conflict(&self) -> Result<(), UseCaseError> {
         if self.actor.has_conflict(&self.subject.person) {
             Err(SeparationOfDuties::ConflictOfInterest.into())
@@ -198,7 +216,8 @@ impl GrantedAccess {
         }
     }
 
-    /// Tells whoever acts of the answer of `by` that stands.
+    /// Builds the error for an account whose answer differs from the recorded `answer` of `by`, and
+    /// looks up the name of `by`.
     pub async fn already_answered(
         &self,
         tx: &mut Tx,
@@ -220,7 +239,7 @@ impl GrantedAccess {
         })))
     }
 
-    /// The row that tells of what was done.
+    /// The audit row of an act of this account.
     pub fn act_row(&self, ids: &NewIds, kind: &str, subject: &str, detail: &str) -> ActRow {
         ActRow {
             budget: self.budget.clone(),

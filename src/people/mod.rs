@@ -1,5 +1,7 @@
-//! People and what they agree: use cases of agreements, asks, cards, pots and helpers, and who may act.
+//! Use cases of people: agreements, asks, cards, pots and helpers, and the access checks and tokens
+//! of accounts.
 
+mod admitted_budget;
 pub mod agreements;
 pub mod asks;
 pub mod cards;

@@ -1,13 +1,10 @@
-//! Money that people steer alone, at once: they hold some of it back, open pots in their own words,
-//! and move money between pots of one stream. Nobody is asked, and nobody else decides about it.
-
-use std::collections::BTreeSet;
-use std::sync::Arc;
+//! Personal pots: holding money back, opening own pots, and moving money between pots of one
+//! stream. The person does all of it alone and at once, because it needs nobody's consent.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::domain::id::{BudgetId, MessageId, PersonId, PostingId, PotId};
+use crate::domain::id::{MessageId, PersonId, PostingId, PotId};
 use crate::domain::money::Money;
 use crate::domain::people::recipient::Recipient;
 use crate::domain::people::role::Capability;
@@ -16,7 +13,6 @@ use crate::domain::pot::personal::{
     HoldBack, HoldBackError, HoldBackRelease, PersonalPotSettings, PotTransfer, PotTransferError,
     SavingsGoal, TransferEnd,
 };
-use crate::domain::time::period::Moment;
 use crate::ledger::book::{Book, LedgerError, PostingCause, PotBalance};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::pot_transfers;
@@ -24,57 +20,62 @@ use crate::ledger::record::message_parameters::MessageParameters;
 use crate::ledger::record::own_pot::own_pot_text;
 use crate::ledger::record::row::Digest;
 use crate::messages::words::{Notification, NotificationParameters, Words};
-use crate::people::members::{GrantedAccess, Principal, UseCaseError};
-use crate::platform::ids::NewIds;
-use crate::programme::directory::{Directory, Programme};
-use crate::store::{BookRequest, Books, NewMessage, PendingWrites, Tx, pot_plan_digest};
+use crate::people::admitted_budget::AdmittedBudget;
+use crate::people::members::{GrantedAccess, Principal, UseCaseContext, UseCaseError};
+use crate::store::{NewMessage, Tx, pot_plan_digest};
 
-/// The most pots of their own that somebody ever opens: a decision reads them all.
+/// The most own pots that a person can ever open, closed ones included. Bounded because every
+/// decision reads all of them.
 pub const OWN_POTS_MAX: usize = 20;
 /// The longest name of a pot, in characters.
 const NAME_CHARS_MAX: usize = 60;
 
-/// How somebody wants to hold money back.
+/// A request to hold back money of a pot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HoldBackRequest {
     /// In minor units.
     pub amount: i64,
-    /// The local day on which it is there again; none until they take it back.
+    /// The local date from which the money can be spent again; none until the person takes it back.
     pub until: Option<Date>,
-    /// How many days it outlasts a wish to take it back.
+    /// Days that must pass between asking for the money back and its release.
     pub cooling_days: u32,
 }
 
-/// A pot that somebody wants of their own.
+/// A request to open an own pot within an agreed one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewGoal {
-    /// The agreed pot that it is to be part of.
+    /// The agreed pot that the new pot is part of.
     pub of: PotId,
     pub name: String,
-    /// What they want to have in it, in minor units.
+    /// The savings goal in minor units; none for no goal.
     pub sum: Option<i64>,
 }
 
-/// A pot as it is now, for its person.
+/// The current state of a pot, for its person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PotSnapshot {
     pub pot: PotId,
-    /// The agreed pot that it is, or is part of.
+    /// The plan of the pot itself, or of the agreed pot that an own pot is part of.
     pub plan: PotPlan,
     pub balance: PotBalance,
     pub today: Date,
 }
 
-/// Holds money of a pot back, in the place of what was held back of it before.
+/// Holds money of a pot back. Replaces what was held back of the pot before.
+///
+/// # Errors
+///
+/// [`UseCaseError::Invalid`] for an amount, date or number of days out of range;
+/// [`UseCaseError::Conflict`] when money would be released earlier than the person chose before.
 pub async fn hold_back(
     tx: &mut Tx,
-    context: (&Directory, &NewIds),
+    context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
     pot: &PotId,
     request: HoldBackRequest,
 ) -> Result<PotSnapshot, UseCaseError> {
-    let mut admitted = AdmittedPots::open(tx, context, principal, person).await?;
+    let mut admitted = admit(tx, context, principal, person).await?;
     let amount = Money::from_minor(request.amount, admitted.programme.settings.currency);
     let own = admitted.own_pot(pot)?;
     let known = own.held_back.as_ref();
@@ -83,44 +84,51 @@ pub async fn hold_back(
     let notification =
         if held.until.is_some() { Notification::HeldBackUntil } else { Notification::HeldBack };
     let name = admitted.name(pot)?;
-    admitted.notify(notification, pot, &name, Some(amount), held.until, None);
+    admitted.notify_pot(notification, pot, &name, Some(amount), held.until, None);
     admitted.save_own_pot(tx, pot, PersonalPotSettings { held_back: Some(held), ..own }).await?;
-    admitted.close(tx, "held_back", pot.as_str()).await?;
+    admitted.close_private(tx, "held_back", pot.as_str()).await?;
     admitted.snapshot(pot)
 }
 
-/// Takes held money back: at once, or when the time has passed that the person chose.
+/// Releases money that is held back: at once, or after the cooling time that the person chose.
+/// After that time the person must call this again, because nothing takes effect by silence.
+///
+/// # Errors
+///
+/// [`UseCaseError::Conflict`] when nothing is held back.
 pub async fn take_back(
     tx: &mut Tx,
-    context: (&Directory, &NewIds),
+    context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
     pot: &PotId,
 ) -> Result<PotSnapshot, UseCaseError> {
-    let mut admitted = AdmittedPots::open(tx, context, principal, person).await?;
+    let mut admitted = admit(tx, context, principal, person).await?;
     let own = admitted.own_pot(pot)?;
     let held = own.held_back.clone().filter(|held| held.is_active_on(admitted.moment.date));
     let held = held.ok_or(HoldBackError::NothingHeld)?;
     let (held_back, notification, from) = match held.take_back(principal.at) {
         HoldBackRelease::Free => (None, Notification::HeldBackFree, None),
-        HoldBackRelease::Cools(held, from) => (Some(held), Notification::HeldBackCools, Some(from)),
+        HoldBackRelease::CoolingOff(held, from) => {
+            (Some(held), Notification::HeldBackCools, Some(from))
+        }
     };
     let name = admitted.name(pot)?;
-    admitted.notify(notification, pot, &name, Some(held.amount), None, from);
+    admitted.notify_pot(notification, pot, &name, Some(held.amount), None, from);
     admitted.save_own_pot(tx, pot, PersonalPotSettings { held_back, ..own }).await?;
-    admitted.close(tx, "took_back", pot.as_str()).await?;
+    admitted.close_private(tx, "took_back", pot.as_str()).await?;
     admitted.snapshot(pot)
 }
 
-/// Opens a pot of the person's own within an agreed one. It pays nothing until they say so.
+/// Opens an own pot within an agreed one. It pays for nothing until [`set_paying`] turns that on.
 pub async fn open_goal(
     tx: &mut Tx,
-    context: (&Directory, &NewIds),
+    context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
     wanted: &NewGoal,
 ) -> Result<PotSnapshot, UseCaseError> {
-    let mut admitted = AdmittedPots::open(tx, context, principal, person).await?;
+    let mut admitted = admit(tx, context, principal, person).await?;
     let name = checked_name(&wanted.name)?;
     let currency = admitted.programme.settings.currency;
     let sum = wanted.sum.map(|minor| Money::from_minor(minor, currency));
@@ -139,20 +147,24 @@ pub async fn open_goal(
     tx.put_pot(&programme, &budget, &id, &balance).await?;
     admitted.book_mut()?.pots.0.insert(id.clone(), balance);
     admitted.post_digest(&id)?;
-    admitted.close(tx, "opened_pot", id.as_str()).await?;
+    admitted.close_private(tx, "opened_pot", id.as_str()).await?;
     admitted.snapshot(&id)
 }
 
-/// Says whether a pot of the person's own pays now, before the pot that it is part of.
+/// Sets whether an own pot pays for purchases before the agreed pot that it is part of.
+///
+/// # Errors
+///
+/// [`UseCaseError::Conflict`] when the pot is closed.
 pub async fn set_paying(
     tx: &mut Tx,
-    context: (&Directory, &NewIds),
+    context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
     pot: &PotId,
     pays: bool,
 ) -> Result<PotSnapshot, UseCaseError> {
-    let mut admitted = AdmittedPots::open(tx, context, principal, person).await?;
+    let mut admitted = admit(tx, context, principal, person).await?;
     let own = admitted.own_pot(pot)?;
     let goal = own.goal.clone().ok_or(UseCaseError::NotFound("pot of your own"))?;
     if goal.is_closed {
@@ -165,36 +177,45 @@ pub async fn set_paying(
             PersonalPotSettings { goal: Some(SavingsGoal { pays, ..goal }), ..own },
         )
         .await?;
-    admitted.close(tx, if pays { "pot_pays" } else { "pot_keeps" }, pot.as_str()).await?;
+    admitted.close_private(tx, if pays { "pot_pays" } else { "pot_keeps" }, pot.as_str()).await?;
     admitted.snapshot(pot)
 }
 
-/// Moves money between two pots of the person and of one stream: what can be spent, and no more.
+/// Moves `amount` minor units between two pots of the person.
+///
+/// # Errors
+///
+/// [`UseCaseError::Invalid`] when the pots differ in stream or purpose; [`UseCaseError::Conflict`]
+/// when `amount` is more than can be spent now, or the target is closed.
 pub async fn move_money(
     tx: &mut Tx,
-    context: (&Directory, &NewIds),
+    context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
     (from, to): (&PotId, &PotId),
     amount: i64,
 ) -> Result<[PotSnapshot; 2], UseCaseError> {
-    let mut admitted = AdmittedPots::open(tx, context, principal, person).await?;
+    let mut admitted = admit(tx, context, principal, person).await?;
     let amount = Money::from_minor(amount, admitted.programme.settings.currency);
     admitted.move_money(from, to, amount)?;
-    admitted.close(tx, "moved_money", &format!("{from}/{to}")).await?;
+    admitted.close_private(tx, "moved_money", &format!("{from}/{to}")).await?;
     Ok([admitted.snapshot(from)?, admitted.snapshot(to)?])
 }
 
-/// Closes a pot of the person's own: its money goes back to where it is part of. Done again, it
-/// brings back what a shop has given back into it since.
+/// Closes an own pot and moves its balance to the agreed pot that it is part of. Calling it again
+/// moves what was refunded into the closed pot since.
+///
+/// # Errors
+///
+/// [`UseCaseError::Conflict`] while a hold is open on the pot, or money of it is held back.
 pub async fn close_goal(
     tx: &mut Tx,
-    context: (&Directory, &NewIds),
+    context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
     pot: &PotId,
 ) -> Result<PotSnapshot, UseCaseError> {
-    let mut admitted = AdmittedPots::open(tx, context, principal, person).await?;
+    let mut admitted = admit(tx, context, principal, person).await?;
     let own = admitted.own_pot(pot)?;
     let goal = own.goal.ok_or(UseCaseError::NotFound("pot of your own"))?;
     let (_, balance) = admitted.pot(pot)?;
@@ -215,53 +236,31 @@ pub async fn close_goal(
     admitted
         .save_own_pot(tx, pot, PersonalPotSettings { held_back: None, goal: Some(goal) })
         .await?;
-    admitted.close(tx, "closed_pot", pot.as_str()).await?;
+    admitted.close_private(tx, "closed_pot", pot.as_str()).await?;
     admitted.snapshot(pot)
 }
 
-/// A locked budget with its person before it.
-struct AdmittedPots<'d> {
-    ids: &'d NewIds,
-    access: GrantedAccess,
-    books: Books,
-    programme: Arc<Programme>,
-    moment: Moment,
-    pending_writes: PendingWrites,
+/// Locks the budget of `person` for somebody who may steer its money.
+async fn admit<'d>(
+    tx: &mut Tx,
+    context: UseCaseContext<'d>,
+    principal: &Principal,
+    person: &PersonId,
+) -> Result<AdmittedBudget<'d>, UseCaseError> {
+    AdmittedBudget::open(tx, context, principal, person, |_| Capability::SteerMoney).await
 }
 
-impl<'d> AdmittedPots<'d> {
-    async fn open(
-        tx: &mut Tx,
-        (directory, ids): (&Directory, &'d NewIds),
-        principal: &Principal,
-        person: &PersonId,
-    ) -> Result<Self, UseCaseError> {
-        let wanted = BookRequest {
-            programme: principal.programme.clone(),
-            budget: BudgetId::of(person),
-            purchases: BTreeSet::new(),
-        };
-        let books = tx.open_books(&[wanted], directory.agreements()).await?;
-        let access = principal.admit(tx, Capability::SteerMoney, person).await?;
-        let version = books
-            .settings_version(&access.programme, &access.budget)
-            .ok_or(UseCaseError::NotFound("person"))?;
-        let programme = directory.version(&access.programme, version).await?;
-        let moment = Moment::new(principal.at, programme.zone());
-        Ok(Self { ids, access, books, programme, moment, pending_writes: PendingWrites::default() })
-    }
-
+impl AdmittedBudget<'_> {
     fn book(&self) -> Result<&Book, UseCaseError> {
-        let open = self.books.get(&self.access.programme, &self.access.budget);
-        open.map(|open| &open.book).ok_or(UseCaseError::NotFound("person"))
+        Ok(&self.open_book()?.book)
     }
 
     fn book_mut(&mut self) -> Result<&mut Book, UseCaseError> {
-        let open = self.books.get_mut(&self.access.programme, &self.access.budget);
-        open.map(|open| &mut open.book).ok_or(UseCaseError::NotFound("person"))
+        Ok(&mut self.open_book_mut()?.book)
     }
 
-    /// A pot, and the agreed pot that it is, or is part of.
+    /// The balance of a pot, with the plan of the pot itself or of the agreed pot that it is part
+    /// of.
     fn pot(&self, pot: &PotId) -> Result<(&PotPlan, &PotBalance), UseCaseError> {
         let book = self.book()?;
         let balance = book.pots.0.get(pot).ok_or(UseCaseError::NotFound("pot"))?;
@@ -275,7 +274,7 @@ impl<'d> AdmittedPots<'d> {
         Ok(self.pot(pot)?.1.own.clone())
     }
 
-    /// What a pot is called: in the person's words, or in those of the list.
+    /// The pot's name: the person's own for an own pot, otherwise the one in the list.
     fn name(&self, pot: &PotId) -> Result<String, UseCaseError> {
         let (plan, balance) = self.pot(pot)?;
         Ok(balance.own.goal.as_ref().map_or(&plan.name, |goal| &goal.name).clone())
@@ -287,7 +286,7 @@ impl<'d> AdmittedPots<'d> {
         Ok(PotSnapshot { pot: pot.clone(), plan, balance, today: self.moment.date })
     }
 
-    /// A name that no pot of this budget has.
+    /// The first unused id of `own-1`, `own-2` and so on, up to [`OWN_POTS_MAX`].
     fn free_pot_id(&self) -> Result<PotId, UseCaseError> {
         let pots = &self.book()?.pots.0;
         let names = (1..=OWN_POTS_MAX).map(|number| format!("own-{number}"));
@@ -298,7 +297,7 @@ impl<'d> AdmittedPots<'d> {
     }
 
     fn cause(&self, kind: PostingKind, subject: String, record: Digest) -> PostingCause {
-        let posting = PostingId::new(self.ids.next(self.access.at));
+        let posting = PostingId::new(self.context.ids.next(self.access.at));
         PostingCause { posting, kind, subject, record, moment: self.moment }
     }
 
@@ -313,7 +312,7 @@ impl<'d> AdmittedPots<'d> {
         let (plan, target) = self.pot(to)?;
         let target = TransferEnd { pot: to, plan, is_closed: is_closed(target) };
         let transfer = PotTransfer::new(source, target, amount, spendable)?;
-        // Nobody else says that it moved: the posting vouches for its own words.
+        // No other record describes the transfer, so the digest covers the subject itself.
         let subject = format!("{from}/{to}");
         let cause =
             self.cause(PostingKind::PotTransfer, subject.clone(), Digest::of_text(&subject));
@@ -334,7 +333,7 @@ impl<'d> AdmittedPots<'d> {
         self.post_digest(pot)
     }
 
-    /// Has a posting say what a pot is now. It moves nothing.
+    /// Adds a posting without amounts to the chain, with the digest of the pot's current settings.
     fn post_digest(&mut self, pot: &PotId) -> Result<(), UseCaseError> {
         let balance = self.book()?.pots.0.get(pot).ok_or(UseCaseError::NotFound("pot"))?;
         let GrantedAccess { programme, budget, .. } = &self.access;
@@ -346,7 +345,7 @@ impl<'d> AdmittedPots<'d> {
         Ok(())
     }
 
-    fn notify(
+    fn notify_pot(
         &mut self,
         notification: Notification,
         pot: &PotId,
@@ -367,7 +366,7 @@ impl<'d> AdmittedPots<'d> {
         let facts = amount.iter().fold(facts, |facts, amount| facts.money("amount", *amount));
         let facts = facts.optional("on", on.map(|on| on.to_string()));
         self.pending_writes.messages.push(NewMessage {
-            id: MessageId::new(self.ids.next(self.access.at)),
+            id: MessageId::new(self.context.ids.next(self.access.at)),
             programme: self.access.programme.clone(),
             budget: self.access.budget.clone(),
             kind: notification.kind(),
@@ -381,12 +380,14 @@ impl<'d> AdmittedPots<'d> {
         });
     }
 
-    /// Writes what was done. How much it was about is the person's own.
-    async fn close(&self, tx: &mut Tx, kind: &str, subject: &str) -> Result<(), UseCaseError> {
-        let act = self.access.act_row(self.ids, kind, subject, "");
-        tx.add_acts(&self.access.programme, &[act]).await?;
-        tx.close_books(&self.books.all(), &self.pending_writes).await?;
-        Ok(())
+    /// Closes the budget. The act has no amount, because that is private to the person.
+    async fn close_private(
+        &self,
+        tx: &mut Tx,
+        kind: &str,
+        subject: &str,
+    ) -> Result<(), UseCaseError> {
+        self.close(tx, kind, subject, "").await
     }
 }
 
@@ -421,7 +422,7 @@ impl From<PotTransferError> for UseCaseError {
             PotTransferError::Nothing => Self::invalid("amount", error.to_string()),
             PotTransferError::SamePot
             | PotTransferError::OtherStream(..)
-            | PotTransferError::OtherThings => Self::invalid("to", error.to_string()),
+            | PotTransferError::DifferentPurpose => Self::invalid("to", error.to_string()),
             PotTransferError::TooMuch(_) | PotTransferError::Closed => {
                 Self::Conflict(error.to_string())
             }

@@ -1,4 +1,4 @@
-//! The clock: injected everywhere, so that a story can move it.
+//! The clock. It is injected everywhere, so that a demo or a test can move it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,22 +6,22 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 
-/// Tells the time, to the microsecond: what is stored is exactly what was decided with.
+/// Tells the time in microseconds, so that an instant is stored exactly as it was used.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
-/// Moves the clock of a story.
+/// Moves a manual clock.
 #[derive(Debug, Clone)]
 pub struct ClockControl(Arc<AtomicI64>);
 
 impl Clock {
-    /// The clock of the machine.
+    /// The system's clock.
     pub fn system() -> Self {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
         Self(Arc::new(Timestamp::now))
     }
 
-    /// A clock that stands still at `start` until its hand is moved.
+    /// A clock that stands still at `start` until its [`ClockControl`] moves it.
     pub fn manual(start: Timestamp) -> (Self, ClockControl) {
         let clock_control = ClockControl(Arc::new(AtomicI64::new(start.as_microsecond())));
         let shown = clock_control.clone();

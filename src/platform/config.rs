@@ -1,9 +1,9 @@
-//! All settings of one process, checked whole before anything starts. The only reader of the
+//! All settings of one process, checked together before anything starts. The only reader of the
 //! environment and of `sayso.toml`.
 //!
-//! A setting is taken from its flag, else from the environment, else from the file, else it has
-//! its default. Each keeps where it came from, so that an operator can be told without being shown
-//! a value that may be secret.
+//! A setting comes from its flag, else from the environment, else from the file, else from its
+//! default. Each keeps its source, so that an operator can see the source without a value that may
+//! be secret.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,7 +12,7 @@ use std::{fmt, fs, io};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// The settings file that is read when none is named, if it is there.
+/// The settings file that is read if no other is named and this one exists.
 pub const SETTINGS_FILE: &str = "sayso.toml";
 
 const KEYS: [&str; 8] = [
@@ -34,52 +34,51 @@ const SCHEMES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
 /// The settings of one process.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen. `SAYSO_LISTEN`, `listen`.
+    /// Address to listen at. `SAYSO_LISTEN`, `listen`.
     pub listen: Setting<SocketAddr>,
-    /// Where to listen for issuers, apart from everybody else. `SAYSO_ISSUER_LISTEN`, `issuer_listen`.
+    /// Separate address for issuers. `SAYSO_ISSUER_LISTEN`, `issuer_listen`.
     pub issuer_listen: Option<Setting<SocketAddr>>,
-    /// Where to listen for operations (`/metrics`, `/openapi.json`, `/version`), apart from everybody
-    /// else. `SAYSO_OPERATIONS_LISTEN`, `operations_listen`.
+    /// Separate address for operations (`/metrics`, `/openapi.json`, `/version`).
+    /// `SAYSO_OPERATIONS_LISTEN`, `operations_listen`.
     pub operations_listen: Option<Setting<SocketAddr>>,
-    /// Who connects for many others, and is not limited as one of them: this machine, unless it is
-    /// said. `SAYSO_TRUSTED_PROXIES`, `trusted_proxies`.
+    /// Proxies, which are exempt from the limit of connections per peer. Default: this machine.
+    /// `SAYSO_TRUSTED_PROXIES`, `trusted_proxies`.
     pub proxies: Setting<Vec<IpAddr>>,
     /// `sqlite:FILE` or `postgres://…`; may hold a password. `SAYSO_DATABASE_URL`,
     /// `SAYSO_DATABASE_URL_FILE`, `database_url`.
     pub database_url: Setting<SecretString>,
-    /// The folder of the default database, to be made if it is missing.
+    /// The folder of the default database, which is created if it is missing.
     pub data_folder: Option<PathBuf>,
-    /// How many committers work side by side on PostgreSQL. `SAYSO_COMMITTERS`, `committers`.
+    /// Number of parallel committers on PostgreSQL. `SAYSO_COMMITTERS`, `committers`.
     pub committers: Setting<usize>,
-    /// Who issues our tokens: their claim `iss`, and with `/v1` behind it their claim `aud`. The same
-    /// for every process on one database. `SAYSO_TOKEN_ISSUER`, `token_issuer`.
+    /// The `iss` claim of our tokens; with `/v1` appended, their `aud` claim. Must be the same for
+    /// every process on one database. `SAYSO_TOKEN_ISSUER`, `token_issuer`.
     pub token_issuer: Setting<String>,
-    /// The key that secrets in the database are sealed with. `SAYSO_KEY`, `SAYSO_KEY_FILE`, `key_file`;
-    /// for SQLite, without any of them, a file beside the database.
+    /// The key that secrets in the database are sealed with. `SAYSO_KEY`, `SAYSO_KEY_FILE`,
+    /// `key_file`. Default for SQLite: a file beside the database.
     pub key: Setting<KeySource>,
-    /// What is logged, such as `info` or `sayso=debug`. `SAYSO_LOG`.
+    /// The log filter, such as `info` or `sayso=debug`. `SAYSO_LOG`.
     pub log: Setting<String>,
 }
 
-/// Where the key that secrets are sealed with comes from.
+/// The source of the key that secrets are sealed with.
 #[derive(Debug, Clone)]
 pub enum KeySource {
-    /// Given as it is.
+    /// The key itself.
     Given(SecretString),
-    /// In a file, which is made when a database gets its first key.
+    /// A file, which is created when a database gets its first key.
     File(PathBuf),
-    /// The settings name none.
+    /// The settings name no key.
     Nowhere,
 }
 
-/// A setting, and where it came from.
+/// A setting and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<T> {
     pub value: T,
     pub source: SettingSource,
 }
 
-/// Where a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingSource {
     Flag(&'static str),
@@ -99,14 +98,14 @@ impl fmt::Display for SettingSource {
     }
 }
 
-/// What the command line says; it overrides everything else.
+/// The command line's settings, which override all others.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     pub listen: Option<String>,
     pub database_url: Option<SecretString>,
 }
 
-/// Every problem with the settings at once, so that an operator fixes them in one go.
+/// Every problem with the settings at once, so that an operator can correct them in one go.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the settings are not in order:\n  {}", .0.join("\n  "))]
 pub struct ConfigError(pub Vec<String>);
@@ -116,14 +115,14 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Every problem at once. None of their texts holds a value that may be secret.
+    /// Every problem at once. None of their texts contains a value that may be secret.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
         let var =
             |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         Self::read(flags, &var, &|path| fs::read_to_string(path))
     }
 
-    /// Reads settings through `var` and `file`, which tests replace.
+    /// Reads settings through `var` and `file`, so that tests can replace them.
     ///
     /// # Errors
     ///
@@ -199,7 +198,7 @@ impl<T> Setting<T> {
     }
 }
 
-/// A setting's text with the name by which an operator knows it.
+/// The text of a setting, and its name for an operator.
 struct NamedSetting {
     name: String,
     setting: Setting<String>,
@@ -220,7 +219,7 @@ struct SettingsReader<'a> {
 }
 
 impl SettingsReader<'_> {
-    /// An empty variable counts as one that is not set.
+    /// The value of a variable; an empty one counts as not set.
     fn variable(&self, name: &str) -> Option<String> {
         (self.var)(name).filter(|value| !value.is_empty())
     }
@@ -229,7 +228,7 @@ impl SettingsReader<'_> {
         self.problems.push(text);
     }
 
-    /// Reads the settings file: the one that is named must be there, the usual one may be missing.
+    /// Reads the settings file. One that is named must exist; the default one may be missing.
     fn read_table(&mut self) {
         let named = self.variable("SAYSO_CONFIG");
         let path = PathBuf::from(named.as_deref().unwrap_or(SETTINGS_FILE));
@@ -318,13 +317,13 @@ impl SettingsReader<'_> {
         }
     }
 
-    /// An address that somebody may have for themselves.
+    /// An optional separate address.
     fn own_address(&mut self, variable: &str, key: &str) -> Option<Setting<SocketAddr>> {
         let found = self.find(None, variable, Some(key))?;
         self.parse(Some(found), "", address)
     }
 
-    /// The database's address. What is wrong with it is told without the address itself.
+    /// The database's address. Problems never contain it, because it may hold a password.
     fn database_url(
         &mut self,
         flag: Option<&SecretString>,
@@ -343,7 +342,7 @@ impl SettingsReader<'_> {
         (Some(Setting { value, source: setting.source }), None)
     }
 
-    /// The content of the file that `NAME_FILE` names, if there is one that can be read.
+    /// The content of the file that `NAME_FILE` names. A file that cannot be read is reported.
     fn secret_file(&mut self, variable: &str) -> Option<NamedSetting> {
         let name = format!("{variable}_FILE");
         let path = self.variable(&name)?;
@@ -363,7 +362,7 @@ impl SettingsReader<'_> {
         }
     }
 
-    /// Where the key is. A file is only named here: the first key of a database is made in it.
+    /// The source of the key. A key file is only named: the first key of a database creates it.
     fn key_source(&mut self, url: Option<&Setting<SecretString>>) -> Setting<KeySource> {
         const NAME: &str = "SAYSO_KEY";
         let file = self.find(None, "SAYSO_KEY_FILE", Some("key_file"));
@@ -395,7 +394,7 @@ impl SettingsReader<'_> {
             return (None, None);
         };
         let folder = data.join("sayso");
-        // In an address these two would mean something else.
+        // Escaped, because both characters have another meaning in a URL.
         let file = folder.join("sayso.db").display().to_string();
         let file = file.replace('%', "%25").replace('?', "%3F");
         let value = format!("sqlite:{file}").into();
@@ -403,9 +402,9 @@ impl SettingsReader<'_> {
     }
 }
 
-/// Where the key of the database at `url` is if the settings do not say: beside an SQLite file.
-/// Elsewhere nothing is usual: a file on this machine would go when the machine goes, and the other
-/// gateways of the same database could not read it.
+/// The default key source of the database at `url`: a file beside an SQLite database. Other
+/// databases have none, because a file on this machine is lost with the machine, and the other
+/// gateways of the database could not read it.
 pub fn default_key_source(url: &str) -> KeySource {
     match database_file(url) {
         Some(mut file) => {
@@ -416,7 +415,7 @@ pub fn default_key_source(url: &str) -> KeySource {
     }
 }
 
-/// The file of the SQLite database at `url`; none for one in memory, and for another database.
+/// The file of the SQLite database at `url`; `None` in memory and for other databases.
 pub fn database_file(url: &str) -> Option<PathBuf> {
     let name = url.strip_prefix("sqlite:")?;
     let name = name.strip_prefix("//").unwrap_or(name);
@@ -424,7 +423,7 @@ pub fn database_file(url: &str) -> Option<PathBuf> {
     Some(percent_decoded(name).into())
 }
 
-/// As addresses are read: `%3F` is a question mark.
+/// Decodes percent escapes: `%3F` is a question mark.
 fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -441,7 +440,7 @@ fn percent_decoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Settings read from made-up variables and files.
+    /// Reads settings from given variables and files.
     fn read(
         flags: &Flags,
         variables: &[(&str, &str)],
@@ -570,9 +569,11 @@ mod tests {
         let ConfigError(problems) = read(&Flags::default(), &variables, &files).unwrap_err();
         let expected = [
             "/etc/own.toml: listen must be a text or a number",
-            "/etc/own.toml: there is no setting \"port\"; use one of listen, issuer_listen, operations_listen, trusted_proxies, database_url, committers, token_issuer, key_file",
+            "/etc/own.toml: there is no setting \"port\"; use one of listen, issuer_listen, \
+             operations_listen, trusted_proxies, database_url, committers, token_issuer, key_file",
             "SAYSO_DATABASE_URL must be sqlite:FILE or postgres://USER@HOST/DATABASE",
-            "SAYSO_LISTEN is \"localhost\": it must be an address with a port, such as 127.0.0.1:8080",
+            "SAYSO_LISTEN is \"localhost\": it must be an address with a port, such as \
+             127.0.0.1:8080",
             "SAYSO_COMMITTERS is \"0\": it must be a whole number from 1 to 64",
         ];
         let mut problems = problems;

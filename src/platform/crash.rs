@@ -1,11 +1,12 @@
-//! Named places at which a test kills the process, as a power cut would: nothing is tidied up.
+//! Failpoints: named places at which a test kills the process without any cleanup, as a power cut
+//! would.
 //!
 //! They exist in debug builds only. A release does not even read the variable.
 
-/// The variable that names the place: `PLACE`, or `PLACE:N` for the Nth time that it is reached.
+/// Names the failpoint: `PLACE`, or `PLACE:N` for the Nth time that it is reached.
 pub const CRASH_AT_VARIABLE: &str = "SAYSO_CRASH_AT";
 
-/// Ends the process here if a test asked for that.
+/// Aborts the process if a test has armed the failpoint `place`.
 #[cfg(debug_assertions)]
 pub fn failpoint(place: &str) {
     armed::failpoint(place);
@@ -20,7 +21,7 @@ mod armed {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// The place, and how often it is still to be reached.
+    /// The armed failpoint, and how often it must still be reached.
     static ARMED: LazyLock<Option<(String, AtomicU32)>> = LazyLock::new(|| {
         #[expect(clippy::disallowed_methods, reason = "no setting: a release does not have it")]
         let value = std::env::var(super::CRASH_AT_VARIABLE).ok()?;

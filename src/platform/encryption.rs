@@ -1,8 +1,8 @@
-//! Encryption of secrets that a database keeps: XChaCha20-Poly1305, with a key that it does not hold.
+//! Encryption of secrets in the database with XChaCha20-Poly1305. The key is not in the database.
 //!
-//! To *seal* and to *open* are the usual words for authenticated encryption. A sealed text names the
-//! key that opens it, and opens only in the [`AssociatedData`] that it was sealed for: copied into another
-//! row, it is worth nothing.
+//! *Seal* and *open* are the usual terms of authenticated encryption. A sealed text names the key
+//! that opens it. It opens only with the [`AssociatedData`] that it was sealed with, so that a copy
+//! in another row is useless.
 
 use std::fmt;
 
@@ -13,11 +13,11 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use sha2::{Digest as _, Sha256};
 
-/// How long a key is. Unit: bytes.
+/// Length of a key, in bytes.
 const KEY_SIZE: usize = 32;
-/// Long enough to be drawn by chance, however many texts one key seals. Unit: bytes.
+/// Length of a nonce, in bytes. Long enough to be random, however many texts one key seals.
 const NONCE_SIZE: usize = 24;
-/// How every sealed text begins. No issuer's secret and no PEM begins so.
+/// The prefix of every sealed text. No issuer's secret and no PEM begins with it.
 const SEALED_PREFIX: &str = "sealed:1:";
 
 /// The key that secrets are sealed with.
@@ -26,19 +26,19 @@ pub struct SealingKey {
     key: SecretBox<[u8; KEY_SIZE]>,
 }
 
-/// Which key it is: a fingerprint, from which nobody learns the key.
+/// The fingerprint of a key, which does not reveal the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyId(String);
 
-/// The row and the column that a text is sealed for.
+/// The place in the database for which a text is sealed.
 #[derive(Debug, Clone, Copy)]
 pub struct AssociatedData<'a> {
     pub table: &'static str,
-    /// The parts of the row's key; none has a line break in it.
+    /// The parts of the row's key. They have no line breaks, because a line break joins them.
     pub key: &'a [&'a str],
 }
 
-/// Why a text is no key, or none could be made.
+/// Why a key could not be read, made or used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealingKeyError {
     #[error(
@@ -49,27 +49,27 @@ pub enum SealingKeyError {
     NoRandomness,
 }
 
-/// Why a sealed text was not opened.
+/// Why a sealed text could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnsealError {
     #[error("it was never sealed")]
     NotSealed,
     #[error("it was sealed with the key {0}")]
     OtherKey(KeyId),
-    /// Changed, or moved from another place.
+    /// The text was changed, or was moved from another place.
     #[error("it was changed, or belongs elsewhere")]
     Forged,
 }
 
 impl SealingKey {
-    /// A new key.
+    /// Makes a random key.
     pub fn generate() -> Result<Self, SealingKeyError> {
         let mut bytes = [0; KEY_SIZE];
         getrandom::fill(&mut bytes).map_err(|_| SealingKeyError::NoRandomness)?;
         Ok(Self::of(bytes))
     }
 
-    /// Reads a key as [`Self::to_text`] writes it.
+    /// Parses a key in the form of [`Self::to_text`].
     pub fn parse(text: &SecretString) -> Result<Self, SealingKeyError> {
         let bytes = BASE64_STANDARD.decode(text.expose_secret().trim()).ok();
         let bytes = bytes.and_then(|bytes| <[u8; KEY_SIZE]>::try_from(bytes).ok());
@@ -82,17 +82,17 @@ impl SealingKey {
         Self { id: KeyId(id), key: SecretBox::new(Box::new(bytes)) }
     }
 
-    /// The key as a text, for its file.
+    /// The key as base64, for its file.
     pub fn to_text(&self) -> SecretString {
         BASE64_STANDARD.encode(self.key.expose_secret()).into()
     }
 
-    /// Which key it is.
     pub const fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// Seals `secret` for `associated_data`. Twice the same secret gives two texts.
+    /// Seals `secret` with `associated_data`. The same secret gives another text each time, because
+    /// the nonce is random.
     pub fn seal(
         &self,
         secret: &SecretString,
@@ -102,14 +102,14 @@ impl SealingKey {
         getrandom::fill(&mut nonce).map_err(|_| SealingKeyError::NoRandomness)?;
         let bound = associated_data.to_string();
         let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: bound.as_bytes() };
-        // It fails for texts of 256 GB, and for nothing else.
+        // Fails only for texts of more than 256 GB.
         let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload);
         let sealed = sealed.map_err(|_| SealingKeyError::NoKey)?;
         let body = BASE64_STANDARD.encode([nonce.as_slice(), &sealed].concat());
         Ok(format!("{SEALED_PREFIX}{}:{body}", self.id))
     }
 
-    /// Opens what was sealed with this key for `associated_data`.
+    /// Opens a text that was sealed with this key and with `associated_data`.
     pub fn open(
         &self,
         sealed: &str,
@@ -133,24 +133,24 @@ impl SealingKey {
     }
 }
 
-/// The key that `text` was sealed with; none of what was never sealed.
+/// The id of the key that sealed `text`; `None` if `text` was never sealed.
 pub fn sealing_key_id(text: &str) -> Option<KeyId> {
     parts(text).map(|(id, _)| id)
 }
 
-/// The key and the body of a sealed text; none of what was never sealed.
+/// The id of the key and the body of a sealed text; `None` if it was never sealed.
 fn parts(sealed: &str) -> Option<(KeyId, &str)> {
     let (id, body) = sealed.strip_prefix(SEALED_PREFIX)?.split_once(':')?;
     Some((KeyId(id.to_owned()), body))
 }
 
 impl KeyId {
-    /// Reads what a database keeps.
+    /// A key id as it is stored.
     pub fn stored(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// For storing it.
+    /// The text to store.
     pub fn as_str(&self) -> &str {
         &self.0
     }

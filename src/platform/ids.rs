@@ -1,4 +1,4 @@
-//! New identifiers: `UUIDv7`, ordered by time, so that new rows land beside each other.
+//! Makes identifiers: `UUIDv7`, ordered by time, so that new rows are adjacent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use uuid::{ContextV7, Timestamp, Uuid};
 
 use jiff::Timestamp as Instant;
 
-/// Makes identifiers that never go backwards, whatever the clock does. Cheap to clone.
+/// Makes identifiers that only increase, even if the clock goes back. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct NewIds(Arc<Mutex<IdState>>);
 

@@ -1,4 +1,4 @@
-//! What the machine gives: configuration, time, identifiers, encryption.
+//! Platform services: settings, time, identifiers, encryption, failpoints.
 
 pub mod clock;
 pub mod config;

@@ -1,8 +1,8 @@
-//! The accounts and duties of a programme's file.
+//! Accounts and duties in a programme's file.
 //!
-//! An account that is here but not in the file is refused: it would go on working unseen. Helpers
-//! and advocates are another matter, because the person chooses them: a file can name one that is
-//! not here yet, and says no more about it afterwards. What was ticked is never ticked again by a file.
+//! A file that omits a stored account is refused, because the account would keep working unseen.
+//! Helpers and advocates are exempt, because the person chooses them: a file can add one, but never
+//! changes one that is stored, so it cannot widen what the person lets them see.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::domain::id::{MemberId, ProgrammeId};
 use crate::domain::people::role::Member;
 use crate::store::{DutyRow, Store, StoreError, Tx};
 
-/// The accounts and duties as they stand.
+/// The stored accounts and duties of a programme.
 pub(super) struct Accounts {
     members: BTreeMap<MemberId, Member>,
     duties: Vec<Duty>,
@@ -24,7 +24,7 @@ impl Accounts {
         Ok(Self { members, duties })
     }
 
-    /// What of `file` cannot follow on them.
+    /// Why `file` does not fit the stored accounts, as one message per account.
     pub(super) fn refusals(&self, file: &ProgrammeFile) -> Vec<String> {
         let named: BTreeMap<_, _> =
             file.members.iter().map(|member| (&member.id, member)).collect();
@@ -43,7 +43,7 @@ impl Accounts {
             .collect();
         for member in &file.members {
             let Some(known) = self.members.get(&member.id) else { continue };
-            // Otherwise somebody could become the other one of two people who must agree.
+            // Otherwise one human could take over the second of the two sides that must agree.
             if (known.role, &known.human, &known.person)
                 != (member.role, &member.human, &member.person)
             {
@@ -57,7 +57,7 @@ impl Accounts {
         refusals
     }
 
-    /// Those that `file` adds, or says something else about.
+    /// The accounts that `file` adds or changes; stored helpers and advocates are never changed.
     fn changed(&self, file: &ProgrammeFile) -> Vec<Member> {
         let is_changed = |member: &&Member| match self.members.get(&member.id) {
             Some(known) => known != *member && !member.role.is_chosen(),
@@ -80,7 +80,7 @@ impl Accounts {
     }
 }
 
-/// Writes those accounts and duties of `file` that are not as they were `before`.
+/// Writes the accounts and duties of `file` that differ from `before`.
 pub(super) async fn put(
     tx: &mut Tx,
     file: &ProgrammeFile,
@@ -95,7 +95,7 @@ pub(super) async fn put(
     Ok(())
 }
 
-/// The accounts and duties as they stand.
+/// Reads the stored accounts and duties of `programme`.
 pub(super) async fn read(
     store: &Store,
     programme: &ProgrammeId,

@@ -1,4 +1,4 @@
-//! How a pause for safety begins and ends: one way, whoever says so, with the cards that it stops.
+//! Begins and ends a pause for safety, with the cards that it stops. Every caller uses this module.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::domain::id::{BudgetId, ProgrammeId};
 use crate::ledger::book::Card;
 use crate::store::{StoreError, Tx};
 
-/// Begins `pause` on every card of a budget that is locked.
+/// Begins `pause` on every card of a locked budget.
 pub async fn begin_pause(
     tx: &mut Tx,
     programme: &ProgrammeId,
@@ -20,7 +20,8 @@ pub async fn begin_pause(
     update_cards(tx, programme, budget, paused).await
 }
 
-/// Ends `pause` before its time. The cards are as they were, and as the person has made them since.
+/// Ends `pause` early on every card of a locked budget. Each card returns to its state before the
+/// pause, or to the state that the person has set since.
 pub async fn lift_pause(
     tx: &mut Tx,
     programme: &ProgrammeId,

@@ -1,4 +1,4 @@
-//! Programmes and connections in memory: what every message needs before it is decided.
+//! Programmes and connections in memory, which every issuer message needs before it is decided.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ use crate::programme::rules;
 use crate::programme::rules::{RulesError, RulesTexts};
 use crate::store::{AgreementCache, Books, CardOwnerCache, OpenBook, SecretRow, Store, StoreError};
 
-/// One version of a programme's settings. Never changes.
+/// One version of a programme's settings. Immutable.
 #[derive(Debug)]
 pub struct Programme {
     pub version: u32,
@@ -44,8 +44,8 @@ impl Programme {
         }
     }
 
-    /// What `request` counts as under `agreement`, if it is a new purchase: on the day on which the
-    /// issuer says that it was bought.
+    /// How `request` counts under `agreement` if it is a new purchase. It counts on the day on
+    /// which the issuer says that it was bought, if [`Moment::day_of`] accepts that day.
     pub fn counted(
         &self,
         request: &AuthorisationRequest,
@@ -60,51 +60,51 @@ impl Programme {
         CountingAttributes::new(request, shop, on, kinds.category, &self.settings.home, scope)
     }
 
-    /// Whether `merchant` is an app shop, which sends its bills from another country whoever buys.
+    /// Whether `merchant` is an app shop, whose bills come from abroad wherever the buyer is.
     pub fn is_app_bill(&self, merchant: &Merchant) -> bool {
         let shop = self.rules.shops().recognise(merchant);
         shop.is_some_and(|shop| shop.kind == ShopKind::Apps)
     }
 
-    /// The programme's time zone.
     pub const fn zone(&self) -> &TimeZone {
         &self.settings.zone
     }
 
-    /// What the worker is called.
+    /// The worker's name; empty if the worker is unknown.
     pub fn worker_name(&self, worker: &WorkerId) -> &str {
         let workers = &self.settings.workers;
         workers.iter().find(|known| known.id == *worker).map_or("", |known| &known.name)
     }
 
-    /// What the category is called.
+    /// The category's name; its slug if the rules do not name it.
     pub fn category_name<'a>(&'a self, category: &'a Category) -> &'a str {
         self.rules.name(category).unwrap_or(category.as_str())
     }
 }
 
-/// A connection as messages need it.
+/// A connection, with all that is needed to check and answer its messages.
 #[derive(Debug, Clone)]
 pub struct LiveConnection {
     pub programme: ProgrammeId,
     pub id: ConnectionId,
     pub issuer: Issuer,
     secrets: Vec<LiveSecret>,
-    /// Those that can sign nothing: they count for nothing, and stand in no other's way.
+    /// Secrets that cannot verify a signature. They are ignored, and do not affect the other
+    /// secrets.
     pub unusable: Vec<UnusableSecret>,
     pub api_version: String,
-    /// What we give ourselves; less than what the issuer gives us.
+    /// Our own time limit for a response; shorter than the issuer's.
     pub answer_within: Duration,
 }
 
-/// A secret, and when it stops to count.
+/// A secret, and the instant at which it expires.
 #[derive(Debug, Clone)]
 struct LiveSecret {
     secret: SecretString,
     until: Option<Timestamp>,
 }
 
-/// A secret that no message can be signed with, and why.
+/// A secret that cannot verify a signature, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableSecret {
     pub name: String,
@@ -124,7 +124,8 @@ impl LiveConnection {
         }
     }
 
-    /// Takes a secret as it is stored. An earlier build may have stored one that is none.
+    /// Adds a stored secret. It is checked again, because an earlier build may have stored an
+    /// invalid one.
     fn add(&mut self, row: &SecretRow) {
         let why = match &row.secret {
             None => {
@@ -141,20 +142,20 @@ impl LiveConnection {
         self.unusable.push(UnusableSecret { name: row.name.clone(), why });
     }
 
-    /// Every secret that is live at `now`. One that ends does so to the second, also while the
-    /// database is away and nothing can be read anew.
+    /// Every secret that is valid at `now`. A secret expires on time even while the database is
+    /// unreachable and the directory cannot be refreshed.
     pub fn secrets_at(&self, now: Timestamp) -> Vec<SecretString> {
         let live = self.secrets.iter().filter(|s| s.until.is_none_or(|until| now < until));
         live.map(|s| s.secret.clone()).collect()
     }
 }
 
-/// Why a programme cannot be used.
+/// Why a programme cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("programme {0} is not here")]
+    #[error("there is no programme {0}")]
     NoSuchProgramme(ProgrammeId),
     #[error("the stored settings of programme {programme} cannot be read: {problems}")]
     Settings { programme: ProgrammeId, problems: FileProblems },
@@ -162,13 +163,13 @@ pub enum DirectoryError {
     Rules { programme: ProgrammeId, problems: RulesError },
 }
 
-/// The settings by which some budgets are decided: mostly one version. While a file is being applied,
-/// budgets of one programme can differ.
+/// The settings under which a set of open budgets is decided: usually one version, but budgets of
+/// one programme can differ while a file is being applied.
 #[derive(Debug)]
 pub struct SettingsInForce(Vec<Arc<Programme>>);
 
 impl SettingsInForce {
-    /// The settings by which the open book is decided.
+    /// The settings under which the open book is decided.
     pub fn of(&self, open: &OpenBook) -> Option<&Arc<Programme>> {
         let version = open.settings_version?;
         let is_it = |known: &&Arc<Programme>| {
@@ -178,7 +179,7 @@ impl SettingsInForce {
     }
 }
 
-/// Programmes by version, and connections by name. Cheap to clone.
+/// A cache of programmes by version and of connections by name. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Directory {
     store: Store,
@@ -191,41 +192,42 @@ struct DirectoryCache {
     connections: RwLock<ConnectionSnapshot>,
     agreements: AgreementCache,
     owners: CardOwnerCache,
-    /// How many refreshes have begun.
+    /// Number of refreshes that have begun.
     refreshes_begun: AtomicU64,
 }
 
-/// The connections of one refresh.
+/// The connections read by one refresh.
 #[derive(Debug, Default)]
 struct ConnectionSnapshot {
-    /// The number of the refresh.
+    /// The number of that refresh.
     refresh: u64,
     connections: BTreeMap<ConnectionId, Arc<LiveConnection>>,
 }
 
 impl Directory {
-    /// A directory of what `store` holds. Knows no connection before [`Directory::refresh`].
+    /// An empty directory over `store`. It knows no connection before [`Directory::refresh`].
     pub fn new(store: Store) -> Self {
         Self { store, cache: Arc::default() }
     }
 
-    /// The same directory for whoever calls the API: what it has to read, it reads as they do.
+    /// The same directory for API calls: it reads through the store's API connections, so that no
+    /// authorisation waits for it.
     #[must_use]
     pub fn for_api(&self) -> Self {
         Self { store: self.store.for_api(), cache: Arc::clone(&self.cache) }
     }
 
-    /// The agreements that are known.
+    /// The cached agreements.
     pub fn agreements(&self) -> &AgreementCache {
         &self.cache.agreements
     }
 
-    /// Whose cards are whose, as far as it is known.
+    /// The cached owners of cards.
     pub fn owners(&self) -> &CardOwnerCache {
         &self.cache.owners
     }
 
-    /// The latest version of a programme's settings that is known: most likely the one in force.
+    /// The latest cached version of a programme's settings, usually the one in force.
     pub fn latest(&self, programme: &ProgrammeId) -> Option<Arc<Programme>> {
         let known = self.cache.programmes.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |version| (programme.clone(), version);
@@ -238,15 +240,16 @@ impl Directory {
         snapshot.connections.get(name).map(Arc::clone)
     }
 
-    /// Reads the connections and their secrets that are live at `now`.
+    /// Reads the connections and the secrets that are valid at `now`.
     ///
-    /// A secret that was replaced stops counting with the next refresh.
+    /// A secret that was replaced is invalid after the next refresh.
     pub async fn refresh(&self, now: Timestamp) -> Result<(), DirectoryError> {
-        // A slow refresh must not put an older state over that of one which began later. No lock:
-        // one that never ends would stop all others.
+        // A slow refresh must not overwrite the result of one that began later. It takes no lock,
+        // because a refresh that never ends would block all others.
         let refresh = self.cache.refreshes_begun.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         let mut connections: BTreeMap<ConnectionId, LiveConnection> = BTreeMap::new();
-        // In this order: a programme that is found has its secrets by then.
+        // Programmes first, so that the secrets of every programme found here are already
+        // committed.
         let programmes = self.store.programmes().await?;
         let secrets = self.store.secrets(now).await?;
         for (programme, version) in programmes {
@@ -269,8 +272,9 @@ impl Directory {
         Ok(())
     }
 
-    /// The settings of a programme that are in memory: in force, or a moment ago. For names and
-    /// words; what is decided reads the version that is in force.
+    /// The latest cached settings of a programme, or the ones in force if none are cached. The
+    /// cached ones may be a moment old: use them for names and texts. Decisions read the version in
+    /// force.
     pub async fn latest_or_load(
         &self,
         programme: &ProgrammeId,
@@ -281,7 +285,7 @@ impl Directory {
         }
     }
 
-    /// The settings of a programme in force.
+    /// Loads the settings of a programme in force.
     pub async fn in_force(
         &self,
         programme: &ProgrammeId,
@@ -289,7 +293,8 @@ impl Directory {
         self.load(programme, None).await
     }
 
-    /// One version of a programme's settings: kept in memory, because it never changes.
+    /// One version of a programme's settings. Cached without expiry, because a version never
+    /// changes.
     pub async fn version(
         &self,
         programme: &ProgrammeId,
@@ -306,7 +311,7 @@ impl Directory {
         }
     }
 
-    /// The settings by which the open `books` are decided.
+    /// The settings under which the open `books` are decided.
     pub async fn settings_of(&self, books: &Books) -> Result<SettingsInForce, DirectoryError> {
         let mut known = SettingsInForce(Vec::new());
         for open in books.open.values() {
@@ -338,7 +343,7 @@ impl Directory {
     }
 }
 
-/// Says once which secrets count for nothing.
+/// Logs each invalid secret once, when it first appears.
 fn log_unusable_secrets(
     now: &BTreeMap<ConnectionId, Arc<LiveConnection>>,
     before: &BTreeMap<ConnectionId, Arc<LiveConnection>>,

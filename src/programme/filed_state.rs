@@ -1,4 +1,4 @@
-//! What a programme's file says of a person, as it is stored.
+//! Converts a person of a programme's file into what is stored.
 
 use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
@@ -12,8 +12,8 @@ use crate::domain::shop::merchant::Merchant;
 use crate::domain::shop::table::{Shop, ShopTable};
 use crate::store::PersonRow;
 
-/// What `person` says is agreed, as the version after `now`: about the shops that `shops` knows by
-/// the names of the file, or as the names stand there.
+/// The agreement of `person` in the file, as the version after `now`. The names of shops are
+/// resolved through `shops`; without it, their scopes stay as written.
 pub(super) fn agreement_of(
     person: &Person,
     settings: &Settings,
@@ -48,8 +48,8 @@ pub(super) fn agreement_of(
     }
 }
 
-/// `last` about those shops that `now` is about: a name may have meant another key by the table of that
-/// time, and everything else about the list says whether it is the same.
+/// `last` with the resolved scope of each shop that `now` has a term about. The table of that time
+/// may have resolved the name to another key, which alone does not change the list.
 pub(super) fn with_shops_of(
     now: &Agreement,
     last: Agreement,
@@ -64,7 +64,7 @@ pub(super) fn with_shops_of(
     Agreement { terms: listed.iter().map(named).collect(), ..last }
 }
 
-/// The shops of the programme's own whose lines are taken for another shop.
+/// A message for each printed line of the programme's own shops that is recognised as another shop.
 pub(super) fn unreachable_shops(shops: &ShopTable, own: &[Shop]) -> Vec<String> {
     let mut unreachable = Vec::new();
     for shop in own {
@@ -82,8 +82,8 @@ pub(super) fn unreachable_shops(shops: &ShopTable, own: &[Shop]) -> Vec<String> 
     unreachable
 }
 
-/// What becomes of a card that the file speaks of: what happened to it since the file was applied
-/// last stays, unless the file has changed its mind.
+/// The status of a card after the file is applied. A change since the file was last applied stays,
+/// unless the file states a new state.
 pub(super) fn standing_of(
     card: &file::Card,
     known: Option<CardStatus>,
@@ -100,7 +100,7 @@ pub(super) fn standing_of(
     }
 }
 
-/// What the file that was applied last said of a card.
+/// The card's state in the last applied file.
 pub(super) fn filed_state(card: &file::Card, before: Option<&Person>) -> Option<CardState> {
     let same = |c: &&file::Card| c.connection == card.connection && c.token == card.token;
     before?.cards.iter().find(same).map(|card| card.state)
@@ -116,8 +116,8 @@ pub(super) fn person_row(person: &Person) -> PersonRow {
     }
 }
 
-/// A permission of a file. Without an identifier of its own it gets one from what it says, so that
-/// applying the file again gives no second one.
+/// A permission of a file. Without an id it gets a digest of its content, so that applying the file
+/// again does not add it twice.
 pub(super) fn permission(
     programme: &ProgrammeId,
     budget: &BudgetId,

@@ -1,9 +1,9 @@
-//! What a law forced, taken back: somebody who looked again found that none did.
+//! Reverts a change that a law forced, after a review found that the law does not require it.
 
 use std::collections::BTreeSet;
 
 use super::directory::Programme;
-use super::version::{StartError, start_version};
+use super::version::{StartVersionError, start_version};
 use crate::domain::agreement::Agreement;
 use crate::domain::agreement::history::without_forced;
 use crate::domain::agreement::proposal::{Proposal, ProposalKind};
@@ -12,7 +12,7 @@ use crate::domain::time::period::Moment;
 use crate::platform::ids::NewIds;
 use crate::store::{AgreementCache, BookRequest, PendingWrites, Tx};
 
-/// Who found it, and why, in words that the person reads.
+/// The change, who reviewed it, and why it is reverted, in words for the person.
 #[derive(Debug, Clone, Copy)]
 pub struct ForcedChangeReview<'a> {
     pub forced: &'a Proposal,
@@ -20,7 +20,8 @@ pub struct ForcedChangeReview<'a> {
     pub why: &'a str,
 }
 
-/// Starts a version without what was forced. None starts when nothing of it holds any more.
+/// Starts a version without the forced change. Starts none if no part of the change is still in
+/// force.
 pub async fn revert_forced_change(
     tx: &mut Tx,
     id: &ProgrammeId,
@@ -29,7 +30,7 @@ pub async fn revert_forced_change(
     ids: &NewIds,
     moment: Moment,
     review: ForcedChangeReview<'_>,
-) -> Result<(), StartError> {
+) -> Result<(), StartVersionError> {
     let (budget, currency) = (&review.forced.budget, programme.settings.currency);
     let wanted =
         BookRequest { programme: id.clone(), budget: budget.clone(), purchases: BTreeSet::new() };

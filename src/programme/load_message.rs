@@ -1,4 +1,4 @@
-//! What a person hears of money that was added.
+//! The notification about added money.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::messages::words::Words;
 use crate::platform::ids::NewIds;
 use crate::store::NewMessage;
 
-/// The one message about all the money that one file brings somebody.
+/// One notification for the sum of all loads that one file brings a person.
 pub(super) fn money_added(
     ids: &NewIds,
     now: Timestamp,

@@ -1,4 +1,4 @@
-//! Programmes: their files, how a file is applied, and what is kept of them in memory.
+//! Programmes: their files, how a file is applied, and their in-memory cache.
 
 mod accounts;
 pub mod apply;

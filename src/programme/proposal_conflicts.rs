@@ -1,17 +1,17 @@
-//! Whether a change of a list can be put forward now, by an account or by a file.
+//! Whether a change of a list can be proposed now, by an account or by a file.
 
 use jiff::Timestamp;
 
 use crate::domain::agreement::change::{TermChange, changes};
 use crate::domain::agreement::proposal::{
-    Proposal, ProposalKind, ProposalState, REFUSAL_COOLDOWN, is_same_again,
+    Proposal, ProposalKind, ProposalState, REFUSAL_COOLDOWN, repeats_refusal,
 };
 use crate::domain::id::{BudgetId, ProgrammeId, ProposalId};
 use crate::domain::money::Currency;
 use crate::domain::shop::merchant::MerchantRules;
 use crate::store::{StoreError, Tx};
 
-/// Why a change cannot be put forward now.
+/// Why a change cannot be proposed now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProposalConflict {
     #[error("another change waits for an answer: {0}; it must end first")]
@@ -23,7 +23,7 @@ pub enum ProposalConflict {
     RecentlyRefused,
 }
 
-/// The locked budget whose list is to change, and when.
+/// A locked budget whose list is to change at the instant `at`.
 #[derive(Debug, Clone, Copy)]
 pub struct ProposalSlot<'a> {
     pub programme: &'a ProgrammeId,
@@ -34,8 +34,9 @@ pub struct ProposalSlot<'a> {
 }
 
 impl ProposalSlot<'_> {
-    /// One proposal of a kind waits at a time. What was written for another version than the one
-    /// `in_force` starts nothing as it is, and is in the way of the person's own wishes only.
+    /// The open proposal that prevents another one of `kind`, because only one may be open at a
+    /// time. A [`ProposalKind::Together`] proposal based on another version than `in_force` does
+    /// not count, because it cannot start as it is.
     pub async fn open_conflict(
         &self,
         tx: &mut Tx,
@@ -50,7 +51,8 @@ impl ProposalSlot<'_> {
         Ok(open.iter().find(is_in_the_way).map(|other| ProposalConflict::AnotherOpen(other.id)))
     }
 
-    /// A no stands for a while: the same change is not put to somebody again and again.
+    /// Whether the same change was refused within [`REFUSAL_COOLDOWN`], so that nobody is asked for
+    /// it again and again.
     pub async fn recent_refusal(
         &self,
         tx: &mut Tx,
@@ -61,7 +63,7 @@ impl ProposalSlot<'_> {
         for refused in tx.refused_proposals(programme, budget, since, currency).await? {
             let version = refused.base_version;
             let base = tx.read_agreement(programme, budget, version, currency).await?.list();
-            if is_same_again(&changes(&base, &refused.list, rules), proposed) {
+            if repeats_refusal(&changes(&base, &refused.list, rules), proposed) {
                 return Ok(Some(ProposalConflict::RecentlyRefused));
             }
         }

@@ -1,5 +1,5 @@
-//! Writing a programme's file as it stands: with the lists and the cards as they are now, which may
-//! not be what was applied.
+//! Writes a programme's file in its current state: with the lists and cards as they are now, which
+//! may differ from the last applied file.
 
 use super::accounts;
 use super::apply::ApplyError;
@@ -16,7 +16,8 @@ use crate::programme::rules;
 use crate::programme::rules::RulesTexts;
 use crate::store::Store;
 
-/// The file of a programme as it stands, secrets left out; none if there is no such programme.
+/// The programme's file in its current state, without secrets; `None` if there is no such
+/// programme.
 pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<String>, ApplyError> {
     let Some(row) = store.programme(programme, None).await? else { return Ok(None) };
     let every = |_: &Category| true;
@@ -51,7 +52,7 @@ pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<Strin
     Ok(Some(file::write(&ProgrammeFile { settings, people, members, duties })))
 }
 
-/// Puts the states that the cards have now in the place of those that were applied.
+/// Replaces the applied states of the cards by their current ones.
 fn show_as_it_is(person: &mut Person, cards: &[Card]) {
     for card in &mut person.cards {
         let same = |c: &&Card| c.connection == card.connection && c.token == card.token;
@@ -61,21 +62,22 @@ fn show_as_it_is(person: &mut Person, cards: &[Card]) {
     }
 }
 
-/// The name by which the file finds the same shop again.
+/// The shop's name, if the table resolves it to the same shop.
 fn name_of(scope: &Scope, shops: &ShopTable) -> Option<String> {
     let Scope::Shop(key) = scope else { return None };
     let name = &shops.with_key(key)?.name;
     (shops.key_of(name) == Some(*key)).then(|| name.clone())
 }
 
-/// Puts the list in force in the place of the one that was applied, if another one is in force.
+/// Replaces the applied list by the list in force, if they differ.
 fn show_in_force(
     person: &mut Person,
     in_force: &Agreement,
     settings: &Settings,
     shops: &ShopTable,
 ) {
-    // A list that was applied before its shops were known by a table is in force as it was written.
+    // The list in force has its scopes as written if it was applied before a table resolved the
+    // names.
     for shops in [Some(shops), None] {
         let applied = agreement_of(person, settings, Some(in_force), in_force.agreed_on, shops);
         if (Agreement { version: in_force.version, ..applied }) == *in_force {

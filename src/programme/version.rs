@@ -1,4 +1,4 @@
-//! How a version of an agreement starts: one way, whoever agreed it.
+//! Starts a version of an agreement. Every kind of change uses [`start_version`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,24 +22,24 @@ use crate::ledger::record::agreement::{agreement_digest, agreement_rows};
 use crate::platform::ids::NewIds;
 use crate::store::{StoreError, Tx};
 
-/// Why a version did not start. Nothing of it was written.
+/// Why a version did not start. The caller must roll back its transaction.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum StartVersionError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-impl From<MoneyError> for StartError {
+impl From<MoneyError> for StartVersionError {
     fn from(error: MoneyError) -> Self {
         Self::Ledger(error.into())
     }
 }
 
-/// Starts `agreement` at `moment`, as the next version of the locked `book`: its rows, the posting
-/// that vouches for them, what is agreed with the worker, and the counters that it keeps. The book
-/// itself is written by the caller. `kind` is none when it comes from the programme's file.
+/// Starts `agreement` at `moment`, as the next version of the locked `book`. Writes its rows, the
+/// posting that covers them, the list agreed with the worker, and the counters that it keeps. The
+/// caller writes the book itself. `kind` is `None` for a change by the programme's file.
 pub async fn start_version(
     tx: &mut Tx,
     book: &mut Book,
@@ -48,7 +48,7 @@ pub async fn start_version(
     rules: &MerchantRules,
     ids: &NewIds,
     moment: Moment,
-) -> Result<(), StartError> {
+) -> Result<(), StartVersionError> {
     let programme = book.programme.clone();
     tx.start_agreement(&programme, agreement, moment.at).await?;
     let (row, terms) = agreement_rows(&programme, agreement, moment.at);
@@ -66,8 +66,8 @@ pub async fn start_version(
     Ok(())
 }
 
-/// What is agreed with the worker is kept apart from the first version that the person starts alone:
-/// otherwise every change would have to read all of them.
+/// Keeps the list agreed with the worker in a row of its own, once the person starts a version
+/// alone, because otherwise every change would have to read all versions.
 async fn keep_agreed(
     tx: &mut Tx,
     book: &Book,
@@ -85,19 +85,19 @@ async fn keep_agreed(
     tx.put_agreed_list(&book.programme, &book.budget, &agreed).await
 }
 
-/// The counters that `agreement` keeps. Those that the version in force keeps too go on as they are;
-/// new ones are filled from what was bought since their period began.
+/// The counters that `agreement` keeps. A counter that the version in force keeps too continues; a
+/// new one is computed from the purchases since its period began.
 ///
-/// They are those of every day on which something may still count, and those that an open purchase
-/// counts in: more of it is judged by them, however long ago it began.
+/// Includes every day on which a purchase may still count, and the counters of every open purchase,
+/// because its later increments are checked against them however long ago it began.
 async fn counters(
     tx: &mut Tx,
     book: &Book,
     agreement: &Agreement,
     today: Date,
-) -> Result<BTreeMap<CounterKey, LimitUsage>, StartError> {
+) -> Result<BTreeMap<CounterKey, LimitUsage>, StartVersionError> {
     let earliest = earliest_day(today);
-    let recent = purchases_since(tx, book, last_spoken_of(today)).await?;
+    let recent = purchases_since(tx, book, oldest_open_activity(today)).await?;
     let open = recent.iter().filter(|purchase| purchase.expires_at.is_some());
     let touched: BTreeSet<_> =
         open.flat_map(|purchase| purchase.counted.counters(agreement)).collect();
@@ -119,7 +119,7 @@ async fn counters(
     let is_new = |key: &CounterKey| {
         missing.contains(key) || (new.contains(&(key.scope.clone(), key.period)) && is_wanted(key))
     };
-    let purchases = if first_day < last_spoken_of(today) {
+    let purchases = if first_day < oldest_open_activity(today) {
         purchases_since(tx, book, first_day).await?
     } else {
         recent
@@ -130,19 +130,19 @@ async fn counters(
     Ok(counters)
 }
 
-/// What was bought on `day` or later, or spoken of since then.
+/// The purchases made on `day` or later, or with activity since then.
 async fn purchases_since(tx: &mut Tx, book: &Book, day: Date) -> Result<Vec<Purchase>, StoreError> {
     tx.purchases_since(&book.programme, &book.budget, surely_before(day)).await
 }
 
-/// A day on which, or after which, every purchase was spoken of that is open on `today`.
-fn last_spoken_of(today: Date) -> Date {
+/// The earliest day on which a purchase open on `today` can have had its last activity.
+fn oldest_open_activity(today: Date) -> Date {
     let longest =
         hold::HOLD_LIFETIMES.iter().map(SignedDuration::as_hours).max().unwrap_or_default();
     today.checked_sub(SignedDuration::from_hours(longest)).unwrap_or(Date::MIN)
 }
 
-/// Which counters an agreement keeps, whatever the day.
+/// The scopes and periods for which an agreement keeps counters.
 fn kept_by(agreement: &Agreement) -> BTreeSet<(Scope, Period)> {
     let mut kept = BTreeSet::new();
     for term in &agreement.terms {
@@ -171,7 +171,7 @@ fn count(
     Ok(())
 }
 
-/// A moment before `day` began, wherever the programme is, and though two gateways' clocks differ.
+/// An instant before `day` began in any time zone, with a margin for different clocks.
 fn surely_before(day: Date) -> Timestamp {
     let day = day.checked_sub(2.days()).unwrap_or(Date::MIN);
     day.to_zoned(TimeZone::UTC).map_or(Timestamp::MIN, |midnight| midnight.timestamp())

@@ -1,7 +1,8 @@
 //! The only module that knows SQL: SQLite and PostgreSQL behind one set of methods.
 //!
-//! A database future is never dropped half-way: whoever starts a [`Tx`] runs it to its end in a
-//! task of its own (sqlx 0.9 can leave a pooled connection inside a half-begun transaction).
+//! A database future must run to its end, because sqlx 0.9 can leave a pooled connection inside a
+//! half-begun transaction when one is dropped. The caller therefore runs each [`Tx`] in a task of
+//! its own, which no timeout cancels.
 
 mod agreement;
 mod ask;
@@ -68,7 +69,7 @@ use crate::ledger::record::row::CorruptRow;
 use crate::platform::config::database_file;
 use crate::platform::crash;
 
-/// Which database it is.
+/// The kind of database behind a [`Store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     Sqlite,
@@ -76,7 +77,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The database whose addresses begin with `scheme`.
+    /// The database whose URLs have the scheme `scheme`; `None` for an unknown scheme.
     fn of_scheme(scheme: &str) -> Option<Self> {
         match scheme {
             "sqlite" => Some(Self::Sqlite),
@@ -86,7 +87,8 @@ impl Dialect {
     }
 }
 
-/// Why the store could not do what was asked. Nothing of the transaction has been kept.
+/// Why a store operation failed. The transaction is rolled back, unless
+/// [`StoreError::is_in_doubt`].
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database refused or could not be reached")]
@@ -94,10 +96,11 @@ pub enum StoreError {
     /// No transaction could be begun.
     #[error("the database cannot be written to")]
     Unavailable(#[source] sqlx::Error),
-    /// The connection was lost while the database was committing: look whether it did.
+    /// The connection was lost during the commit: the caller must check whether the rows are there.
     #[error("the commit was not confirmed; it may have gone through")]
     InDoubt(#[source] sqlx::Error),
-    /// The database did not answer for so long that nobody waits any more.
+    /// The database did not answer before the caller's deadline. `is_in_doubt` if a commit had been
+    /// sent.
     #[error("the database does not answer")]
     TimedOut { is_in_doubt: bool },
     #[error("the migrations could not be applied")]
@@ -106,29 +109,29 @@ pub enum StoreError {
     Mark(String, #[source] std::io::Error),
     #[error("the database's file {0} cannot be made")]
     File(String, #[source] std::io::Error),
-    /// The secrets cannot be read or written; nothing else needs the key.
+    /// The secrets cannot be read or written. No other operation needs the key.
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
     Corrupt(#[from] CorruptRow),
-    /// Somebody else changed the row first: run the whole transaction again.
+    /// A concurrent transaction changed the row first: the caller must retry the whole transaction.
     #[error("another transaction was first at {0}")]
     Contended(&'static str),
     #[error("{0:?} is no database address: use sqlite:FILE or postgres://…")]
     UnknownScheme(String),
-    /// The address names a file that is something else. It was not changed.
+    /// The URL names a file that is not a SQLite database. The file is left unchanged.
     #[error("{0} is a file, but not a SQLite database: check the address of the database")]
     NotSqlite(String),
 }
 
 impl StoreError {
-    /// Whether the same transaction may succeed when it is run again: a lock that somebody held, a
-    /// deadlock, a serialisation failure, a lost connection, or another transaction that was first.
+    /// Whether a retry of the same transaction may succeed: after a lock conflict, a deadlock, a
+    /// serialisation failure, a lost connection, or a lost race for a row.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => is_lost(error) || is_conflict(error),
             Self::Unavailable(_) | Self::InDoubt(_) | Self::Contended(_) => true,
-            // What took far too long already is not tried again.
+            // Not retried, because the caller's deadline has passed.
             Self::TimedOut { .. }
             | Self::Migration(_)
             | Self::Mark(..)
@@ -140,7 +143,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the database as a whole is to blame, and no single row of the transaction.
+    /// Whether the database as a whole fails, as opposed to single rows of the transaction.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Database(error) => is_lost(error) || is_exhausted(error),
@@ -156,23 +159,25 @@ impl StoreError {
         }
     }
 
-    /// Whether somebody else held a lock for longer than we wait.
+    /// Whether another transaction held a lock for longer than `lock_timeout`.
     pub(super) fn is_lock_timeout(&self) -> bool {
-        // SQLSTATE of PostgreSQL. On SQLite the whole file is ours by then.
+        // SQLSTATE `lock_not_available`. SQLite has none: a write transaction locks the whole file
+        // when it begins.
         matches!(self, Self::Database(sqlx::Error::Database(error))
             if error.code().is_some_and(|code| code == "55P03"))
     }
 
-    /// Whether a commit may have gone through without our knowing.
+    /// Whether the transaction may be committed although the caller got no confirmation.
     pub const fn is_in_doubt(&self) -> bool {
         matches!(self, Self::InDoubt(_) | Self::TimedOut { is_in_doubt: true })
     }
 }
 
-/// Whether the connection broke or its server went away.
+/// Whether the connection was lost or its server is not available for writing.
 fn is_lost(error: &sqlx::Error) -> bool {
-    // SQLSTATE classes of PostgreSQL: connection exception, operator intervention (57014 is our
-    // own statement_timeout), and 25006, which a server says that is no primary any more.
+    // SQLSTATE classes 08 (connection exception) and 57 (operator intervention), except 57014,
+    // which our own `statement_timeout` raises; and 25006, which a demoted primary returns for
+    // writes.
     let is_code = |code: &str| {
         code.starts_with("08") || (code.starts_with("57") && code != "57014") || code == "25006"
     };
@@ -182,30 +187,30 @@ fn is_lost(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
 }
 
-/// Whether nothing at all can be written: the disk is full or broken, or memory has run out.
+/// Whether no transaction can be written: the disk is full or broken, or memory is exhausted.
 fn is_exhausted(error: &sqlx::Error) -> bool {
-    // Primary result codes of SQLite: out of memory, read-only, input or output, damaged, full,
-    // cannot open, no database.
+    // Primary result codes of SQLite: NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB.
     const SQLITE_CODES: [i32; 7] = [7, 8, 10, 11, 13, 14, 26];
 
     let sqlx::Error::Database(error) = error else { return false };
     let code = error.code().unwrap_or_default();
     match code.parse::<i32>() {
-        // The five characters of a SQLSTATE may be figures too.
+        // A five-character code is a SQLSTATE, even if all of it is digits.
         Ok(number) if code.len() < 5 => SQLITE_CODES.contains(&(number & 0xff)),
         Ok(_) | Err(_) => code.starts_with("53") || code.starts_with("58"),
     }
 }
 
-/// Whether another transaction was in the way.
+/// Whether the statement lost a lock conflict, a deadlock or a serialisation check.
 fn is_conflict(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
-    // SQLSTATE of PostgreSQL, primary result code of SQLite (busy, locked).
+    // SQLSTATEs of PostgreSQL; result codes of SQLite: BUSY and LOCKED with two extended BUSY
+    // codes.
     let code = error.code().unwrap_or_default();
     matches!(&*code, "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "517")
 }
 
-/// A database with its connections. Cheap to clone.
+/// A database with its connection pools. Cheap to clone, because clones share the pools.
 #[derive(Debug, Clone)]
 pub struct Store {
     dialect: Dialect,
@@ -221,13 +226,13 @@ pub struct Store {
 pub struct Tx {
     inner: Transaction<'static, Any>,
     mark: Option<Arc<Mark>>,
-    /// The newest posting that it writes.
+    /// The newest posting written by this transaction; the mark names it after the commit.
     newest: Option<MarkedPosting>,
-    /// What is freed while the commit is on its way.
+    /// Values to drop while the database commits.
     deferred_drops: Vec<Box<dyn Anything + Send>>,
     statements: Arc<Statements>,
     sealing: Arc<SealingState>,
-    // Kept for its drop, after the transaction's.
+    // Declared last, so that it is released after the transaction has ended.
     _write_permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -245,12 +250,12 @@ impl Default for PoolSizes {
     }
 }
 
-/// How many transactions of people write at once, on PostgreSQL.
+/// How many API transactions write at the same time on PostgreSQL.
 const API_WRITERS: u32 = 4;
 
 impl Store {
-    /// Connects to `url` and applies the migrations that are missing. What reads or writes secrets
-    /// needs [`Store::use_key`] too.
+    /// Connects to `url` and applies the missing migrations. Reading or writing secrets needs
+    /// [`Store::use_key`] too.
     pub async fn open(url: &str, connections: PoolSizes) -> Result<Self, StoreError> {
         let store = Self::connect(url, connections).await?;
         store.migrate().await?;
@@ -269,7 +274,7 @@ impl Store {
         }
         let (address, writers, api_writers, mark) = match dialect {
             Dialect::Sqlite => (sqlite_address(url), 1, 0, open_mark(url)?),
-            // It guards its log with checksums, and has standbys.
+            // PostgreSQL keeps no mark, because it checksums its log and has standbys.
             Dialect::Postgres => (url.to_owned(), connections.writers, API_WRITERS, None),
         };
         let connections = PoolSizes { writers, ..connections };
@@ -277,7 +282,8 @@ impl Store {
         if address.contains("mode=rwc") {
             create_database_file(url)?;
         }
-        // One connection first: it says what is wrong, where a pool only says that it waited.
+        // Opens a single connection first, because its error names the cause; a pool only reports a
+        // timeout.
         AnyConnection::connect_with(&options).await?.close().await?;
         let address = Address(options);
         Ok(Self {
@@ -290,8 +296,8 @@ impl Store {
         })
     }
 
-    /// The same database for whoever calls the API: what they do takes no connection, and no place in
-    /// a queue, that a decision waits for.
+    /// The same database for API calls: they take no connection, and no place in the writer's
+    /// queue, that an authorisation needs.
     #[must_use]
     pub fn for_api(&self) -> Self {
         Self { workload: Workload::Api, ..self.clone() }
@@ -307,12 +313,16 @@ impl Store {
         Ok(())
     }
 
-    /// Which database it is.
+    /// The kind of database behind this store.
     pub const fn dialect(&self) -> Dialect {
         self.dialect
     }
 
-    /// Begins a transaction that will write. On SQLite it locks the file at once.
+    /// Begins a write transaction. On SQLite it locks the file at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when no connection, no write permit or no lock is free in time.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let permit = self
             .pools
@@ -322,7 +332,8 @@ impl Store {
         let writers = self.pools.writers(self.workload);
         let inner = match self.dialect {
             Dialect::Sqlite => writers.begin_with("BEGIN IMMEDIATE").await,
-            // Whatever the server's default: what is read after a lock must be what is there then.
+            // Set explicitly, whatever the server's default is: a statement that follows a lock
+            // must see the rows committed before the lock was granted.
             Dialect::Postgres => writers.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await,
         };
         let inner = inner.map_err(StoreError::Unavailable)?;
@@ -330,7 +341,7 @@ impl Store {
         Ok(Tx { _write_permit: permit, ..self.tx(inner) })
     }
 
-    /// Begins a transaction that only reads, and sees one moment.
+    /// Begins a read-only transaction on a consistent snapshot.
     pub async fn snapshot(&self) -> Result<Tx, StoreError> {
         let inner = match self.dialect {
             Dialect::Sqlite => self.readers().begin().await?,
@@ -347,21 +358,22 @@ impl Store {
         Tx { inner, mark, newest: None, deferred_drops, statements, sealing, _write_permit: None }
     }
 
-    /// Whether the database lacks what was committed, so that nothing may be approved.
+    /// Whether committed rows are missing, by the last [`Store::compare_mark`] or
+    /// [`Store::accept_loss`]. Nothing may be approved then.
     pub fn has_lost_rows(&self) -> bool {
         self.mark.as_ref().is_some_and(|mark| mark.has_lost_rows())
     }
 
-    /// Compares the database with its mark, and goes by what is found from now on.
+    /// Compares the database with its mark and sets [`Store::has_lost_rows`] accordingly.
     pub async fn compare_mark(&self) -> Result<MarkStatus, StoreError> {
-        let standing = self.mark_status().await?;
+        let status = self.mark_status().await?;
         if let Some(mark) = &self.mark {
-            mark.set_lost_rows(standing.has_lost_rows());
+            mark.set_lost_rows(status.has_lost_rows());
         }
-        Ok(standing)
+        Ok(status)
     }
 
-    /// Compares the database with its mark.
+    /// Compares the database with its mark, without an effect on [`Store::has_lost_rows`].
     pub async fn mark_status(&self) -> Result<MarkStatus, StoreError> {
         let Some(mark) = &self.mark else { return Ok(MarkStatus::NotKept) };
         Ok(match mark.read().map_err(|error| mark_error(mark, error))? {
@@ -374,30 +386,36 @@ impl Store {
         })
     }
 
-    /// Goes on from what the database has: the mark names its newest posting from now on.
+    /// Accepts the loss of rows: rewrites the mark to name the newest posting that the database
+    /// has.
     pub async fn accept_loss(&self) -> Result<(), StoreError> {
         let Some(mark) = &self.mark else { return Ok(()) };
         let newest = self.newest_link().await?;
         mark.replace(newest.as_ref()).map_err(|error| mark_error(mark, error))
     }
 
-    /// Brings the mark to the disk.
+    /// Flushes the mark to the disk.
     pub async fn sync_mark(&self) {
         if let Some(mark) = self.mark.clone() {
-            // A panic in there has been logged.
+            // The panic hook has already reported a panic of that task.
             tokio::task::spawn_blocking(move || mark.sync()).await.ok();
         }
     }
 
-    /// Whether the database can be written to: on SQLite somebody may have locked the file.
+    /// Checks that a write transaction can begin and run a statement.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when it cannot begin: another process may hold the lock on the
+    /// SQLite file.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         tx.connection().execute("SELECT 1").await?;
         Ok(tx.inner.rollback().await?)
     }
 
-    /// Uses fresh connections from now on: those that are open do not answer. What works on one of
-    /// them keeps it, and is not disturbed.
+    /// Opens fresh connections for all later work, because the current ones do not answer. Work in
+    /// progress keeps its connection.
     pub fn renew_connections(&self) {
         self.pools.renew();
     }
@@ -414,7 +432,12 @@ impl Store {
 }
 
 impl Tx {
-    /// Makes everything durable. Only after this may anybody be told.
+    /// Commits, and returns when the rows are durable. No response may be sent before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InDoubt`] when the commit was not confirmed, unless the database reported a
+    /// conflict.
     pub async fn commit(self) -> Result<(), StoreError> {
         let Self {
             inner,
@@ -426,7 +449,8 @@ impl Tx {
             _write_permit: permit,
         } = self;
         crash::failpoint("committing");
-        // The commit has been sent when its future waits for the first time.
+        // `biased` polls the commit first, so it has been sent to the database before the values
+        // are dropped.
         let (committed, ()) = tokio::join!(biased; inner.commit(), async { drop(deferred_drops) });
         committed.map_err(|error| {
             if is_conflict(&error) { error.into() } else { StoreError::InDoubt(error) }
@@ -439,8 +463,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Takes what is not needed any more. A batch leaves thousands of small values behind: they are
-    /// freed while the disk is at work, and nobody waits for it.
+    /// Takes a value that is no longer needed, to be dropped while the database commits. A batch
+    /// leaves thousands of small allocations behind, and freeing them would delay the responses.
     pub fn defer_drop(&mut self, value: impl Send + 'static) {
         self.deferred_drops.push(Box::new(value));
     }
@@ -450,7 +474,7 @@ impl Tx {
     }
 }
 
-/// Makes an empty file, which is an empty database, before SQLite would make one for everybody.
+/// Creates an empty, private database file, because SQLite would create it readable by others.
 fn create_database_file(url: &str) -> Result<(), StoreError> {
     let Some(file) = database_file(url) else { return Ok(()) };
     let made = secret::files::open_private(&file);
@@ -466,13 +490,14 @@ fn mark_error(mark: &Mark, error: std::io::Error) -> StoreError {
     StoreError::Mark(mark.path().display().to_string(), error)
 }
 
-/// The file that `url` names, if it is one of SQLite's.
+/// The file named by a `sqlite:` URL, without its parameters; `None` for any other URL.
 fn sqlite_file(url: &str) -> Option<&str> {
     let file = url.strip_prefix("sqlite:")?;
     file.split('?').next().map(|file| file.strip_prefix("//").unwrap_or(file))
 }
 
-/// Whether there is a file that no database of SQLite begins like. An empty one is a new database.
+/// Whether `file` exists and does not begin like a SQLite database. An empty file is a new
+/// database.
 fn is_not_sqlite(file: &str) -> bool {
     const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
@@ -481,7 +506,8 @@ fn is_not_sqlite(file: &str) -> bool {
     read.is_ok() && !first.is_empty() && first != SQLITE_MAGIC
 }
 
-/// Adds what makes SQLite create the file if it is not there.
+/// Adds `mode=rwc`, which makes SQLite create a missing file, unless the URL has parameters of its
+/// own.
 fn sqlite_address(url: &str) -> String {
     if url.contains('?') { url.to_owned() } else { format!("{url}?mode=rwc") }
 }

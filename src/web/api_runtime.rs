@@ -1,9 +1,9 @@
-//! Threads of their own for everything but the issuers' calls.
+//! Separate threads for everything except issuer calls.
 //!
-//! Whatever a request of a person's program costs (a body to read, a list to compare, a decision to
-//! make again), it costs it here. The threads that answer tills run none of it, so no such request
-//! can keep one of them, whatever is written into it later. What writes has threads apart from what
-//! reads: it holds locks that a till may wait for, and must not wait for its turn meanwhile.
+//! All work of an API request (reading a body, comparing lists, evaluating a decision again) runs
+//! here. The threads that answer authorisation requests run none of it, so no API request can block
+//! them, whatever a handler does. Writes have threads apart from reads, because a write holds locks
+//! that an authorisation request may wait for, and must not wait for a thread meanwhile.
 
 use std::io;
 use std::sync::Arc;
@@ -18,18 +18,19 @@ use tokio::time::timeout;
 
 use super::problem::ApiError;
 
-/// How many threads there are of each kind: two, so that a long answer does not hold up all others.
+/// Threads of each runtime: two, so that one long request does not hold up all others.
 const THREADS: usize = 2;
-/// How many requests are under way at once. More are told to come again, at once: they must not
-/// take the places of connections from issuers.
+/// Maximum number of requests in progress. Further ones get 503 at once, because waiting ones would
+/// occupy connection slots that issuers need.
 const IN_FLIGHT_MAX: usize = 256;
-/// How long an answer is waited for. What was begun goes on; the same key hears its answer.
+/// How long a response is waited for. The request itself goes on; a retry with the same idempotency
+/// key gets its recorded response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The threads. Cheap to clone; they end with the last clone.
+/// The threads. Cheap to clone; they stop when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct ApiRuntime {
-    // Kept for its drop.
+    // Held for its `Drop` only.
     _guard: Arc<RuntimeGuard>,
     handle: Handle,
     write_handle: Handle,
@@ -40,7 +41,7 @@ pub struct ApiRuntime {
 struct RuntimeGuard(Vec<Runtime>);
 
 impl Drop for RuntimeGuard {
-    /// Waits for nothing: it may be dropped where nobody may wait.
+    /// Does not wait for the threads, because it may run where blocking is forbidden.
     fn drop(&mut self) {
         for runtime in self.0.drain(..) {
             runtime.shutdown_background();
@@ -50,6 +51,10 @@ impl Drop for RuntimeGuard {
 
 impl ApiRuntime {
     /// Starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// The error of the system when a thread cannot be started.
     pub fn start() -> io::Result<Self> {
         let start = |name: &str| {
             let mut builder = Builder::new_multi_thread();
@@ -62,24 +67,25 @@ impl ApiRuntime {
         Ok(Self { _guard: guard, handle: handles.0, write_handle: handles.1, permits })
     }
 
-    /// Where to run what must not be in the way of a till.
+    /// Runs work that must not delay an authorisation request.
     pub const fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Where to run a transaction that writes.
+    /// Runs writing transactions.
     pub(super) const fn write_handle(&self) -> &Handle {
         &self.write_handle
     }
 
-    /// The same threads, with places of their own: for what must be heard when the others are taken.
+    /// The same threads with separate permits, for requests that must be served when all other
+    /// permits are taken.
     pub(super) fn with_own_permits(&self) -> Self {
         Self { permits: Arc::new(Semaphore::new(IN_FLIGHT_MAX)), ..self.clone() }
     }
 }
 
-/// Answers in a task of its own, on the threads apart. It is never cancelled: a client that goes away
-/// leaves no database transaction half-way.
+/// Middleware that runs the request as a task on the API threads. The task is never cancelled, so a
+/// client that disconnects leaves no database transaction half-way.
 pub(super) async fn run_on_api_runtime(
     State(api_runtime): State<ApiRuntime>,
     request: Request,
@@ -117,9 +123,9 @@ mod tests {
         router.clone().oneshot(request).await.unwrap().status()
     }
 
-    /// The test itself has one thread, so whatever kept it would keep everything.
+    /// The test itself has one thread, so a blocked thread would block everything.
     #[tokio::test]
-    async fn what_keeps_a_thread_keeps_none_of_those_that_answer_tills() {
+    async fn a_blocked_api_thread_does_not_block_issuer_threads() {
         let slow = || async { std::thread::sleep(Duration::from_millis(400)) };
         let router = Router::new()
             .route("/slow", get(slow))
@@ -140,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_request_too_many_is_told_to_come_again_at_once() {
+    async fn a_request_over_the_limit_gets_503_at_once() {
         let api_runtime =
             ApiRuntime { permits: Arc::new(Semaphore::new(1)), ..ApiRuntime::start().unwrap() };
         let slow = || async { tokio::time::sleep(Duration::from_millis(200)).await };

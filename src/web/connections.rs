@@ -1,10 +1,10 @@
-//! Which connections are open, and which gives way when there are too many.
+//! The open connections, and which one is evicted when there are too many.
 //!
-//! A connection whose request has arrived whole is in nobody's way until its answer has left: it
-//! never gives way. All others stand in a line. First those that have never asked anything, the
-//! oldest first; then those that rest after an answer, the longest rest first. So what costs an
-//! attacker nothing, to connect and to say nothing, wins nothing; and an issuer that asks now and
-//! then keeps its connection.
+//! A connection whose request has arrived completely is never evicted before its response is sent.
+//! All others are evicted in this order: first those that have never sent a complete request, the
+//! oldest first; then idle ones, the longest idle first. So an attacker gains nothing by opening
+//! connections and sending nothing, and an issuer that sends a request now and then keeps its
+//! connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,22 +12,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// How many connections one address serves at once.
+/// Maximum number of connections of one listener.
 const CONNECTIONS_MAX: usize = 1024;
-/// How many of them may be of one peer: whatever it does, the other half is for others.
+/// Maximum number of connections of one peer, so that the other half is left for other peers.
 const CONNECTIONS_PER_PEER_MAX: usize = 512;
 
-/// How many connections may be open, and of whom.
+/// Limits on the open connections of one listener.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimits {
     pub connections_max: usize,
     pub connections_per_peer_max: usize,
-    /// Whoever connects from here speaks for many: a proxy, which has limits of its own.
+    /// Peers without a per-peer limit: a proxy speaks for many clients and has limits of its own.
     pub proxies: Vec<IpAddr>,
 }
 
 impl Default for ConnectionLimits {
-    /// A proxy on the same machine is trusted: whoever runs there could do worse.
+    /// Trusts a proxy on the same machine, because an attacker there could do worse.
     fn default() -> Self {
         Self {
             connections_max: CONNECTIONS_MAX,
@@ -51,10 +51,10 @@ pub(super) struct ConnectionTable {
 #[derive(Debug, Default)]
 struct TableState {
     connections: BTreeMap<u64, OpenConnection>,
-    /// Those without a complete request, in the order in which they are evicted.
+    /// Connections without a complete request, in the order of eviction.
     eviction_order: BTreeSet<(EvictionRank, u64)>,
     peer_counts: BTreeMap<IpAddr, usize>,
-    /// Counts what happens: a later moment is a greater number.
+    /// Logical clock: a later event has a greater number.
     sequence: u64,
 }
 
@@ -68,7 +68,7 @@ struct EvictionRank {
 #[derive(Debug)]
 struct OpenConnection {
     rank: EvictionRank,
-    /// The peer that it counts for; none for a proxy.
+    /// The peer whose limit it counts towards; `None` for a proxy.
     peer: Option<IpAddr>,
     evict: Arc<Notify>,
 }
@@ -76,9 +76,9 @@ struct OpenConnection {
 /// Why a connection gets no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SlotUnavailable {
-    /// Every open connection has a request that is being answered: one of them will end.
+    /// Every open connection has a request in progress. One of them will end.
     AllBusy,
-    /// So has every connection of this peer, which has as many as it may.
+    /// The peer has its maximum of connections, and each has a request in progress.
     PeerBusy,
 }
 
@@ -87,8 +87,13 @@ impl ConnectionTable {
         Arc::new(Self { limits, state: Mutex::default(), freed: Notify::new() })
     }
 
-    /// A place for a connection of `peer`. If there is none, one that has not asked gives way: one of
-    /// the same peer if that has too many.
+    /// Acquires a slot for a connection of `peer`. If the peer is at its limit, this evicts another
+    /// connection of the same peer; if the table is full, any connection without a request in
+    /// progress.
+    ///
+    /// # Errors
+    ///
+    /// [`SlotUnavailable`] when every connection that could be evicted has a request in progress.
     pub(super) fn acquire(
         self: &Arc<Self>,
         peer: IpAddr,
@@ -118,12 +123,13 @@ impl ConnectionTable {
         Ok(ConnectionSlot { table: Arc::clone(self), id, evict })
     }
 
-    /// Evicts the first in the order, whatever is free; whether there was one.
+    /// Evicts the first connection in the order of eviction, even if slots are free. False if there
+    /// is none.
     pub(super) fn evict_first(&self) -> bool {
         self.state().evict_first(None)
     }
 
-    /// Waits until a place may have become free since the last time.
+    /// Waits until a slot may have become free since the last call.
     pub(super) async fn freed(&self) {
         self.freed.notified().await;
     }
@@ -174,9 +180,9 @@ pub(super) struct ConnectionSlot {
 }
 
 impl ConnectionSlot {
-    /// Its request has arrived whole: it gives way to nobody until it has been answered. One that was
-    /// told to go, but had asked by then without our having read it, comes back beside the table; as
-    /// many as it has places can.
+    /// Marks the request as completely received, so that the connection is not evicted before its
+    /// response is sent. A connection that was evicted after its request had arrived, but before we
+    /// read it, is registered again beyond the limit, up to twice `connections_max`.
     pub(super) fn mark_busy(&self) {
         let state = &mut *self.table.state();
         if let Some(connection) = state.connections.get(&self.id) {
@@ -188,12 +194,12 @@ impl ConnectionSlot {
         }
     }
 
-    /// Whether the table still counts it.
+    /// Whether the table still counts the connection.
     pub(super) fn is_registered(&self) -> bool {
         self.table.state().connections.contains_key(&self.id)
     }
 
-    /// Its answer has left: it rests, and may give way.
+    /// Marks the response as sent: the connection is idle and may be evicted.
     pub(super) fn mark_idle(&self) {
         let mut state = self.table.state();
         let rank = EvictionRank { has_requested: true, since: state.next_sequence() };
@@ -206,7 +212,7 @@ impl ConnectionSlot {
         }
     }
 
-    /// Returns when it has been evicted.
+    /// Returns when the connection has been evicted.
     pub(super) async fn evicted(&self) {
         self.evict.notified().await;
     }
@@ -219,7 +225,8 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// What counts as one peer: an IPv4 address, or the IPv6 network that one customer is given.
+/// What counts as one peer: an IPv4 address, or an IPv6 /64 network, because one customer is given
+/// at least that.
 fn peer_network(peer: IpAddr) -> IpAddr {
     match peer {
         IpAddr::V4(_) => peer,
@@ -247,7 +254,6 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Whether a connection has been evicted.
     async fn is_evicted(slot: &ConnectionSlot) -> bool {
         let soon = std::time::Duration::from_millis(1);
         tokio::time::timeout(soon, slot.evicted()).await.is_ok()
@@ -261,7 +267,7 @@ mod tests {
         busy.mark_busy();
         resting.mark_busy();
         resting.mark_idle();
-        // It is younger than the one that rests, but has never asked.
+        // Younger than `resting`, but it has never sent a request.
         let second = table.acquire(here).unwrap();
         assert!(is_evicted(&idle).await && !is_evicted(&resting).await && !is_evicted(&busy).await);
         second.mark_busy();
@@ -269,7 +275,8 @@ mod tests {
         assert!(is_evicted(&resting).await);
         third.mark_busy();
         assert_eq!(table.acquire(peer("192.0.2.9")).unwrap_err(), SlotUnavailable::AllBusy);
-        // One that was told to go frees nothing a second time, but is heard if it has asked by then.
+        // An evicted connection frees no second slot, but is registered again if its request has
+        // arrived.
         assert!(!idle.is_registered());
         idle.mark_busy();
         assert!(idle.is_registered());
@@ -282,11 +289,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_takes_its_own_part_and_a_proxy_as_much_as_there_is() {
+    async fn a_peer_has_a_limit_and_a_proxy_has_none() {
         let table = table(8, 2);
         let greedy = [(); 2].map(|()| table.acquire(peer("192.0.2.1")).unwrap());
         let other = table.acquire(peer("192.0.2.2")).unwrap();
-        // The same peer by another way of writing it.
+        // The same peer, as an IPv4-mapped IPv6 address.
         let mapped = table.acquire(peer("::ffff:192.0.2.1")).unwrap();
         assert!(is_evicted(&greedy[0]).await && !is_evicted(&other).await);
         greedy[1].mark_busy();

@@ -1,7 +1,7 @@
-//! The two addresses that issuers call: one question at a time, and everything that comes later.
+//! The two endpoints that issuers call: authorisation requests and issuer events.
 //!
-//! Nothing here looks into a body before the adapter has checked its signature over the raw bytes,
-//! and nothing of a body, a signature or a name is ever logged.
+//! No body is parsed before the adapter has verified its signature over the raw bytes, and no part
+//! of a body, a signature or a name is ever logged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +22,12 @@ use crate::ledger::record::event::ReceivedEvent;
 use crate::operations::metrics;
 use crate::programme::directory::LiveConnection;
 
-/// The most that a message may hold. Real ones stay below 10 KB.
+/// Maximum size of a body in bytes. Real messages stay below 10 KB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A message whose signature was found good, and when it began to arrive.
+/// A message with a verified signature, and when it began to arrive.
 struct VerifiedMessage {
     connection: Arc<LiveConnection>,
     body: Bytes,
@@ -35,7 +35,7 @@ struct VerifiedMessage {
     arrived: Instant,
 }
 
-/// `POST /issuers/{connection}/authorisations`: may this be spent?
+/// `POST /issuers/{connection}/authorisations`: decides an authorisation request.
 pub(super) async fn authorise(
     State(state): State<AppState>,
     name: Result<Path<String>, PathRejection>,
@@ -55,7 +55,7 @@ pub(super) async fn authorise(
     result.await.unwrap_or_else(refuse)
 }
 
-/// `POST /issuers/{connection}/events`: something that has happened. 200 means durably stored.
+/// `POST /issuers/{connection}/events`: records an issuer event. 200 means durably stored.
 pub(super) async fn receive_event(
     State(state): State<AppState>,
     name: Result<Path<String>, PathRejection>,
@@ -69,7 +69,7 @@ pub(super) async fn receive_event(
             programme: connection.programme.clone(),
             connection: connection.id.clone(),
             event: event.clone(),
-            // What could be decoded is UTF-8.
+            // The adapter has decoded the body, so it is valid UTF-8.
             text: String::from_utf8_lossy(&body).into_owned(),
             received_at: arrived_at,
         };
@@ -87,7 +87,7 @@ fn refuse(error: ApiError) -> Response {
 }
 
 impl AppState {
-    /// Reads a message and checks who sent it. Its body is still unread text then.
+    /// Reads a message and verifies its signature. The body is not parsed yet.
     async fn receive_signed(
         &self,
         name: Result<Path<String>, PathRejection>,
@@ -111,9 +111,14 @@ impl AppState {
     }
 }
 
-/// Reads a body that is neither too long nor too slow.
+/// Reads a body of at most 64 KiB within 2 seconds.
+///
+/// # Errors
+///
+/// [`ApiError::BodyTooLarge`], [`ApiError::BodyTimedOut`], or [`ApiError::BodyInterrupted`] when it
+/// cannot be read to its end.
 pub(super) async fn read_body(body: Body) -> Result<Bytes, ApiError> {
-    // A length that is announced need not be waited for.
+    // A body that is announced as too long is refused before it arrives.
     let content_length = usize::try_from(body.size_hint().lower());
     if content_length.is_ok_and(|bytes| bytes > BODY_BYTES_MAX) {
         return Err(ApiError::BodyTooLarge);

@@ -1,4 +1,4 @@
-//! `GET /.well-known/jwks.json`: the public halves of the keys that our tokens are signed with.
+//! `GET /.well-known/jwks.json`: the public keys that verify our tokens.
 
 use axum::Json;
 use axum::extract::{FromRef, State};
@@ -9,7 +9,7 @@ use super::problem::ApiError;
 use crate::people::tokens::{TokenKey, TokenService};
 use crate::platform::clock::Clock;
 
-/// What this address needs.
+/// State of this endpoint.
 #[derive(Debug, Clone)]
 pub(super) struct JwksState {
     tokens: TokenService,
@@ -27,7 +27,7 @@ pub(super) struct JwkSet {
     keys: Vec<Jwk>,
 }
 
-/// A public key as RFC 8037 writes it.
+/// An Ed25519 public key as a JSON Web Key (RFC 8037).
 #[derive(Serialize)]
 struct Jwk {
     kty: &'static str,
@@ -52,7 +52,7 @@ impl Jwk {
 }
 
 pub(super) async fn jwks(State(state): State<JwksState>) -> Result<Json<JwkSet>, ApiError> {
-    // In a task of its own: a client that goes away disturbs no reading.
+    // A task of its own, because a database read must not be cancelled when the client disconnects.
     let keys = tokio::spawn(async move { state.tokens.keys(state.clock.now()).await }).await;
     let keys = keys.map_err(|_| ApiError::Panicked)??;
     Ok(Json(JwkSet { keys: keys.into_iter().map(Jwk::of).collect() }))

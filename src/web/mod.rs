@@ -1,4 +1,5 @@
-//! The HTTP edge: bytes in, values inward; answers outward, bytes out. No rule lives here.
+//! The HTTP layer: decodes requests, calls use cases and encodes responses. It holds no business
+//! rule.
 
 mod api;
 mod api_runtime;
@@ -37,7 +38,7 @@ use operations::OperationsState;
 pub use problem::{ApiError, FieldProblem};
 pub use server::{ServerHandle, listen};
 
-/// What the handlers reach. Shared: each request takes it several times.
+/// State of all handlers, behind an `Arc` because every request clones it several times.
 #[derive(Debug, Clone)]
 pub struct AppState(Arc<AppStateParts>);
 
@@ -55,7 +56,7 @@ impl Deref for AppState {
     }
 }
 
-/// What the edge is put together from.
+/// The services from which [`AppState`] is built.
 #[derive(Debug)]
 pub struct AppStateParts {
     pub directory: Directory,
@@ -65,11 +66,11 @@ pub struct AppStateParts {
     pub store: Store,
     pub ids: NewIds,
     pub tokens: TokenService,
-    /// Where everything runs that no till waits for.
+    /// Threads for all work that no authorisation request waits for.
     pub api_runtime: ApiRuntime,
 }
 
-/// Who is served at an address.
+/// A group of routes that one listener can serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteGroup {
     Issuers,
@@ -78,7 +79,7 @@ pub enum RouteGroup {
 }
 
 impl RouteGroup {
-    /// Everybody at one address.
+    /// Every group, for one listener that serves everything.
     pub const ALL: &[Self] = &[Self::Issuers, Self::People, Self::Operations];
 }
 
@@ -88,7 +89,7 @@ impl FromRef<AppState> for OperationsState {
     }
 }
 
-/// The addresses that `groups` need, and those that say how this process is.
+/// The routes of `groups`, plus the health probes `/livez` and `/readyz`.
 pub fn router(state: AppState, groups: &[RouteGroup]) -> Router {
     let api_runtime = state.api_runtime.clone();
     let mut router = Router::new()
@@ -104,7 +105,7 @@ pub fn router(state: AppState, groups: &[RouteGroup]) -> Router {
                 v1.route("/.well-known/jwks.json", get(jwks::jwks))
                     .layer(from_fn_with_state(api_runtime.clone(), run_on_api_runtime))
             }
-            // What is wrong must be heard when everybody asks at once.
+            // Own permits, because operators need the metrics most when the API has no permit left.
             RouteGroup::Operations => Router::new()
                 .route("/openapi.json", get(operations::openapi))
                 .route("/metrics", get(operations::metrics))

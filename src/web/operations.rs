@@ -1,4 +1,4 @@
-//! What operators and their machines ask: alive, ready, how much, which version, what the API offers.
+//! Endpoints for operators and monitoring: liveness, readiness, metrics, version, API document.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use crate::card_path::committer::Committer;
 use crate::operations::health::Readiness;
 use crate::operations::metrics as registry;
 
-/// What these addresses need.
+/// State of these endpoints.
 #[derive(Debug, Clone)]
 pub(super) struct OperationsState {
     pub(super) committer: Committer,
@@ -32,12 +32,13 @@ struct VersionBody {
     version: &'static str,
 }
 
-/// `GET /livez`: the process answers. Says nothing about the database: a restart would not help.
+/// `GET /livez`: 200 while the process responds. It ignores the database, because a restart would
+/// not repair that.
 pub(super) async fn live() -> &'static str {
     "alive\n"
 }
 
-/// `GET /readyz`: whether questions can be answered; 503 with what is wrong if not.
+/// `GET /readyz`: whether authorisation requests can be decided; 503 with the problems if not.
 pub(super) async fn ready(State(state): State<OperationsState>) -> Response {
     let health = state.committer.health();
     let mut problems: Vec<String> =
@@ -53,25 +54,25 @@ pub(super) async fn ready(State(state): State<OperationsState>) -> Response {
     (status, Json(ReadyBody { ready: problems.is_empty(), problems })).into_response()
 }
 
-/// `GET /metrics`: everything counted, as Prometheus reads it.
+/// `GET /metrics`: all metrics, in the text format of Prometheus.
 pub(super) async fn metrics(State(state): State<OperationsState>) -> impl IntoResponse {
     let queued = state.committer.health().queued;
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (content_type, registry::render(queued))
 }
 
-/// `GET /version`: which release this is.
+/// `GET /version`: name and version of this release.
 pub(super) async fn version() -> impl IntoResponse {
     Json(VersionBody { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") })
 }
 
-/// What the API offers, written once.
+/// The API document, serialised once.
 static OPENAPI: LazyLock<Bytes> = LazyLock::new(|| {
-    // Our own document is structs of texts and numbers, which always become JSON.
+    // Cannot fail: the document consists of structs of texts and numbers.
     serde_json::to_vec(&super::document()).unwrap_or_default().into()
 });
 
-/// `GET /openapi.json`: what the API offers.
+/// `GET /openapi.json`: the API document.
 pub(super) async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI.clone())
 }

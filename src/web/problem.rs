@@ -1,4 +1,4 @@
-//! Every way in which a request can fail, as the caller sees it (RFC 9457).
+//! Every error response of the HTTP layer, as problem details (RFC 9457).
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -14,12 +14,12 @@ use crate::people::members::{ExistingAnswer, SeparationOfDuties, UseCaseError};
 use crate::people::tokens::{TokenRejection, VerifyError};
 use crate::store::StoreError;
 
-/// How many fields one answer names as wrong. Whoever mends them hears of the next.
+/// Maximum number of invalid fields in one response. A corrected request gets the next ones.
 pub(super) const FIELD_PROBLEMS_MAX: usize = 20;
-/// The longest pointer that is told; a longer one is cut.
+/// Longest JSON pointer in a response, in characters; a longer one is cut.
 const POINTER_CHARS_MAX: usize = 200;
 
-/// Why a request got no answer of its own.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     #[error("there is no such {0} here")]
@@ -78,25 +78,26 @@ pub enum ApiError {
     ExplainFailed(#[source] Box<ExplainError>),
 }
 
-/// One field of what was sent that cannot be used.
+/// One invalid field of a request body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldProblem {
-    /// Where it is in the body, as a JSON pointer (RFC 6901), cut after 200 characters.
+    /// JSON pointer (RFC 6901) to the field, cut after 200 characters.
     #[schema(examples("/amount"), max_length = 200)]
     pub pointer: String,
-    /// What is wrong with it and what to do.
+    /// What is wrong with it, and what to do.
     pub detail: String,
 }
 
 impl FieldProblem {
-    /// A problem with the field called `field`.
+    /// A problem with `field`, which is a name or a JSON pointer.
     pub fn of(field: &str, detail: impl Into<String>) -> Self {
         let gap = if field.is_empty() || field.starts_with('/') { "" } else { "/" };
         Self { pointer: format!("{gap}{field}"), detail: detail.into() }
     }
 }
 
-/// The first few problems, with pointers of a fair length: an answer is no echo of what was sent.
+/// Keeps the first problems and cuts long pointers, so that a response does not echo a large
+/// request.
 fn truncate_problems(mut problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
     problems.truncate(FIELD_PROBLEMS_MAX);
     for FieldProblem { pointer, .. } in &mut problems {
@@ -107,37 +108,37 @@ fn truncate_problems(mut problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
     problems
 }
 
-/// Why a request got no answer of its own (RFC 9457).
+/// An error response (problem details, RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// What kind of problem it is; the same for the same kind.
+    /// Identifies the kind of problem.
     r#type: &'static str,
     title: &'static str,
     status: u16,
     /// What happened, in words.
     detail: String,
-    /// The header or parameter that is wrong, where it is one.
+    /// The wrong header, parameter or other part of the request, if it is a single one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<String>,
-    /// What can be done instead: the last part of the address of the same thing.
+    /// What can be done instead: the last path segment of another request about the same resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples("pass-on"))]
     instead: Option<&'static str>,
-    /// The fields of the body that are wrong, where there are any: the first 20.
+    /// The invalid fields of the body, if any: the first 20.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 20)]
     errors: Vec<FieldProblem>,
-    /// The answer that stands, for whoever answers otherwise.
+    /// The existing answer, if the request contradicts one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     stands: Option<StandingBody>,
 }
 
-/// An answer that stands. What it has none of is left out.
+/// An existing answer. Fields without a value are left out.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct StandingBody {
-    /// Left out when a clock of the programme answered.
+    /// The member who answered; left out when the programme answered by itself after a deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     by: Option<String>,
@@ -155,18 +156,18 @@ pub(super) struct StandingBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     up_to: Option<i64>,
-    /// What it is for, such as `category:phone`.
+    /// What the answer covers, such as `category:phone`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     scope: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = "date-time")]
     ends_at: Option<String>,
-    /// What of a list was agreed, if not all of it.
+    /// The parts of a list that were agreed, if not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parts: Option<Vec<String>>,
-    /// Where to go next, outside of the programme.
+    /// Where to turn next, outside of the programme.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next_step: Option<String>,
@@ -226,7 +227,7 @@ impl From<VerifyError> for ApiError {
 }
 
 impl ApiError {
-    /// The word by which refusals are counted: one of a few that are known in advance.
+    /// The label under which refusals are counted: one of a fixed set.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::NotFound(_) => "not_found",
@@ -256,7 +257,8 @@ impl ApiError {
         }
     }
 
-    /// The only place where an error becomes a status: one line per variant, no wildcard.
+    /// Maps an error to its status. This is the only such place, with one arm per variant and no
+    /// wildcard, so that a new variant cannot be forgotten.
     const fn status_type_title(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "/problems/not-found", "Not found"),
@@ -293,7 +295,7 @@ impl ApiError {
             Self::SeparationOfDuties(SeparationOfDuties::ConflictOfInterest) => {
                 (StatusCode::FORBIDDEN, "/problems/conflict-of-interest", "Somebody else must")
             }
-            Self::SeparationOfDuties(SeparationOfDuties::OwnQuestion) => {
+            Self::SeparationOfDuties(SeparationOfDuties::OwnAsk) => {
                 (StatusCode::FORBIDDEN, "/problems/own-question", "Somebody else must")
             }
             Self::SeparationOfDuties(SeparationOfDuties::OwnDecision) => {
@@ -357,7 +359,7 @@ impl ApiError {
         }
     }
 
-    /// What the account can do instead, beside the same address.
+    /// What the account can do instead: a path segment beside the same address.
     const fn instead(&self) -> Option<&'static str> {
         if matches!(self, Self::SeparationOfDuties(SeparationOfDuties::OverYourLimit)) {
             Some("pass-on")
@@ -366,7 +368,7 @@ impl ApiError {
         }
     }
 
-    /// What an HTTP client may do about it, where a header says so.
+    /// The header that tells an HTTP client what to do next, if there is one.
     const fn extra_header(&self) -> Option<(header::HeaderName, &'static str)> {
         match self {
             Self::NotSignedIn => Some((header::WWW_AUTHENTICATE, "Bearer realm=\"sayso\"")),
@@ -401,7 +403,7 @@ impl ApiError {
         }
     }
 
-    /// The sender is told no cause; whoever runs this is.
+    /// Logs the cause for the operator, because the client does not get it.
     fn log(&self) {
         let cause = std::error::Error::source(self);
         if matches!(self, Self::Internal(_) | Self::ExplainFailed(_)) {

@@ -1,9 +1,9 @@
-//! Connections: how many, how slow they may be, and how they end.
+//! The HTTP listener: connection limits, timeouts and graceful shutdown.
 //!
-//! `axum::serve` sets no limits, so the few lines around hyper's own server stand here. A request
-//! line with its headers has 2 seconds from its first byte; a connection may rest for a minute
-//! between requests, because an issuer that must connect anew for a card loses time. Which gives way
-//! when there are too many says [`ConnectionTable`].
+//! `axum::serve` sets no limits, so this module drives hyper's HTTP/1 server itself. A request head
+//! must be complete within 2 seconds of its first byte. A connection may stay idle for one minute
+//! between requests, because an issuer that must reconnect for an authorisation request loses time.
+//! When there are too many connections, [`ConnectionTable`] decides which one is evicted.
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,20 +29,20 @@ use super::timeout_stream::{
     RequestProgress, TimeoutStream, TrackedRequestBody, TrackedResponseBody,
 };
 
-/// How long a connection may rest between requests.
+/// How long a connection may stay idle between requests.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
-/// The longest head of a request. Others are answered 431.
+/// Longest request head in bytes. A longer one gets 431.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// How much of an answer the system takes before its peer has taken some.
+/// Send buffer of a socket in bytes: what the kernel takes of a response before the peer reads.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
-/// How many connections wait to be accepted.
+/// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
-/// How long open requests may take once the server stops; more than any issuer waits.
+/// How long open requests may take once shutdown begins; longer than any issuer waits.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
-/// After a failure to accept.
+/// Pause after a failure to accept.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// A listener at work.
+/// A running listener.
 #[derive(Debug)]
 pub struct ServerHandle {
     address: SocketAddr,
@@ -51,12 +51,13 @@ pub struct ServerHandle {
 }
 
 impl ServerHandle {
-    /// Where it listens.
+    /// The address that it is bound to.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Accepts nothing more, and returns when the open requests have been answered.
+    /// Stops accepting and returns once the open requests are answered, or after
+    /// `SHUTDOWN_TIMEOUT`.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if self.task.await.is_err() {
@@ -65,7 +66,11 @@ impl ServerHandle {
     }
 }
 
-/// Listens at `address` and serves `router`, all of it in `runtime`.
+/// Binds `address` and serves `router`; all of its tasks run in `runtime`.
+///
+/// # Errors
+///
+/// The error of the system when `address` cannot be bound.
 pub async fn listen(
     address: SocketAddr,
     router: Router,
@@ -80,11 +85,11 @@ pub async fn listen(
     Ok(ServerHandle { address, stop, task })
 }
 
-/// A listener whose connections keep little in the system: it would take megabytes for each of them
-/// that reads nothing, and filling these takes the time of others.
+/// Binds a listener with a small send buffer per connection. The kernel's default would take
+/// megabytes for each peer that does not read, and filling these buffers delays other connections.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restart need not wait for the connections of before to be forgotten.
+    // A restart need not wait until the kernel has forgotten the previous connections.
     socket.set_reuseaddr(true)?;
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(address)?;
@@ -115,7 +120,8 @@ async fn accept(
     }
 }
 
-/// The next connection, with its place; none when it got none.
+/// Accepts the next connection and acquires its slot. `None` when accepting fails, or when all
+/// connections that the peer may have are busy.
 async fn accept_into_slot(
     listener: &TcpListener,
     table: &Arc<ConnectionTable>,
@@ -124,7 +130,8 @@ async fn accept_into_slot(
         Ok(accepted) => accepted,
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted");
-            // Mostly for want of file handles: whoever keeps one for nothing gives it back.
+            // Usually file handles have run out; evicting a connection without an open request
+            // frees one.
             table.evict_first();
             tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             return None;
@@ -139,7 +146,7 @@ async fn accept_into_slot(
     }
 }
 
-/// Returns when it is time to stop.
+/// Returns when shutdown is requested.
 async fn shutdown_requested(stopping: &mut watch::Receiver<bool>) {
     stopping.wait_for(|is_stopping| *is_stopping).await.ok();
 }
@@ -150,7 +157,7 @@ async fn serve(
     router: Router,
     mut stopping: watch::Receiver<bool>,
 ) {
-    // Answers are small: waiting to fill a packet would only make them late.
+    // Responses are small, so waiting to fill a packet (Nagle) would only delay them.
     stream.set_nodelay(true).ok();
     let progress = RequestProgress::new(slot);
     let stream = TimeoutStream::new(stream, Arc::clone(&progress));
@@ -174,7 +181,8 @@ async fn serve(
     let mut connection = pin!(connection);
     let result = loop {
         tokio::select! {
-            // First: what has arrived already is read before the connection is told to go.
+            // Polls the connection first, so that a request that has already arrived is read before
+            // an eviction or the shutdown takes effect.
             biased;
             result = connection.as_mut() => break result,
             () = progress.slot().evicted() => {

@@ -1,4 +1,4 @@
-//! A stream that fails when its peer is too slow, and what tells whether a request is under way.
+//! A TCP stream with timeouts for slow peers, and bodies that track the progress of a request.
 
 use std::io;
 use std::pin::Pin;
@@ -15,20 +15,20 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connections::ConnectionSlot;
 
-/// From the first byte of a request to the end of its headers.
+/// Maximum time from the first byte of a request to the end of its headers.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long an answer may stand still.
+/// How long a blocked write may wait. Each byte written adds [`TIME_PER_BYTE`].
 const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// How much longer it may take for each byte that does leave: 16 KiB in a second.
+/// Extends the write deadline for each byte written: the peer must read at least 16 KiB per second.
 const TIME_PER_BYTE: Duration = Duration::from_micros(61);
 
-/// How far the requests of one connection are.
+/// The progress of the requests of one connection.
 #[derive(Debug)]
 pub(super) struct RequestProgress {
     slot: ConnectionSlot,
-    /// Counts the beginnings and ends of requests: even while none is being answered.
+    /// Number of request heads read plus responses made: even while no request is being handled.
     phase: AtomicUsize,
-    /// Whether an answer has been handed over whole, and is on its way.
+    /// Whether a complete response has been handed to hyper and is not flushed yet.
     is_flushing: AtomicBool,
 }
 
@@ -41,7 +41,7 @@ impl RequestProgress {
         &self.slot
     }
 
-    /// The head of a request is there, or its answer is made.
+    /// Called when a request head has been read, and again when its response has been made.
     pub(super) fn advance(&self) {
         self.phase.fetch_add(1, Ordering::Relaxed);
     }
@@ -51,18 +51,18 @@ impl RequestProgress {
     }
 }
 
-/// A stream that fails when the head of a request takes too long from its first byte, or when an
-/// answer is not taken.
+/// A stream that fails with `TimedOut` when a request head takes too long from its first byte, or
+/// when the peer does not read the response.
 ///
-/// hyper's own timeout starts when the request before it was answered, and so cannot tell a slow
-/// head from a connection that rests.
+/// hyper's own header timeout starts when the previous response ends, so it cannot distinguish a
+/// slow head from an idle connection.
 #[derive(Debug)]
 pub(super) struct TimeoutStream {
     stream: TcpStream,
     progress: Arc<RequestProgress>,
-    /// When the head that is arriving must be whole, and the phase in which it began to arrive.
+    /// Deadline of the request head that is arriving, with the phase in which it began to arrive.
     head_deadline: Option<(usize, Pin<Box<Sleep>>)>,
-    /// When what waits to be written must have left.
+    /// Deadline of blocked writes; set by the first one and cleared by a flush.
     write_deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -71,8 +71,8 @@ impl TimeoutStream {
         Self { stream, progress, head_deadline: None, write_deadline: None }
     }
 
-    /// Looks at a write: one that waits is given a time, and what leaves prolongs it a little, so
-    /// that nobody holds an answer up by taking it byte by byte.
+    /// Applies the write deadline. The first blocked write sets it, and each byte written extends
+    /// it a little, so that a peer cannot hold a response open by reading it byte by byte.
     fn limit_write_stall(
         &mut self,
         cx: &mut Context<'_>,
@@ -92,7 +92,7 @@ impl TimeoutStream {
                 let write_deadline =
                     self.write_deadline.get_or_insert_with(|| sleep_for(WRITE_STALL_TIMEOUT));
                 ready!(write_deadline.as_mut().poll(cx));
-                // What waits in the system would be kept for minutes after a polite end.
+                // After a normal close the kernel would keep unsent data for minutes.
                 self.stream.set_zero_linger().ok();
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
@@ -150,7 +150,7 @@ impl AsyncWrite for TimeoutStream {
         self.stream.is_write_vectored()
     }
 
-    /// hyper comes here when it has nothing more to write.
+    /// hyper flushes when it has nothing more to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.write_deadline = None;
         if self.progress.is_flushing.swap(false, Ordering::Relaxed) {
@@ -164,7 +164,7 @@ impl AsyncWrite for TimeoutStream {
     }
 }
 
-/// The body of a request, which says when it has arrived whole.
+/// A request body that marks its connection as busy once it has arrived completely.
 #[derive(Debug)]
 pub(super) struct TrackedRequestBody<B> {
     body: B,
@@ -204,7 +204,7 @@ impl<B: HttpBody + Unpin> HttpBody for TrackedRequestBody<B> {
     }
 }
 
-/// The body of an answer, which says when it has been handed over whole.
+/// A response body that reports when hyper has taken all of it.
 #[derive(Debug)]
 pub(super) struct TrackedResponseBody<B> {
     body: B,
@@ -237,7 +237,7 @@ impl<B: HttpBody + Unpin> HttpBody for TrackedResponseBody<B> {
     }
 }
 
-/// hyper lets go of a body when its last byte waits to be written.
+/// hyper drops a body when its last byte is queued for writing.
 impl<B> Drop for TrackedResponseBody<B> {
     fn drop(&mut self) {
         self.progress.is_flushing.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The issuer's side of the wire, cheap to clone: for many messages at once, to any gateway.
+//! The issuer's client: cheap to clone, for many concurrent messages to any gateway.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use tokio::task::JoinSet;
 
 use crate::world::{CONNECTION, Purchase, SECRET, TestResponse, sign};
 
-/// How long a test waits for something that must come about.
+/// How long a test waits for a condition before it fails.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(15);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Calls one gateway, and signs by one clock.
+/// Calls one gateway, and signs with the time of one clock.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     client: reqwest::Client,
@@ -30,7 +30,10 @@ impl Caller {
         self.try_authorise(purchase).await.unwrap()
     }
 
-    /// Asks; an error when the gateway went away before it had answered.
+    /// Sends an authorisation request.
+    ///
+    /// # Errors
+    /// When the gateway closes the connection without a response.
     pub(crate) async fn try_authorise(
         &self,
         purchase: &Purchase,
@@ -39,19 +42,22 @@ impl Caller {
         self.post(&format!("/issuers/{CONNECTION}/authorisations"), &body).await
     }
 
-    /// Asks, and says how long the answer took.
+    /// Sends an authorisation request, and measures the latency.
     pub(crate) async fn authorise_timed(&self, purchase: &Purchase) -> (TestResponse, Duration) {
         let asked = Instant::now();
         (self.authorise(purchase).await, asked.elapsed())
     }
 
-    /// Tells a later message; it must be stored.
+    /// Sends an event, which must be stored.
     pub(crate) async fn send_event(&self, event: &Value) {
         let answer = self.try_send_event(event).await.unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
-    /// Tells; an error when the gateway went away before it had answered.
+    /// Sends an event.
+    ///
+    /// # Errors
+    /// When the gateway closes the connection without a response.
     pub(crate) async fn try_send_event(
         &self,
         event: &Value,
@@ -59,19 +65,19 @@ impl Caller {
         self.post(&format!("/issuers/{CONNECTION}/events"), &event.to_string()).await
     }
 
-    /// Waits until the gateway answers at all.
+    /// Waits until the gateway responds to `/livez`.
     pub(crate) async fn wait_until_alive(&self) {
         wait_until(async || self.client.get(format!("{}/livez", self.base)).send().await.is_ok())
             .await;
     }
 
-    /// Whether the gateway says that it is ready.
+    /// Whether the gateway reports that it is ready.
     pub(crate) async fn is_ready(&self) -> bool {
         let answer = self.client.get(format!("{}/readyz", self.base)).send().await;
         answer.is_ok_and(|answer| answer.status() == 200)
     }
 
-    /// Waits until the gateway is ready, or is not.
+    /// Waits until the readiness is as given.
     pub(crate) async fn wait_until_ready(&self, is_ready: bool) {
         let begun = Instant::now();
         while self.is_ready().await != is_ready {
@@ -80,7 +86,7 @@ impl Caller {
         }
     }
 
-    /// What was counted under `name`, a metric with its labels; 0 if nothing was.
+    /// The value of the metric with its labels; 0 when it was never counted.
     pub(crate) async fn counted(&self, name: &str) -> u64 {
         let text = self.client.get(format!("{}/metrics", self.base)).send().await.unwrap();
         let text = text.text().await.unwrap();
@@ -102,8 +108,8 @@ impl Caller {
     }
 }
 
-/// Asks everything at once. The answers come in the order of the questions, each with the time that
-/// it took.
+/// Sends all authorisation requests concurrently. The responses are in the order of the requests,
+/// each with its latency.
 pub(crate) async fn authorise_concurrently(
     questions: impl IntoIterator<Item = (Caller, Purchase)>,
 ) -> Vec<(TestResponse, Duration)> {
@@ -120,7 +126,7 @@ pub(crate) async fn authorise_concurrently(
     answers
 }
 
-/// Tells everything at once.
+/// Sends all events concurrently; each must be stored.
 pub(crate) async fn send_events_concurrently(events: impl IntoIterator<Item = (Caller, Value)>) {
     let mut telling = JoinSet::new();
     for (caller, event) in events {
@@ -129,7 +135,7 @@ pub(crate) async fn send_events_concurrently(events: impl IntoIterator<Item = (C
     telling.join_all().await;
 }
 
-/// Waits for something that must come about.
+/// Polls `condition` until it is true.
 pub(crate) async fn wait_until(mut condition: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !condition().await {

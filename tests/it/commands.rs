@@ -1,4 +1,4 @@
-//! The command line as a script sees it: exit codes, results on stdout, talk on stderr.
+//! The command line as a script uses it: exit codes, results on stdout, messages on stderr.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(crate) struct CommandOutput {
     pub(crate) talk: String,
 }
 
-/// Runs `sayso` in a folder of its own, with no setting from outside.
+/// Runs `sayso` in `folder`, with a clean environment.
 pub(crate) fn sayso(
     folder: &Path,
     variables: &[(&str, &str)],

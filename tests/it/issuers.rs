@@ -1,4 +1,4 @@
-//! Issuers' messages in, our words out; our answers in, their words out.
+//! Issuer adapters: decoding of messages, and encoding of responses.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -39,7 +39,7 @@ fn vectors(folder: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(path.join("vectors.json")).unwrap()).unwrap()
 }
 
-/// One message of a file of vectors.
+/// A message of a vector file.
 struct Vector {
     id: String,
     headers: Vec<(String, String)>,
@@ -110,7 +110,7 @@ fn tell(body: &str) -> Result<IssuerEvent, RefusedMessage> {
     Issuer::Stripe.decode_event(body.as_bytes())
 }
 
-/// The plain question, with one value put in another's place.
+/// The plain authorisation request with the value at `pointer` replaced.
 fn question_with(pointer: &str, value: Value) -> String {
     changed(&Vector::stripe("valid-purchase").json(), pointer, value)
 }
@@ -121,7 +121,7 @@ fn changed(message: &Value, pointer: &str, value: Value) -> String {
     message.to_string()
 }
 
-/// The field that a refusal names.
+/// The field that the rejection names.
 fn field<T: std::fmt::Debug>(result: Result<T, RefusedMessage>) -> String {
     match result {
         Err(RefusedMessage::Malformed { field, .. }) => field,
@@ -186,7 +186,7 @@ fn the_pair_published_by_standard_webhooks_verifies() {
     assert_eq!(verify(at(1_614_265_029)), Err(SignatureError::TimestampInFuture));
 }
 
-/// The question of `valid-purchase`; the other expectations change what differs.
+/// The decoded request of `valid-purchase`; other expectations change what differs.
 fn plain_question() -> AuthorisationRequest {
     let origin = origin();
     AuthorisationRequest {
@@ -209,7 +209,7 @@ fn plain_question() -> AuthorisationRequest {
     }
 }
 
-/// A plain question about another purchase and another amount of pounds.
+/// A plain request about another purchase and another amount in pence.
 fn question(purchase: u32, amount_minor: i64) -> AuthorisationRequest {
     let purchase = format!("iauth_1TestAuth{purchase:010}");
     AuthorisationRequest {
@@ -382,8 +382,8 @@ fn expected_event(id: &str) -> Option<IssuerEvent> {
     Some(expected)
 }
 
-/// When it was made, each answer with its reason, what is listed, and the merchant's own amount:
-/// from the message itself.
+/// Adds what every message contains, taken from the message itself: its time, the outcome and
+/// reason of each request, the listed captures, and the merchant's amount.
 fn add_what_every_message_tells(event: &mut IssuerEvent, body: &str) {
     let message: Value = serde_json::from_str(body).unwrap();
     let object = &message["data"]["object"];
@@ -444,7 +444,7 @@ fn a_snapshot_says_how_the_purchase_stands() {
     let history = |approved: bool| json!([{ "amount": 1250, "approved": approved }]);
     let cases = [
         ("pending", true, history(true), Some(AuthorisationStatus::Open { total: gbp(12_50) })),
-        // An increment was declined; what was held before still is.
+        // An increment was declined; the hold of before remains.
         ("pending", true, history(false), Some(AuthorisationStatus::Open { total: gbp(12_50) })),
         ("pending", false, history(false), Some(AuthorisationStatus::Declined)),
         ("pending", false, json!([]), None),
@@ -514,7 +514,7 @@ fn a_dispute_says_what_has_come_of_it_and_where_its_money_is() {
             (outcome, funds, over),
             "{kind} {status}"
         );
-        // The claim comes as its identifier, or whole.
+        // The transaction is an identifier, or the expanded object.
         let claim = message["data"]["object"]["transaction"].clone();
         message["data"]["object"]["transaction"] = json!({ "id": claim, "object": "x" });
         let EventBody::Dispute(whole) = tell(&message.to_string()).unwrap().body else { panic!() };
@@ -565,7 +565,7 @@ fn a_time_that_is_none_is_no_reason_to_lose_a_message() {
         let event = tell(&changed(&capture, "/data/object/created", value.clone())).unwrap();
         let EventBody::Presentment(claim) = event.body else { panic!("{value}") };
         assert_eq!(claim.about.bought_at, None, "{value}");
-        // Which of two snapshots is the later one could not be said.
+        // Without its timestamp a snapshot cannot be ordered.
         let event = tell(&changed(&standing, "/created", value.clone())).unwrap();
         assert!(matches!(event.body, EventBody::Unclear { .. }), "{value}");
         for pointer in ["/created", "/data/object/created"] {
@@ -580,7 +580,7 @@ fn scenario_35_cash_has_its_own_kind() {
     for (code, kind) in [
         ("6010", PurchaseKind::Cash),
         ("6011", PurchaseKind::Cash),
-        // Quasi-cash is a category of shops: the agreement speaks about it.
+        // Quasi-cash is a merchant category, which the agreement covers.
         ("6051", PurchaseKind::Purchase),
     ] {
         let body = question_with("/data/object/merchant_data/category_code", json!(code));
@@ -625,7 +625,7 @@ fn scenario_39_another_currency_is_still_a_question() {
         let read = ask(&question_with(CURRENCY, json!(nonsense)));
         assert_eq!(field(read), "data.object.pending_request.currency", "{nonsense}");
     }
-    // The shop's own currency decides nothing.
+    // The shop's own currency does not affect the decision.
     let read = ask(&question_with("/data/object/pending_request/merchant_currency", json!("xbt")));
     assert_eq!(read.unwrap().transaction_amount, gbp(12_50));
 }
@@ -647,7 +647,7 @@ fn scenario_38_later_messages_tell_the_shops_own_currency() {
     };
     for id in ["evt-created-approved", "evt-txn-capture", "evt-txn-refund-linked"] {
         assert_eq!(told(id, json!("jpy")), Some("JPY".parse().unwrap()), "{id}");
-        // It is no reason to understand nothing of the message.
+        // An unknown currency must not make the message unreadable.
         for unknown in [json!("xbt"), json!(""), json!(5), Value::Null] {
             assert_eq!(told(id, unknown.clone()), None, "{id}: {unknown}");
         }
@@ -734,7 +734,7 @@ fn scenario_50_a_shops_text_is_cleaned_whatever_it_is() {
     assert_eq!(name(json!("Łódź Кафе 喫茶")), "Łódź Кафе 喫茶");
     assert_eq!(name(json!("PAY\u{202E}LAP\u{200B}")), "PAYLAP");
     assert!(name(json!("喫".repeat(1 << 20))).chars().count() <= 200);
-    // PostgreSQL could not store it; it is no reason to leave somebody standing at a till.
+    // PostgreSQL cannot store a NUL character, which must not fail the purchase.
     assert_eq!(name(json!("CAF\u{0}")), "CAF\u{fffd}");
 }
 
@@ -849,8 +849,9 @@ fn scenario_78_any_live_secret_is_good_and_a_revoked_one_is_not() {
     assert_eq!(word(&verify(&[SECRET], &revoked, b"{}")), "signature_mismatch");
 }
 
-/// A smoke test: a comparison that stops early differs by far less than this allows, but a check
-/// that skips the secrets after the first good one, or the HMAC of a hopeless claim, by far more.
+/// A smoke test with a wide tolerance: it does not detect a comparison that stops early, but it
+/// does detect a check that skips the remaining secrets after the first match, or the HMAC of a
+/// malformed signature.
 #[test]
 fn scenario_79_the_time_of_a_check_does_not_tell_which_secret_or_byte_fits() {
     let body = vec![b' '; 4_000];
@@ -864,7 +865,7 @@ fn scenario_79_the_time_of_a_check_does_not_tell_which_secret_or_byte_fits() {
         (secrets, "0".repeat(64)),
         (secrets, format!("{}00", &good[..62])),
     ];
-    // Short and by turns, so that each has some runs that nothing interrupts.
+    // Many short, interleaved runs, because the fastest of each is likely to be uninterrupted.
     let mut fastest = [Duration::MAX; 4];
     for _ in 0..150 {
         for ((secrets, signature), fastest) in cases.iter().zip(&mut fastest) {
@@ -949,7 +950,7 @@ fn answers_are_spelled_as_stripe_documents_them() {
             format!(r#"{{"approved":false,"metadata":{{"decision":"{id}","reason":"no_money"}}}}"#),
         ),
         (body(None, our_fault), r#"{"approved":false,"metadata":{"reason":"our_fault"}}"#.into()),
-        // Back in Stripe's units, and never above what we hold.
+        // In Stripe's units, rounded down to no more than is held.
         (
             body(None, approved(money(12, "ISK"), money(13, "ISK"))),
             r#"{"approved":true,"amount":1200}"#.into(),
@@ -1003,7 +1004,7 @@ proptest! {
         prop_assert!(signature::verify_standard_webhooks(&secrets, &message, now()).is_err());
     }
 
-    /// Whatever is read out of a damaged message is still within what a message may say.
+    /// A message decoded from damaged bytes is still within the domain's limits.
     #[test]
     fn damaged_messages_never_panic(
         which: prop::sample::Index,
@@ -1033,7 +1034,7 @@ proptest! {
         }
     }
 
-    /// A time signed over is a time told: nothing but the signed bytes makes the signature good.
+    /// The timestamp is part of the signed bytes. Any changed byte invalidates the signature.
     #[test]
     fn one_changed_byte_breaks_the_signature(at: prop::sample::Index, flip in 1_u8..) {
         let body = b"{\"id\":\"evt_1\",\"amount\":1250}";
@@ -1043,7 +1044,7 @@ proptest! {
         prop_assert_eq!(word(&verify(&[SECRET], &header, &forged)), "signature_mismatch");
     }
 
-    /// What Stripe holds after a partial answer is never more than what we hold.
+    /// The amount that Stripe holds after a partial approval is never more than the gateway's hold.
     #[test]
     fn a_partial_answer_reads_back_as_no_more_than_was_held(
         currency in prop::sample::select(vec!["GBP", "JPY", "ISK", "KWD", "MGA", "UGX"]),

@@ -1,6 +1,6 @@
-//! The integration tests: one binary, so that it links once.
+//! The integration tests, in one binary, because it links only once.
 
-// `cfg(test)` lets clippy see that the helpers below are test code too.
+// `cfg(test)` tells clippy that the helpers below are test code too.
 #[cfg(test)]
 #[macro_use] // `on_both_databases!`
 mod support;

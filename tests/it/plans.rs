@@ -1,4 +1,4 @@
-//! What a decision reads is bounded, whether there are ten people or a million.
+//! The cost of a decision's reads is bounded, whether there are ten people or a million.
 
 use sayso::store::Dialect;
 
@@ -6,9 +6,9 @@ use crate::support::TestDatabase;
 
 on_both_databases!(no_statement_walks_through_a_programme);
 
-/// Rows are looked up by a key that says more than the programme. SQLite plans without figures, and
-/// a connection of ours on PostgreSQL may do nothing but look up: so the plans on empty tables are
-/// the plans for ever.
+/// Rows are looked up by a key that is more selective than the programme. SQLite plans without
+/// statistics, and the gateway's connections on PostgreSQL may use index lookups only, so the plans
+/// on empty tables are those of every database.
 async fn no_statement_walks_through_a_programme(database: TestDatabase) {
     let store = database.store().await;
     let plans = store.plans().await.unwrap();
@@ -28,7 +28,7 @@ async fn no_statement_walks_through_a_programme(database: TestDatabase) {
         assert!(plans.iter().any(|plan| plan.statement == listed), "{listed}");
     }
     for plan in plans {
-        // No connection that decides reads an inbox: PostgreSQL plans it by its figures.
+        // PostgreSQL plans the inbox by its statistics. Decisions do not read it.
         if plan.statement.starts_with("inbox") && store.dialect() == Dialect::Postgres {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What operators and finance are told: balances, exceptions, and why.
+//! What operators and finance can read: balances, exceptions and explanations.
 
 use jiff::ToSpan as _;
 use sayso::ledger::record::decision::DecisionOutcome;
@@ -48,7 +48,7 @@ async fn balances_are_told_by_pot_person_and_programme(database: TestDatabase) {
     assert!(text.contains("dee     (all)        3510.00  273.90  12.50   0.00  261.40"), "{text}");
     assert!(text.ends_with("exposure 0.00, suspense 0.00, disputed 0.00\n"), "{text}");
 
-    // More is captured than there is, and something comes back that nobody bought.
+    // A capture above the balance, and a refund without a purchase.
     world.send_event(&purchase("Forced", 0).forced(world.now(), "ipi_1Forced", 400_00)).await;
     let unlinked = purchase("Back", 0).refunded_unlinked(world.now(), "ipi_1Back", 7_00);
     world.send_event(&unlinked).await;

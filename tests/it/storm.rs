@@ -1,5 +1,5 @@
-//! Storms of the simulator against a whole gateway: many people's purchases at once, and books that
-//! know what every answer and every balance must be.
+//! Storms of the simulator against a whole gateway: purchases of many people at once, with every
+//! answer and every balance checked against the simulator's books.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Output, Stdio};
@@ -39,7 +39,7 @@ fn a_storm(gateway: String, programme: &str, purchases: usize) -> StormConfig {
     }
 }
 
-/// On a story's clock, which the storm moves over midnights that are none in UTC.
+/// On the story's clock, which passes local midnights that are not midnights in UTC.
 async fn a_storm_of_days_leaves_every_answer_and_every_balance_right(database: TestDatabase) {
     let programme = patient(&population::populate(population::TEMPLATE, 24, 2).unwrap());
     let world = World::open_with(database, &programme).await;
@@ -87,7 +87,7 @@ async fn the_past_is_asked_about_again_and_differences_are_told(database: TestDa
     world.check().await;
 }
 
-/// Somebody of whom everything that a programme file can say is said.
+/// A person with every field that a programme file can have.
 const EVERYTHING: &str = r#"
 [[stream]]
 id = "over"
@@ -239,8 +239,8 @@ allocated = "100.00"
 loads = [{ id = "start", amount = "100.00" }]
 "#;
 
-/// As offices keep it, of people of whom everything is said. The books of the simulator and of the
-/// gateway agree on every answer and every penny.
+/// Recorded purchases as offices export them, of people with every field. The books of the
+/// simulator and of the gateway agree on every answer and every penny.
 async fn a_past_as_it_is_kept_is_asked_about_again(database: TestDatabase) {
     let programme = patient(&format!("{DEMO}{EVERYTHING}"));
     let world = World::open_with(database, &programme).await;
@@ -297,7 +297,7 @@ async fn a_past_as_it_is_kept_is_asked_about_again(database: TestDatabase) {
     world.check().await;
 }
 
-/// A gateway in processes of its own, one after the other, on the machine's clock.
+/// A gateway on the real clock that is killed and restarted as a new process.
 struct KillableGateway<'a> {
     database: &'a TestDatabase,
     address: SocketAddr,
@@ -307,7 +307,7 @@ struct KillableGateway<'a> {
 
 impl<'a> KillableGateway<'a> {
     async fn start(database: &'a TestDatabase) -> Self {
-        // Free a moment ago, and so most likely still.
+        // The port was free a moment ago, and so most likely still is.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let process = serve(database, address, &folder);
@@ -320,7 +320,7 @@ impl<'a> KillableGateway<'a> {
         Caller::new(self.address, GatewayClock::system())
     }
 
-    /// Kills it while it works, and starts it again a moment later.
+    /// Kills the process while it works, and restarts it a moment later.
     async fn die_and_rise(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -368,7 +368,7 @@ async fn a_gateway_that_is_killed_in_a_storm_loses_and_doubles_nothing(database:
     let mut gateway = KillableGateway::start(&database).await;
     let wanted = StormConfig {
         allows_outages: true,
-        // Slow enough to last until the last kill, on any machine.
+        // Slow enough to last beyond the last kill, on any machine.
         rate: Some(60),
         ..a_storm(format!("http://{}", gateway.address), &programme, 300)
     };

@@ -1,4 +1,4 @@
-//! What tests share: so far, a fresh database of each kind for every test.
+//! Test support: a fresh database of each kind for every test.
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -36,7 +36,7 @@ macro_rules! on_both_databases {
     };
 }
 
-/// A key that is no secret.
+/// A well-known key, for tests only.
 const KEY: &str = "tests+tests+tests+tests+tests+tests+tests+0=";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(crate) enum DatabaseKind {
     Postgres,
 }
 
-/// An empty database of its own for one test; it goes when this value goes.
+/// An empty database for one test, deleted on drop.
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
     pub(crate) url: String,
@@ -60,7 +60,7 @@ enum DatabaseLocation {
 }
 
 impl TestDatabase {
-    /// A file, not `:memory:`, which has one connection and so hides every race.
+    /// A file, because `:memory:` has a single connection and so hides every race.
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sayso.db");
@@ -70,10 +70,10 @@ impl TestDatabase {
         Self { url, kind: DatabaseKind::Sqlite, location: DatabaseLocation::Folder(folder) }
     }
 
-    /// A new database on the server that `TEST_POSTGRES_URL` names; none without that name.
+    /// A new database on the server of `TEST_POSTGRES_URL`; `None` when it is not set.
     ///
     /// # Panics
-    /// If there is no server, and `REQUIRE_POSTGRES=1` says that there must be.
+    /// If it is not set and `REQUIRE_POSTGRES=1` requires it.
     pub(crate) async fn postgres() -> Option<Self> {
         static DATABASE_COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -88,7 +88,7 @@ impl TestDatabase {
         let name =
             format!("test_{}_{}", process::id(), DATABASE_COUNT.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::connect(&server).await.unwrap();
-        // An earlier process with this id may have been killed before it could tidy up.
+        // An earlier process with this id may have been killed before it dropped its database.
         drop_database(&mut connection, &name).await.unwrap();
         connection
             .execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0")))
@@ -100,7 +100,8 @@ impl TestDatabase {
         Some(Self { url, kind: DatabaseKind::Postgres, location })
     }
 
-    /// Where the key of its secrets is: beside a file, as usual; a server's has to be given.
+    /// The source of the key of its secrets: a file beside an SQLite database, the given key for a
+    /// server.
     pub(crate) fn key(&self) -> KeySource {
         match self.kind {
             DatabaseKind::Sqlite => default_key_source(&self.url),
@@ -108,12 +109,12 @@ impl TestDatabase {
         }
     }
 
-    /// The database, open, without the key of its secrets.
+    /// Opens the database without the key of its secrets.
     pub(crate) async fn bare_store(&self) -> Store {
         Store::open(&self.url, PoolSizes::default()).await.unwrap()
     }
 
-    /// The database, open, with the key of its secrets.
+    /// Opens the database with the key of its secrets.
     pub(crate) async fn store(&self) -> Store {
         let store = self.bare_store().await;
         store.use_key(&self.key()).await.unwrap();
@@ -128,7 +129,7 @@ impl TestDatabase {
         settings
     }
 
-    /// Gives a process of its own the key.
+    /// Passes the key to a process.
     pub(crate) fn give_key(&self, command: &mut Command) {
         match self.kind {
             DatabaseKind::Sqlite => {}
@@ -136,8 +137,8 @@ impl TestDatabase {
         }
     }
 
-    /// The rows that `sql` finds, for looking behind the curtain. Every column has to be a text;
-    /// what is null comes out empty.
+    /// The rows of a query, for white-box checks. Every column must be a text; null is returned as
+    /// empty.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
         let mut connection = self.connect().await;
         let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await;
@@ -148,7 +149,7 @@ impl TestDatabase {
         rows
     }
 
-    /// A connection of the test's own, for looking and meddling behind the gateway's back.
+    /// A separate connection, for reading and changing rows without the gateway.
     pub(crate) async fn connect(&self) -> AnyConnection {
         sqlx::any::install_default_drivers();
         AnyConnection::connect(&self.url).await.unwrap()
@@ -156,11 +157,11 @@ impl TestDatabase {
 }
 
 impl Drop for TestDatabase {
-    /// Best effort: a database that stays behind does no harm, and the server is thrown away too.
+    /// Best effort: a leftover database does no harm, because the server is disposable too.
     fn drop(&mut self) {
         let DatabaseLocation::Server { url, name } = &self.location else { return };
         let (url, name) = (url.clone(), name.clone());
-        // A thread, because a runtime cannot start inside the test's own.
+        // In a thread, because a runtime cannot start within the test's own.
         let dropped = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
@@ -179,7 +180,7 @@ async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), 
     Ok(())
 }
 
-/// The same server's address with another database: `postgres://user@host/OTHER?options`.
+/// The address of another database on the same server: `postgres://user@host/OTHER?options`.
 fn with_database(server: &str, name: &str) -> String {
     let (address, options) = server.split_once('?').unwrap_or((server, ""));
     let (scheme, rest) = address.split_once("://").unwrap();
@@ -193,7 +194,7 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether this is the run that must leave nothing out.
+/// Whether this runs in CI, where no test may be skipped.
 pub(crate) fn is_in_ci() -> bool {
     environment("CI").is_some()
 }

@@ -1,10 +1,10 @@
 //! Rules about the source itself, as tests.
 //!
-//! A rule is a function from files to complaints. [`rule!`] makes two tests of it: `holds` reads the
-//! project, and `notices` reads made-up files that break the rule, so that no rule passes by being
-//! blind. To change a rule is fine; do it here, with its reason.
+//! A rule is a function from files to complaints. [`rule!`] makes two tests of it: `holds` reads
+//! the project, and `notices` reads made-up files that break the rule, so that no rule passes by
+//! being blind. To change a rule is fine; do it here, with its reason.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::str::Lines;
@@ -14,13 +14,14 @@ use crate::support::project;
 /// Modules from the ground floor up. A module may use lower floors and itself, nothing beside or
 /// above it; so `domain` and `wire` know nothing of each other. A file belongs to the longest entry
 /// that its path begins with, so a room can span floors: `ledger` builds on `ledger::record`.
-const FLOORS: [&[&str]; 13] = [
+const FLOORS: [&[&str]; 14] = [
     &["domain", "platform", "card_path::issuers::wire"],
     &["ledger::record", "programme::rules", "card_path::issuers", "messages"],
     &["ledger"],
     &["store"],
     &["programme"],
     &["people::members", "people::tokens"],
+    &["people::admitted_budget"],
     &[
         "people::agreements",
         "people::asks",
@@ -49,6 +50,7 @@ const THIS_FILE: &str = "tests/it/tidy.rs";
 
 const LONGEST_FILE: usize = 600;
 const LONGEST_FUNCTION: usize = 100;
+const WIDEST_LINE: usize = 100;
 const MOST_DIALECT_MATCHES: usize = 20;
 
 /// A file of the project, with `/` in its path on every system.
@@ -59,7 +61,7 @@ struct Source {
 
 impl Source {
     fn is_rust(&self) -> bool {
-        Path::new(&self.path).extension().is_some_and(|extension| extension == "rs")
+        has_extension(&self.path, "rs")
     }
 
     fn is_in(&self, folder: &str) -> bool {
@@ -104,6 +106,10 @@ impl Source {
     fn complain(&self, line: usize, complaint: impl AsRef<str>) -> String {
         format!("{}:{line}: {}", self.path, complaint.as_ref())
     }
+}
+
+fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|known| known == extension)
 }
 
 macro_rules! rule {
@@ -207,7 +213,8 @@ fn begins_with(path: &str, module: &str) -> bool {
 
 rule!(their_spelling_stays_with_them,
 fine: [
-    "src/card_path/issuers/wire/stripe.rs": "struct Authorization;\nconst KIND: &str = \"issuing_authorization\";\n",
+    "src/card_path/issuers/wire/stripe.rs":
+        "struct Authorization;\nconst KIND: &str = \"issuing_authorization\";\n",
     "src/card_path/issuers/stripe.rs":
         "use crate::card_path::issuers::wire::stripe::Authorization;\n",
     "tests/it/stripe.rs": "assert_eq!(kind, \"issuing_authorization\");\n",
@@ -222,8 +229,8 @@ broken: [
     "tests/it/http.rs": "fn authorizes() {}\n",
 ]);
 
-/// We write `authorise`. The American spelling is for what others named: the wire's own words, which
-/// adapters and tests may repeat, and HTTP's header and status.
+/// We write `authorise`. The American spelling is for what others named: the wire's own words,
+/// which adapters and tests may repeat, and HTTP's header and status.
 fn their_spelling_stays_with_them(files: &[Source]) -> Vec<String> {
     const THEIRS: [&str; 4] =
         ["src/card_path/issuers/wire", "simulator", "tests/fixtures", "tests/node"];
@@ -518,8 +525,8 @@ rule!(nothing_depends_on_one_machine,
 fine: ["README.md": "https://example.org/home/page and src/root/x\n"],
 broken: [
     "README.md": "see /home/somebody/notes\n",
-    "tests/run": "cd /root/sayso\n",
-    "src/app.rs": "const PLACE: &str = \"/work/main\";\n",
+    "tests/run": "cd /root/nowhere\n",
+    "src/app.rs": "const PLACE: &str = \"/work/nowhere\";\n",
 ]);
 
 fn nothing_depends_on_one_machine(files: &[Source]) -> Vec<String> {
@@ -582,6 +589,128 @@ fn no_check_is_switched_off(files: &[Source]) -> Vec<String> {
     complaints
 }
 
+rule!(lines_fit_the_page,
+fine: [
+    "src/app.rs": format!("// {}\n", "é".repeat(97)),
+    "README.md": "x".repeat(200),
+],
+broken: [
+    "src/app.rs": format!("// {}\n", "x".repeat(98)),
+    "tests/it/world.rs": format!("let text = \"{}\";\n", "x".repeat(100)),
+]);
+
+/// The formatter leaves comments and texts as they are.
+fn lines_fit_the_page(files: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(|file| file.is_rust() && !file.is_in("tests/fixtures")) {
+        for (line, text) in numbered(&file.text) {
+            let length = text.chars().count();
+            if length > WIDEST_LINE {
+                complaints.push(file.complain(line, format!("{length} columns")));
+            }
+        }
+    }
+    complaints
+}
+
+rule!(documents_name_what_is_there,
+fine: [
+    "README.md": "see `src/domain/pot.rs`, `src/domain/` and [it](docs/why.md)\n",
+    "src/domain/pot.rs": "",
+    "docs/why.md": "back to [it](../README.md); `src/nothing` is no file\n",
+],
+broken: [
+    "README.md": "see `src/domain/hold.rs`\n",
+    "docs/why.md": "see `src/elsewhere/`\n",
+    "ARCHITECTURE.md": "see [it](docs/nowhere.md)\n",
+]);
+
+/// Files move, and what tells of them must follow: paths from `src/` or `tests/it/` on, and links.
+fn documents_name_what_is_there(files: &[Source]) -> Vec<String> {
+    let is_there = |path: &str| {
+        let path = path.trim_end_matches('/');
+        files.iter().any(|file| file.path == path || file.path.starts_with(&format!("{path}/")))
+    };
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(|file| is_document(file)) {
+        for (line, text) in numbered(&file.text) {
+            let quoted = text.split('`').skip(1).step_by(2).filter(|path| {
+                let is_path = path.starts_with("src/") || path.starts_with("tests/it/");
+                is_path && (has_extension(path, "rs") || path.ends_with('/'))
+            });
+            let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+            let links = links.filter(|link| !link.contains("://") && !link.starts_with('#'));
+            let links = links.map(|link| resolved(folder, link.split('#').next().unwrap()));
+            for path in quoted.map(str::to_owned).chain(links) {
+                if !is_there(&path) {
+                    complaints.push(file.complain(line, format!("there is no {path}")));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+/// What people read first; a change log tells of files that are gone.
+fn is_document(file: &Source) -> bool {
+    has_extension(&file.path, "md")
+        && file.path != "CHANGELOG.md"
+        && (!file.path.contains('/') || file.is_in("docs"))
+}
+
+fn resolved(folder: &str, link: &str) -> String {
+    let mut path: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in link.split('/') {
+        match part {
+            ".." => drop(path.pop()),
+            "." | "" => {}
+            part => path.push(part),
+        }
+    }
+    path.join("/")
+}
+
+rule!(one_name_means_one_type,
+fine: [
+    "src/domain/pot.rs": "pub struct Pot;\nstruct Part;\n",
+    "src/store/pots.rs": "pub struct PotRow;\nstruct Part;\n// pub struct Pot;\n",
+    "src/card_path/issuers/wire/stripe.rs": "pub struct Pot;\n",
+],
+broken: [
+    "src/domain/pot.rs": "pub struct Pot;\npub mod own {\n    pub(crate) enum Pot {}\n}\n",
+]);
+
+/// Public types of different modules do not share a name, so a reader knows which is meant. The
+/// wire repeats the names of others.
+fn one_name_means_one_type(files: &[Source]) -> Vec<String> {
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    let mut complaints = Vec::new();
+    let is_ours = |file: &&Source| file.is_in("src") && !file.is_in("src/card_path/issuers/wire");
+    for file in files.iter().filter(|file| file.is_rust()).filter(is_ours) {
+        for (line, text) in numbered(&file.code_without_tests()) {
+            let Some(name) = public_type(text) else { continue };
+            let place = format!("{}:{line}", file.path);
+            if let Some(first) = known.insert(name.to_owned(), place) {
+                complaints.push(file.complain(line, format!("{name} is at {first} too")));
+            }
+        }
+    }
+    complaints
+}
+
+fn public_type(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("pub")?;
+    let rest = match rest.strip_prefix('(') {
+        Some(rest) => rest.split_once(')')?.1,
+        None => rest,
+    };
+    let kinds = [" struct ", " enum ", " trait ", " type "];
+    let name = kinds.iter().find_map(|kind| words(rest.strip_prefix(kind)?).next())?;
+    // A macro's own variable is no name.
+    name.starts_with(char::is_uppercase).then_some(name)
+}
+
 rule!(packages_come_from_the_registries,
 fine: [
     "Cargo.lock": "source = \"registry+https://example.org\"\n",
@@ -610,7 +739,8 @@ fn packages_come_from_the_registries(files: &[Source]) -> Vec<String> {
 
 rule!(every_mutant_still_applies,
 fine: [
-    "tests/mutants/a.patch": "Why.\n\n--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,2 +1,1 @@\n one\n-two\n",
+    "tests/mutants/a.patch":
+        "Why.\n\n--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,2 +1,1 @@\n one\n-two\n",
     "src/a.rs": "zero\none\ntwo\n",
 ],
 broken: [

@@ -1,4 +1,4 @@
-//! Values that the tests of the core share: each a valid whole, to be changed in one place.
+//! Shared values for tests of the core: each is valid, and is changed in one place by a test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use sayso::domain::shop::home::HomeCountries;
 use sayso::domain::shop::merchant::{Category, Mcc, Merchant};
 use sayso::domain::time::period::Moment;
 
-/// So many pence.
+/// An amount in pence.
 pub(crate) fn gbp(minor: i64) -> Money {
     Money::from_minor(minor, "GBP".parse().unwrap())
 }
@@ -46,7 +46,7 @@ pub(crate) fn monday_morning() -> Moment {
     }
 }
 
-/// £10.00 at a corner shop, in person, whole or not at all.
+/// £10.00 at a corner shop, in person, without partial approval.
 pub(crate) fn a_request() -> AuthorisationRequest {
     AuthorisationRequest {
         programme: "riverside".parse().unwrap(),
@@ -102,7 +102,7 @@ pub(crate) fn some_facts() -> Facts {
     }
 }
 
-/// Money that may buy anything.
+/// A stream without funder rules.
 pub(crate) fn a_stream(id: &str) -> Stream {
     Stream {
         id: id.parse().unwrap(),
@@ -114,7 +114,7 @@ pub(crate) fn a_stream(id: &str) -> Stream {
     }
 }
 
-/// One pot, and one term: everything else is a yes.
+/// One pot, and one term that allows everything else.
 pub(crate) fn an_agreement() -> Agreement {
     Agreement {
         budget: "dee".parse().unwrap(),
@@ -135,7 +135,7 @@ pub(crate) fn a_pot(id: &str, stream: &str) -> PotPlan {
     PotPlan { id: pot(id), stream, name, only: None, emergency: false, release: None }
 }
 
-/// A term with all that a restriction needs.
+/// A term with everything that a restriction requires.
 pub(crate) fn a_draft(scope: Scope, answer: TermAnswer) -> TermDraft {
     TermDraft {
         scope,
@@ -161,12 +161,12 @@ pub(crate) fn no(scope: Scope) -> Term {
     Term::new(a_draft(scope, TermAnswer::No)).unwrap()
 }
 
-/// A yes with a limit.
+/// A term that allows up to `limit`.
 pub(crate) fn limited(scope: Scope, limit: Limit) -> Term {
     Term::new(TermDraft { limits: vec![limit], ..a_draft(scope, TermAnswer::Yes) }).unwrap()
 }
 
-/// A one-off OK for food up to £20.00, given half an hour ago, until tonight.
+/// A permission for food up to £20.00, given half an hour ago, until tonight.
 pub(crate) fn a_permission() -> Permission {
     Permission {
         id: PermissionId::new(uuid::Uuid::from_u128(1)),

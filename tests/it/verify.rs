@@ -1,4 +1,4 @@
-//! The proof of the ledger: clean after a busy day, and every change of one row is found.
+//! `verify` is clean after a busy day, and detects every change of one row.
 
 mod story;
 mod tamper;
@@ -102,8 +102,8 @@ async fn every_deleted_row_is_found(database: TestDatabase) {
         rows.delete(&row).await;
         let proof = proof(&story.store).await;
         let is_found = proof.findings.iter().any(|finding| row.is_named_by(finding.table));
-        // A counter that was not begun in its own period may be missing, and so may the last seal:
-        // nobody but its keeper outside can tell.
+        // A missing counter is not detected if it did not begin in its own period, nor is a missing
+        // last seal: that needs a copy of the seal outside of the database.
         let may_be_missing = row.table.name == "counter" || row.is_last_seal();
         assert!(is_found || may_be_missing, "{row:?} was not missed: {:#?}", proof.findings);
         counters += usize::from(is_found && row.table.name == "counter");
@@ -142,7 +142,8 @@ async fn seals_prove_what_was_there(database: TestDatabase) {
     assert!(made.totals.starts_with("GBP loaded=320.00 held="), "{}", made.totals);
     assert_eq!(proof(&story.store).await.findings, []);
 
-    // Whoever owns the database can write a whole new chain, but not below a kept root.
+    // The database's owner can write a whole new chain, but it does not match a root that was kept
+    // elsewhere.
     let mut rows = Database::open(&database).await;
     let seals: Vec<_> = rows.rows().into_iter().filter(|row| row.table.name == "seal").collect();
     rows.delete(&seals[0]).await;

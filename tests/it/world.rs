@@ -1,7 +1,7 @@
-//! A whole gateway for one test: its own database, a clock that the test moves, real HTTP.
+//! A whole gateway for one test: its own database, a clock that the test sets, real HTTP.
 //!
-//! Messages are made from the issuer's samples in `tests/fixtures`, changed in one place, and signed
-//! here, so that the gateway's own code is never its own witness.
+//! Messages are the issuer's samples in `tests/fixtures` with changes. They are signed here, so
+//! that the gateway's code is not tested against itself.
 
 use std::sync::OnceLock;
 
@@ -28,17 +28,17 @@ pub(crate) const ANA: &str = "ic_1DemoAna00000000001";
 /// Monday 23 November 2026, 08:00 in London.
 pub(crate) const MONDAY_MORNING: &str = "2026-11-23T08:00:00Z";
 
-/// A gateway at work on its own database.
+/// A running gateway with its own database.
 pub(crate) struct World {
     pub(crate) app: App,
     pub(crate) clock: Clock,
     clock_control: ClockControl,
     client: reqwest::Client,
-    // Last, so that it outlives the gateway.
+    // Last, so that it is dropped after the gateway.
     pub(crate) database: TestDatabase,
 }
 
-/// What the gateway answered.
+/// The gateway's HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TestResponse {
     pub(crate) status: u16,
@@ -55,7 +55,7 @@ impl TestResponse {
         self.json()["approved"].as_bool().unwrap()
     }
 
-    /// Why it was not paid; empty if it was.
+    /// The reason of a decline; empty for an approval.
     pub(crate) fn reason(&self) -> String {
         self.json()["metadata"]["reason"].as_str().unwrap_or_default().to_owned()
     }
@@ -77,13 +77,13 @@ impl World {
         Self::open_through(database, &url, file).await
     }
 
-    /// A gateway with the programme of `file`, whose time begins at `at`.
+    /// A gateway with the programme of `file`, with its clock at `at`.
     pub(crate) async fn open_at(database: TestDatabase, file: &str, at: &str) -> Self {
         let url = database.url.clone();
         Self::begin(database, &url, file, at).await
     }
 
-    /// A gateway that reaches its database by the address `url`.
+    /// A gateway that connects to its database at `url`, for example through a proxy.
     pub(crate) async fn open_through(database: TestDatabase, url: &str, file: &str) -> Self {
         Self::begin(database, url, file, MONDAY_MORNING).await
     }
@@ -96,7 +96,7 @@ impl World {
         world
     }
 
-    /// A gateway with the demo programme, whose secrets are sealed with the key in `place`.
+    /// A gateway with the demo programme, and with its secrets sealed by the key from `place`.
     pub(crate) async fn open_with_key(database: TestDatabase, place: KeySource) -> Self {
         let (clock, clock_control) = Clock::manual(MONDAY_MORNING.parse().unwrap());
         let settings = AppSettings { key: place, ..database.settings(&clock) };
@@ -111,12 +111,12 @@ impl World {
         start(&self.database, &self.database.url, &self.clock).await
     }
 
-    /// Another gateway on the same database, by another clock.
+    /// Another gateway on the same database, with its own clock.
     pub(crate) async fn another_at(&self, clock: &Clock) -> App {
         start(&self.database, &self.database.url, clock).await
     }
 
-    /// The issuer's side of the wire to this world's gateway, cheap to clone.
+    /// An issuer's client for this gateway, cheap to clone.
     pub(crate) fn caller(&self) -> Caller {
         self.caller_of(&self.app)
     }
@@ -125,19 +125,19 @@ impl World {
         Caller::new(app.address(), self.clock.clone())
     }
 
-    /// Applies a programme's file; says why if it cannot be.
+    /// Applies a programme file.
     pub(crate) async fn try_apply(&self, file: &str) -> Result<ApplyReport, ApplyError> {
         apply(self.app.store(), self.app.ids(), self.clock.now(), file, RULES).await
     }
 
-    /// Applies a programme's file, and lets the gateway take notice. What waits for somebody.
+    /// Applies a programme file and reloads the directory. Returns the pending proposals.
     pub(crate) async fn apply(&self, file: &str) -> Vec<PendingProposal> {
         let applied = self.try_apply(file).await;
         self.app.directory().refresh(self.clock.now()).await.unwrap();
         applied.unwrap().waiting
     }
 
-    /// Whoever a change of their list waits for says yes to it; the answers, in order.
+    /// Each person consents to their pending proposal. Returns the responses in order.
     pub(crate) async fn agree(&self, waiting: &[PendingProposal]) -> Vec<Value> {
         let session = json!({ "how": "own_phone", "place": "at home", "minutes": 3 });
         let yes = json!({ "say": "yes", "session": session });
@@ -160,12 +160,12 @@ impl World {
         self.clock_control.set(self.clock.now().checked_add(span).unwrap());
     }
 
-    /// The hand of the clock, for whoever moves it while the test waits.
+    /// The control of the clock, for tasks that set it while the test waits.
     pub(crate) fn clock_control(&self) -> ClockControl {
         self.clock_control.clone()
     }
 
-    /// Moves the clock to an instant.
+    /// Sets the clock.
     pub(crate) fn set_time(&self, at: &str) {
         self.clock_control.set(at.parse().unwrap());
     }
@@ -174,23 +174,23 @@ impl World {
         format!("http://{}{path}", self.app.address())
     }
 
-    /// Asks whether a purchase may go through.
+    /// Sends an authorisation request for a purchase.
     pub(crate) async fn authorise(&self, purchase: &Purchase) -> TestResponse {
         self.authorise_body(&purchase.request(self.now()).to_string()).await
     }
 
-    /// Signs `body` and sends it as a question.
+    /// Signs `body` and sends it as an authorisation request.
     pub(crate) async fn authorise_body(&self, body: &str) -> TestResponse {
         self.post(&format!("/issuers/{CONNECTION}/authorisations"), body).await
     }
 
-    /// Tells a later message; it must be stored.
+    /// Sends an event, which must be stored.
     pub(crate) async fn send_event(&self, event: &Value) {
         let answer = self.send_event_body(&event.to_string()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
-    /// Signs `body` and sends it as a later message.
+    /// Signs `body` and sends it as an event.
     pub(crate) async fn send_event_body(&self, body: &str) -> TestResponse {
         self.post(&format!("/issuers/{CONNECTION}/events"), body).await
     }
@@ -200,7 +200,7 @@ impl World {
         self.post_signed(path, body, &sign(SECRET, self.now(), body)).await
     }
 
-    /// Posts `body` under any signature.
+    /// Posts `body` with any signature.
     pub(crate) async fn post_signed(
         &self,
         path: &str,
@@ -233,19 +233,19 @@ impl World {
         issued.unwrap().text
     }
 
-    /// Calls the API as `member`.
+    /// Sends a GET request as `member`.
     pub(crate) async fn get_as(&self, member: &str, path: &str) -> TestResponse {
         self.call(reqwest::Method::GET, path, &self.token(member).await, None, None).await
     }
 
-    /// Posts to the API as `member`, with a key of its own.
+    /// Posts to the API as `member`, with a new idempotency key.
     pub(crate) async fn post_as(&self, member: &str, path: &str, body: &Value) -> TestResponse {
         let key = format!("\"{}\"", self.app.ids().next(self.now()).simple());
         let token = self.token(member).await;
         self.call(reqwest::Method::POST, path, &token, Some(&key), Some(&body.to_string())).await
     }
 
-    /// Calls the API with a token, a key and a body.
+    /// Calls the API with a token, an idempotency key and a body.
     pub(crate) async fn call(
         &self,
         method: reqwest::Method,
@@ -272,7 +272,7 @@ impl World {
         TestResponse { status, body: response.text().await.unwrap() }
     }
 
-    /// The balances, as `sayso balances --output json` prints them, of the first programme.
+    /// The first programme's balances, as `sayso balances --output json` prints them.
     pub(crate) async fn balances(&self) -> Value {
         let balances =
             sayso::operations::balances::Balances::read(self.app.store(), self.app.directory());
@@ -297,7 +297,7 @@ impl World {
         found[format!("{figure}_minor")].as_i64().unwrap()
     }
 
-    /// What all pots of a person together hold, have spent and have left, in minor units.
+    /// Held, spent and left of all pots of a person together, in minor units.
     pub(crate) async fn figures(&self, person: &str) -> [i64; 3] {
         let balances = self.balances().await;
         let people = balances["people"].as_array().unwrap();
@@ -305,43 +305,43 @@ impl World {
         ["held_minor", "spent_minor", "left_minor"].map(|figure| found[figure].as_i64().unwrap())
     }
 
-    /// What somebody has to look at: the kind of each exception, in alphabetical order.
+    /// The kinds of the open exceptions, in alphabetical order.
     pub(crate) async fn exceptions(&self) -> Vec<String> {
         let sql = "SELECT kind FROM exception WHERE settled_at IS NULL ORDER BY kind";
         let rows = self.database.rows(sql).await;
         rows.into_iter().flatten().collect()
     }
 
-    /// What the programme owes, and what is kept aside for somebody to look at, in minor units.
+    /// Exposure and suspense of the programme, in minor units.
     pub(crate) async fn exposure_and_suspense(&self) -> (i64, i64) {
         let balances = self.balances().await;
         let minor = |name: &str| balances[name].as_i64().unwrap();
         (minor("exposure_minor"), minor("suspense_minor"))
     }
 
-    /// How many rows a table has that fit `condition`: SQL, for looking behind the curtain.
+    /// The number of rows of a table that match the SQL `condition`.
     pub(crate) async fn count(&self, table: &str, condition: &str) -> i64 {
         let sql = format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table} WHERE {condition}");
         self.database.rows(&sql).await[0][0].parse().unwrap()
     }
 
-    /// The checker: the whole ledger is proved. To be called at the end of every test.
+    /// Verifies the whole ledger and stops the gateway. Called at the end of every test.
     pub(crate) async fn check(self) {
         self.prove().await;
         self.app.stop().await;
     }
 
-    /// Looks after what nobody asks for, once, now.
+    /// Runs upkeep once.
     pub(crate) async fn upkeep(&self) -> sayso::operations::upkeep::UpkeepReport {
         self.app.upkeep().await.unwrap()
     }
 
-    /// What the programme keeps aside for disputes that have not ended, in minor units.
+    /// The programme's money in open disputes, in minor units.
     pub(crate) async fn disputed(&self) -> i64 {
         self.balances().await["disputed_minor"].as_i64().unwrap()
     }
 
-    /// Proves the ledger, and goes on.
+    /// Verifies the whole ledger.
     pub(crate) async fn prove(&self) {
         let proof = sayso::operations::verify(self.app.store(), None).await.unwrap();
         assert!(proof.is_clean(), "{}", proof.to_text());
@@ -353,7 +353,7 @@ async fn start(database: &TestDatabase, url: &str, clock: &Clock) -> App {
     App::start(settings).await.unwrap()
 }
 
-/// Signs as Stripe does: `t=…,v1=…` over `t.body`, with the whole secret as the key.
+/// Signs as Stripe does: `t=…,v1=…` over `t.body`, keyed with the whole secret string.
 pub(crate) fn sign(secret: &str, at: Timestamp, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{}.{body}", at.as_second()).as_bytes());
@@ -371,7 +371,8 @@ pub(crate) fn sample(id: &str) -> Value {
     serde_json::from_str(body).unwrap()
 }
 
-/// One purchase as the issuer sees it. A valid whole: £12.50 at a grocer, by Dee, contactless.
+/// A purchase as the issuer sees it. The default is valid: £12.50 at a grocer, by Dee,
+/// contactless.
 #[derive(Debug, Clone)]
 pub(crate) struct Purchase {
     pub(crate) id: String,
@@ -384,13 +385,13 @@ pub(crate) struct Purchase {
     pub(crate) online: bool,
     pub(crate) partial: bool,
     pub(crate) cash_back: Option<i64>,
-    /// The number that the network gives the shop; left out, it is the sample's.
+    /// The network's merchant number; `None` for that of the sample.
     pub(crate) network_id: Option<String>,
-    /// How many questions were answered before this one.
+    /// How many authorisation requests were answered before this one.
     pub(crate) answers: usize,
 }
 
-/// Dee buys for `amount` at a grocer. `id` names the purchase.
+/// A purchase of Dee's at a grocer. `id` is part of its reference.
 pub(crate) fn purchase(id: &str, amount: i64) -> Purchase {
     Purchase {
         id: format!("iauth_1Test{id}"),
@@ -409,7 +410,7 @@ pub(crate) fn purchase(id: &str, amount: i64) -> Purchase {
 }
 
 impl Purchase {
-    /// The synchronous question.
+    /// The authorisation request.
     pub(crate) fn request(&self, at: Timestamp) -> Value {
         let mut event = sample("valid-purchase");
         event["id"] = json!(format!("evt_{}_{}", self.id, self.answers));
@@ -444,8 +445,8 @@ impl Purchase {
         object["request_history"] = json!(vec![answered; self.answers]);
     }
 
-    /// `issuing_authorization.created` or `.updated`: how the authorisation stands. `answers` is
-    /// the length of the history, `reason` the reason of its last entry.
+    /// `issuing_authorization.created` or `.updated` with this state. `answers` is the length of
+    /// its request history, `reason` that of the last entry.
     pub(crate) fn standing(
         &self,
         kind: &str,
@@ -470,39 +471,39 @@ impl Purchase {
         event
     }
 
-    /// Our approval took effect: the issuer holds `amount`.
+    /// The approval took effect: the issuer holds `amount`.
     pub(crate) fn created(&self, at: Timestamp, amount: i64) -> Value {
         self.standing("created", at, &AuthorisationState { amount, ..APPROVED })
     }
 
-    /// The authorisation is over: `closed`, `reversed` or `expired`.
+    /// The authorisation has ended: `closed`, `reversed` or `expired`.
     pub(crate) fn over(&self, at: Timestamp, status: &str) -> Value {
         let amount = if status == "closed" { self.amount } else { 0 };
         let standing = AuthorisationState { status, amount, name: status, ..APPROVED };
         self.standing("updated", at, &standing)
     }
 
-    /// A claim of the merchant; `claim` names it.
+    /// A capture; `claim` makes its identifier.
     pub(crate) fn captured(&self, at: Timestamp, claim: &str, amount: i64) -> Value {
         self.presented("evt-txn-capture", at, claim, -amount, Some(&self.id))
     }
 
-    /// A claim that belongs to no authorisation.
+    /// A capture without an authorisation.
     pub(crate) fn forced(&self, at: Timestamp, claim: &str, amount: i64) -> Value {
         self.presented("evt-txn-capture", at, claim, -amount, None)
     }
 
-    /// Money back, linked to the purchase.
+    /// A refund that is linked to the purchase.
     pub(crate) fn refunded(&self, at: Timestamp, claim: &str, amount: i64) -> Value {
         self.presented("evt-txn-refund-linked", at, claim, amount, Some(&self.id))
     }
 
-    /// Money back without a link.
+    /// A refund without a link.
     pub(crate) fn refunded_unlinked(&self, at: Timestamp, claim: &str, amount: i64) -> Value {
         self.presented("evt-txn-refund-linked", at, claim, amount, None)
     }
 
-    /// A dispute about the claim called `claim`. `kind` is the end of the event's type.
+    /// A dispute about the capture `claim`. `kind` is the last part of the event's type.
     pub(crate) fn disputed(
         &self,
         at: Timestamp,
@@ -552,7 +553,7 @@ impl Purchase {
     }
 }
 
-/// How an authorisation stands, for [`Purchase::standing`].
+/// The state of an authorisation, for [`Purchase::standing`].
 pub(crate) struct AuthorisationState<'a> {
     /// Makes the event's identifier.
     pub(crate) name: &'a str,
@@ -563,7 +564,7 @@ pub(crate) struct AuthorisationState<'a> {
     pub(crate) answers: usize,
 }
 
-/// Approved by us, and open.
+/// Approved by the gateway, and open.
 pub(crate) const APPROVED: AuthorisationState<'static> = AuthorisationState {
     name: "approved",
     status: "pending",
@@ -573,7 +574,7 @@ pub(crate) const APPROVED: AuthorisationState<'static> = AuthorisationState {
     answers: 1,
 };
 
-/// `file` with a connection that waits long, for tests of what is answered and not of when.
+/// `file` with long deadlines, for tests that are not about time.
 pub(crate) fn patient(file: &str) -> String {
     file.replace("deadline_ms = 2000", "deadline_ms = 20000")
         .replace("answer_within_ms = 1300", "answer_within_ms = 15000")
@@ -586,7 +587,6 @@ pub(crate) fn dee_on_start_list() -> String {
     format!("{}{}", &DEMO[..from], &DEMO[to..])
 }
 
-/// An hour.
 pub(crate) fn an_hour() -> Span {
     1.hour()
 }

@@ -1,4 +1,4 @@
-//! One-off OKs: what may be bought although the list says otherwise.
+//! One-off permissions: purchases that may be made although the terms refuse them.
 
 use super::Books;
 use crate::{
@@ -6,21 +6,22 @@ use crate::{
     shops::Shop,
 };
 
-/// A one-off OK.
+/// A one-off permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GrantedPermission {
     pub(crate) person: usize,
     pub(crate) about: PermissionSubject,
-    /// The most that one purchase may be.
+    /// Limit on one purchase, in minor units.
     pub(crate) most_minor: i64,
-    /// How many purchases it is for.
+    /// How many purchases it allows.
     pub(crate) uses: usize,
-    /// Unix seconds: from when it helps, and until when.
+    /// Start of validity in Unix seconds, inclusive.
     pub(crate) from: i64,
+    /// End of validity in Unix seconds, exclusive.
     pub(crate) ends: i64,
 }
 
-/// What an OK is for.
+/// The shop or the scope that a permission covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PermissionSubject {
     Shop(&'static Shop),
@@ -28,7 +29,7 @@ pub(crate) enum PermissionSubject {
 }
 
 impl GrantedPermission {
-    /// An OK that the programme file gives.
+    /// A permission from the programme file.
     pub(super) fn of_file(person: usize, permission: &Permission) -> Self {
         Self {
             person,
@@ -42,7 +43,8 @@ impl GrantedPermission {
 }
 
 impl GrantedPermission {
-    /// Its precedence where several cover a purchase: the one given first, then the narrowest one.
+    /// Precedence among several permissions that cover a purchase: the earliest, then the
+    /// narrowest.
     pub(super) const fn precedence(&self) -> (i64, u8) {
         let breadth = match &self.about {
             PermissionSubject::Shop(_)
@@ -56,12 +58,12 @@ impl GrantedPermission {
 }
 
 impl Books {
-    /// Two people agreed on something apart from the list.
+    /// Adds a permission that two people agreed on during the play.
     pub(crate) fn allow(&mut self, allowed: GrantedPermission) {
         self.allowed.push(allowed);
     }
 
-    /// The OKs of a person that were given by `at`, each with its number.
+    /// The person's permissions that were given by `at`, each with its index.
     pub(crate) fn allowed(
         &self,
         person: usize,
@@ -71,7 +73,7 @@ impl Books {
         given.filter(move |(_, allowed)| allowed.person == person && allowed.from <= at)
     }
 
-    /// What has become of the OK of that number, without what the purchase `but` makes of it.
+    /// Usage of the permission `allowed` by all purchases except `but`.
     pub(crate) fn used(&self, allowed: usize, but: usize) -> PermissionUsage {
         let mut used = PermissionUsage::default();
         for (number, purchase) in &self.purchases {
@@ -91,24 +93,25 @@ impl Books {
     }
 }
 
-/// What purchases have made of an OK.
+/// Usage of a permission.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PermissionUsage {
-    /// Of which anything is kept aside or was claimed.
+    /// Purchases with a hold or a capture.
     pub(crate) purchases: usize,
-    /// Of which anything was claimed.
+    /// Purchases with a capture.
     captured: usize,
-    /// What is kept aside by those of which nothing was claimed, and where.
+    /// The amount held by purchases without a capture, in minor units.
     open_minor: i64,
+    /// The shops of those purchases.
     open_at: Vec<&'static Shop>,
 }
 
 impl GrantedPermission {
-    /// Why it does not help with so much at that shop now; none when it helps. `most_minor` is what
-    /// it is for, with what a price may have moved by.
+    /// Why the permission does not help with a purchase of `whole_minor` at the shop now; `None`
+    /// when it helps. `most_minor` is its limit including the margin for an exchange rate change.
     ///
-    /// Tries of which nothing was claimed are one use with another at the same shop, as long as all
-    /// of them together stay within it.
+    /// Purchases without a capture share one use with another at the same shop, as long as their
+    /// sum stays within the limit, because shops retry.
     pub(crate) fn unusable_reason(
         &self,
         used: &PermissionUsage,

@@ -1,8 +1,8 @@
-//! The simulator's own books: every pot's money after every message.
+//! The simulator's own books: the money of every pot after each message.
 //!
-//! Deliberately plainer than a ledger. There are no postings: each pot has three running sums, and
-//! each purchase remembers what it drew from which pot, what was said about it, and on which local
-//! day it counts.
+//! Deliberately simpler than a ledger. There are no postings: each pot has three running sums, and
+//! each purchase records what it drew from which pot, its approvals, its latest snapshot, and the
+//! local day on which it counts.
 
 mod allowed;
 mod pot;
@@ -28,27 +28,27 @@ pub(crate) use purchase::{
     AuthorisationApproval, AuthorisationSnapshot, HoldStatus, PotDraw, Purchase,
 };
 
-/// All that must be true of one programme.
+/// The expected state of one programme.
 #[derive(Debug, Clone)]
 pub struct Books {
     pub programme: String,
     pub currency: String,
     pub people: Vec<PersonBook>,
-    /// What merchants were paid above all that the pots held.
+    /// Captured amounts that no pot could cover, in minor units.
     pub exposure_minor: i64,
-    /// Money back that belongs to no purchase.
+    /// Refunded amounts that belong to no purchase, in minor units.
     pub suspense_minor: i64,
     pub(crate) zone: TimeZone,
     pub(crate) home: HomeCountries,
     pub(crate) is_paused: bool,
     margin_percent: i64,
-    /// The purchases that shops price in another currency.
+    /// Numbers of the purchases whose shop prices in another currency.
     foreign: BTreeSet<usize>,
-    /// What cash machines take for themselves of purchases.
+    /// Cash machine fees by purchase number, in minor units.
     fees: BTreeMap<usize, i64>,
-    /// Shared, because a storm keeps several books that differ in little.
+    /// Shared, because a storm keeps several books that differ in few purchases.
     pub(crate) purchases: BTreeMap<usize, Arc<Purchase>>,
-    /// What may be bought once although the list says otherwise.
+    /// Permissions: purchases that may be made although the terms refuse them.
     pub(crate) allowed: Vec<GrantedPermission>,
 }
 
@@ -58,14 +58,14 @@ pub struct PersonBook {
     pub pots: Vec<PotBook>,
     pub(crate) terms: Arc<Vec<Term>>,
     pub(crate) is_partial_agreed: bool,
-    /// Whether they have stopped their cards themselves.
+    /// Whether they have frozen their own cards.
     pub(crate) is_frozen: bool,
-    /// Whether they take part no longer.
+    /// Whether they have left the programme.
     pub(crate) is_ended: bool,
 }
 
-/// When something about a purchase is heard, and when the issuer says that it was bought. Unix
-/// seconds.
+/// When a message about a purchase was received, and when the issuer says that the purchase was
+/// made. Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PurchaseTimes {
     pub(crate) received_at: i64,
@@ -73,22 +73,22 @@ pub(crate) struct PurchaseTimes {
 }
 
 impl PurchaseTimes {
-    /// Heard as it is bought.
+    /// Received at the moment of the purchase.
     pub(crate) const fn at_once(at: i64) -> Self {
         Self { received_at: at, bought_at: at }
     }
 }
 
-/// Money that a shop takes or gives back.
+/// The amount of a capture or a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Presentment {
     pub(crate) amount_minor: i64,
-    /// In the shop's own currency; none when that is the card's.
+    /// In the shop's own currency; `None` when that is the card's.
     pub(crate) merchant_amount: Option<i64>,
 }
 
 impl Books {
-    /// The books of a fresh gateway: what the file loads, and nothing else.
+    /// The books of a fresh gateway: only the loads of the programme file.
     ///
     /// # Errors
     /// When a pot names a stream that the file does not have.
@@ -96,7 +96,7 @@ impl Books {
         Self::open_for(programme, &programme.people)
     }
 
-    /// The books of some of the programme's people only, numbered as they are given.
+    /// The books of some of the programme's people. Their indices are those in `people`.
     ///
     /// # Errors
     /// As [`Books::open`].
@@ -128,31 +128,32 @@ impl Books {
         })
     }
 
-    /// The shop of this purchase prices in another currency, and every message about it tells so.
+    /// Marks a purchase whose shop prices in another currency. Every message about it says so.
     pub(crate) fn mark_foreign(&mut self, number: usize) {
         self.foreign.insert(number);
     }
 
-    /// A cash machine takes so much of this purchase for itself.
+    /// Sets the fee that a cash machine adds to the purchase.
     pub(crate) fn set_fee(&mut self, number: usize, fee_minor: i64) {
         if fee_minor > 0 {
             self.fees.insert(number, fee_minor);
         }
     }
 
-    /// The person stops their cards, or lets them pay again.
+    /// Freezes or unfreezes the person's cards.
     pub(crate) fn freeze(&mut self, person: usize, is_frozen: bool) {
         if let Some(person) = self.people.get_mut(person) {
             person.is_frozen = is_frozen;
         }
     }
 
-    /// What may be kept aside beyond so much, because a rate may change.
+    /// The largest margin for an exchange rate change on `amount_minor`, rounded up to a minor
+    /// unit.
     pub(crate) fn margin_of(&self, amount_minor: i64) -> i64 {
         (amount_minor * self.margin_percent + 99) / 100
     }
 
-    /// Whether everything that a later message can touch is the same.
+    /// Whether the two books answer every later message alike.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.exposure_minor == other.exposure_minor
             && self.suspense_minor == other.suspense_minor
@@ -160,8 +161,9 @@ impl Books {
             && self.purchases == other.purchases
     }
 
-    /// Which pots would pay on `date`, in order: ordinary pots first, and emergency pots only when
-    /// those cannot cover it. Covers less than `amount_minor` when there is less.
+    /// The pots that pay on `date`, in order, each with its part: ordinary pots first, emergency
+    /// pots only when those cannot cover the amount. The parts sum to less than `amount_minor` when
+    /// the pots hold less.
     pub(crate) fn cover(
         &self,
         person: usize,
@@ -173,7 +175,8 @@ impl Books {
         self.drain(person, shop, amount_minor, date, spendable)
     }
 
-    /// As [`Books::cover`], for what is owed: from all that is left, let out or not.
+    /// Like [`Books::cover`], but draws on money that is not released yet, because the amount is
+    /// owed.
     fn cover_owed(
         &self,
         person: usize,
@@ -205,7 +208,7 @@ impl Books {
         parts
     }
 
-    /// The pots that may pay at the shop, in the order in which they do.
+    /// The pots that may pay at the shop, in the order in which they are drawn.
     pub(crate) fn eligible(&self, person: usize, shop: &Shop, date: Date) -> Vec<usize> {
         let Some(person) = self.people.get(person) else { return Vec::new() };
         let pots = person.pots.iter().enumerate();
@@ -214,15 +217,16 @@ impl Books {
         pots.into_iter().map(|(index, _)| index).collect()
     }
 
-    /// The local day on which a purchase counts: its own, if it is told within seven days.
+    /// The local day on which a purchase counts: that of the purchase if the message arrives within
+    /// seven days, else that of the message.
     pub(crate) fn day(&self, when: PurchaseTimes) -> Date {
         const TOLD_WITHIN: i64 = 7 * 86_400;
         let is_fair = (0..=TOLD_WITHIN).contains(&(when.received_at - when.bought_at));
         self.local(if is_fair { when.bought_at } else { when.received_at }).date()
     }
 
-    /// Money is kept aside for question number `question` of a purchase. One of which nothing is
-    /// left begins anew: it counts on this day.
+    /// Books the approval of an authorisation request. A purchase with nothing held or captured
+    /// starts again: it counts on this day, and its earlier use of permissions is dropped.
     pub(crate) fn approve(
         &mut self,
         number: usize,
@@ -244,7 +248,7 @@ impl Books {
         self.adjust_hold(number, &parts);
     }
 
-    /// The issuer tells how the purchase stands; only its latest word counts.
+    /// Applies a snapshot from the issuer; only the latest one counts.
     pub(crate) fn apply_snapshot(
         &mut self,
         number: usize,
@@ -260,8 +264,8 @@ impl Books {
         self.adjust_hold(number, &parts);
     }
 
-    /// The merchant claims money: from the hold, then the same pots, then other pots, then
-    /// exposure. A purchase that nobody was asked about counts as if it had been.
+    /// Books a capture: from the hold, then the same pots, then other eligible pots, then exposure.
+    /// A capture without an authorisation counts like one that had been authorised.
     pub(crate) fn capture(
         &mut self,
         number: usize,
@@ -294,8 +298,8 @@ impl Books {
         self.adjust_hold(number, &parts);
     }
 
-    /// Money back to the pots it came from, last drawn first; what no capture and no other rate
-    /// explains waits in suspense.
+    /// Books a refund: back to the pots in reverse order of drawing. What exceeds the captures and
+    /// cannot be explained by an exchange rate change waits in suspense.
     pub(crate) fn refund(
         &mut self,
         number: usize,
@@ -314,8 +318,9 @@ impl Books {
         self.adjust_hold(number, &parts);
     }
 
-    /// The purchase that money back belongs to which names the purchase `named`: that one, if the shop
-    /// fits; else the only other one at the shop of which so much is left; else `own`, one of its own.
+    /// The purchase that a refund naming purchase `named` belongs to: that one if the shop matches;
+    /// else the only other purchase at the shop with enough captured and not refunded; else `own`,
+    /// a number of the refund's own.
     pub(crate) fn refund_target(
         &self,
         named: usize,
@@ -344,7 +349,7 @@ impl Books {
         }
     }
 
-    /// A gain by another rate goes from suspense into the pot that paid.
+    /// Moves an exchange gain from suspense into the pot that paid.
     fn move_exchange_gain(&mut self, number: usize) {
         let Some(purchase) = self.purchases.get_mut(&number).map(Arc::make_mut) else { return };
         let is_minor = purchase.exchange.map_or(0, |(_, amount)| amount);
@@ -364,7 +369,7 @@ impl Books {
         }
     }
 
-    /// What the purchase holds or has spent, pot by pot, in words: "£40.00 from pets, …".
+    /// What the purchase holds and has spent in each pot, by the pot's name, in minor units.
     pub(crate) fn parts(&self, number: usize) -> Vec<(String, i64)> {
         let Some(purchase) = self.purchases.get(&number) else { return Vec::new() };
         let pots = self.people.get(purchase.person).map_or(&[][..], |person| &person.pots);
@@ -386,7 +391,8 @@ impl Books {
         pots.and_then(|pots| pots.get(pot)).map_or(0, PotBook::left_minor)
     }
 
-    /// What is left in the pots that the purchase has drawn from, then in all that may pay for it.
+    /// What is left in the pots that the purchase has drawn from, then in every pot that may pay
+    /// for it. Their order is that of drawing.
     fn own_and_eligible(&self, number: usize, at: i64) -> Vec<(usize, i64)> {
         let Some(purchase) = self.purchases.get(&number) else { return Vec::new() };
         let own = purchase.draws.iter().map(|draw| draw.pot);
@@ -395,8 +401,8 @@ impl Books {
         own.chain(eligible).map(|pot| (pot, self.left_minor(purchase.person, pot))).collect()
     }
 
-    /// The purchase that the issuer tells of: one of which nothing was ever kept aside or claimed
-    /// counts as this message says.
+    /// The purchase that an issuer event is about. A purchase with nothing ever held or captured
+    /// counts on the day and under the channel of this event.
     fn reported_purchase(
         &mut self,
         number: usize,
@@ -432,8 +438,8 @@ impl Books {
         Arc::make_mut(purchase)
     }
 
-    /// Holds what should be held: more from `parts` in their order, less from the pot that was
-    /// drawn last. What no pot can cover is not held.
+    /// Adjusts the hold to the wanted amount: raises it from `parts` in their order, or lowers it
+    /// in the pot that was drawn last. What no pot covers is not held.
     fn adjust_hold(&mut self, number: usize, parts: &[(usize, i64)]) {
         let Some(purchase) = self.purchases.get(&number).cloned() else { return };
         let mut missing = purchase.wanted_minor() - purchase.held_minor();
@@ -469,7 +475,7 @@ impl Books {
         }
     }
 
-    /// The one place that moves money: the pot and the purchase's draw change together.
+    /// The only function that moves money: it updates the pot and the purchase's draw together.
     fn move_money(&mut self, number: usize, pot: usize, held: i64, spent: i64) {
         if held == 0 && spent == 0 {
             return;
@@ -524,7 +530,7 @@ fn person_book(programme: &Programme, person: &Person) -> anyhow::Result<PersonB
     })
 }
 
-/// Clearing does not tell whether a shop was online.
+/// The channel of a clearing message, which does not say whether the shop was online.
 fn clearing_channel(shop: &Shop) -> PurchaseChannel {
     match shop.channel {
         PurchaseChannel::Online => PurchaseChannel::Counter,

@@ -1,4 +1,4 @@
-//! One pot in the books: its money, and what that may buy, and when.
+//! One pot in the books: its money, what it may pay for, and when.
 
 use std::sync::Arc;
 
@@ -31,31 +31,32 @@ impl PotBook {
         self.loaded_minor - self.held_minor - self.spent_minor
     }
 
-    /// What of it can be spent on `date`.
+    /// The amount that can be spent on `date`, in minor units.
     pub(crate) fn spendable_minor(&self, date: Date) -> i64 {
         (self.left_minor() - self.unreleased_minor(date)).max(0)
     }
 
-    /// What of all that was put in comes later.
+    /// The loaded amount that is released only after `date`, in minor units.
     fn unreleased_minor(&self, date: Date) -> i64 {
         let released = self.release.as_ref().map(|release| release.released_minor(date));
         released.map_or(0, |released| (self.loaded_minor - released).max(0))
     }
 
-    /// Whether more of it comes by itself, beyond what was let out or has gone.
+    /// Whether a later release adds to what can be spent.
     pub(crate) fn has_more_to_come(&self, date: Date) -> bool {
         let gone = self.held_minor + self.spent_minor;
         let released = self.release.as_ref().map(|release| release.released_minor(date));
         released.is_some_and(|released| released.max(gone) < self.loaded_minor)
     }
 
-    /// The law of the money: what the stream may never buy, and until when it may buy anything.
+    /// Whether funder rules bar the purchase: by the shop's category, or because the stream has
+    /// ended.
     pub(crate) fn is_barred(&self, shop: &Shop, date: Date) -> bool {
         let is_past = self.ends_on.is_some_and(|last| date > last);
         is_past || self.never.iter().any(|never| shop.is_in_category(never))
     }
 
-    /// Whether the pot was agreed for the category, whatever the law says.
+    /// Whether the pot is agreed for the category, regardless of funder rules.
     pub(crate) fn is_agreed_for(&self, category: &str) -> bool {
         self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == category))
     }
@@ -66,7 +67,7 @@ impl PotBook {
 }
 
 impl Release {
-    /// All that was let out until `date`, that day included: counted stage by stage.
+    /// The amount released up to and including `date`, counted stage by stage, in minor units.
     fn released_minor(&self, date: Date) -> i64 {
         let mut stages = 0;
         while self.stage(stages).is_some_and(|begins| begins <= date) {
@@ -75,7 +76,7 @@ impl Release {
         self.at_once.0 + stages * self.amount.0
     }
 
-    /// The day on which the stage begins that comes after so many others.
+    /// The day on which a stage begins, after `others` earlier ones.
     fn stage(&self, others: i64) -> Option<Date> {
         let span = match self.every {
             ReleaseInterval::Day => Span::new().try_days(others),

@@ -1,81 +1,82 @@
-//! One purchase in the books: what was said about it, and what it drew.
+//! One purchase in the books: its approvals, its snapshot and its draws.
 
 use jiff::civil::Date;
 
 use crate::shops::{PurchaseChannel, Shop};
 
-/// One purchase, under the number that the plan gave it.
+/// One purchase, keyed by its number in the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Purchase {
     /// Index into the books' people.
     pub(crate) person: usize,
     pub(crate) shop: &'static Shop,
-    /// Where the card was used, as far as the first message about it told.
+    /// Where the card was used, according to the first message about the purchase.
     pub(crate) channel: PurchaseChannel,
-    /// The local day on which it counts towards limits, all of it.
+    /// The local day on which all of it counts towards limits.
     pub(crate) day: Date,
-    /// How many hundredths are kept aside besides, because the exchange rate may change.
+    /// Percentage of the hold that is held in addition, because the exchange rate may change.
     margin_percent: i64,
     pub(crate) approvals: Vec<AuthorisationApproval>,
-    /// The issuer's latest word.
+    /// The issuer's latest snapshot.
     snapshot: Option<AuthorisationSnapshot>,
     pub(crate) captured_minor: i64,
-    /// What came back, wherever it went.
+    /// Sum of the refunds, including what is in suspense.
     pub(crate) refunded_minor: i64,
-    /// Captures that named this purchase and did not fit it.
+    /// Sum of captures that name this purchase but are booked elsewhere because they do not match
+    /// it.
     pub(super) elsewhere_minor: i64,
-    /// What the shop took and gave back in its own currency.
+    /// Sums of the captures and the refunds in the shop's own currency.
     pub(super) merchant_amount: MerchantAmounts,
-    /// What came back beyond what was captured because the rate had changed, and the pot that has it.
+    /// The exchange gain of the refunds, in minor units, and the pot that received it.
     pub(super) exchange: Option<(usize, i64)>,
-    /// What a cash machine takes for itself: it is no cash.
+    /// Fee of a cash machine, which is not part of the cash.
     pub(crate) fee_minor: i64,
     /// In the order in which the pots were drawn.
     pub(crate) draws: Vec<PotDraw>,
-    /// Captured beyond all pots, and not given back.
+    /// Captured beyond what the pots held, and not refunded.
     pub(super) uncovered_minor: i64,
-    /// Given back beyond what was captured.
+    /// Refunded beyond what was captured.
     pub(super) in_suspense_minor: i64,
 }
 
-/// What was approved of one question.
+/// The approval of one authorisation request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AuthorisationApproval {
-    /// The number of the question: 0 for the first.
+    /// Index among the purchase's authorisation requests: 0 for the first.
     pub(crate) request_number: usize,
     pub(crate) amount_minor: i64,
-    /// The number of the OK without which it would not have been.
+    /// Index of the permission without which the request would have been declined.
     pub(crate) allowed: Option<usize>,
 }
 
-/// What was captured and refunded in the shop's own currency.
+/// Captured and refunded amounts in the shop's own currency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct MerchantAmounts {
     pub(crate) captured: i64,
     pub(crate) refunded: i64,
 }
 
-/// The issuer's snapshot of a purchase, at its place among the others: the last one is true,
-/// whenever and in whatever order they arrive.
+/// The issuer's snapshot of a purchase, with the fields that order it. The last one in that order
+/// is true, because snapshots arrive in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AuthorisationSnapshot {
     /// Unix seconds.
     pub(crate) at: i64,
-    /// Whether it is not the first about its purchase.
+    /// Whether it is not the first snapshot of its purchase.
     pub(crate) is_update: bool,
-    /// How many questions had been answered.
+    /// How many authorisation requests had been answered.
     pub(crate) answers: usize,
     /// How many captures it lists.
     pub(crate) captures_listed: usize,
     pub(crate) status: HoldStatus,
 }
 
-/// How a purchase stands at the issuer.
+/// The status of a purchase at the issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HoldStatus {
-    /// So much is held, captures included.
+    /// The held amount, captures included, in minor units.
     Open(i64),
-    /// So much was claimed, and no more will be.
+    /// The captured amount, with no more captures to come, in minor units.
     Closed(i64),
     Declined,
     Expired,
@@ -87,7 +88,7 @@ impl AuthorisationSnapshot {
         !matches!(self.status, HoldStatus::Open(_))
     }
 
-    /// What is held, or was claimed, in total; none once it was undone.
+    /// The held or captured total in minor units; `None` when nothing of the purchase is left.
     const fn total_minor(&self) -> Option<i64> {
         match self.status {
             HoldStatus::Open(total) | HoldStatus::Closed(total) => Some(total),
@@ -95,8 +96,8 @@ impl AuthorisationSnapshot {
         }
     }
 
-    /// Of two made in the same second the one is later that knows more; of two that know as much the
-    /// one that holds less. The event that told it has no say.
+    /// Order among snapshots. Within one second the one that knows more requests and captures is
+    /// later; among equals the one that holds less. The event type does not matter.
     fn order_key(&self) -> (i64, bool, usize, usize, bool, i64, u8) {
         let kind = match self.status {
             HoldStatus::Open(_) => 0,
@@ -116,7 +117,7 @@ pub(crate) struct PotDraw {
     pub(crate) pot: usize,
     pub(crate) held_minor: i64,
     pub(crate) spent_minor: i64,
-    /// All that was ever claimed of it, given back or not.
+    /// Sum of all captures from the pot, refunded or not.
     pub(crate) paid_minor: i64,
 }
 
@@ -153,12 +154,12 @@ impl Purchase {
         }
     }
 
-    /// Whether any of it was approved by the OK of that number.
+    /// Whether any approval used the permission.
     pub(super) fn uses(&self, allowed: usize) -> bool {
         self.approvals.iter().any(|approval| approval.allowed == Some(allowed))
     }
 
-    /// It begins anew: what was approved before, and given back, has used nothing.
+    /// Drops the use of permissions, because the purchase starts again after its hold was released.
     pub(super) fn forget_permissions(&mut self) {
         for approval in &mut self.approvals {
             approval.allowed = None;
@@ -169,24 +170,24 @@ impl Purchase {
         self.draws.iter().map(|draw| draw.held_minor).sum()
     }
 
-    /// What is kept aside of what was asked, and what was claimed: while it is anything, the purchase
-    /// counts as one.
+    /// The hold without its margin, plus the captures. While it is above zero, the purchase counts
+    /// as one.
     pub(crate) fn committed_minor(&self) -> i64 {
         self.held_minor() - self.margin_held_minor() + self.captured_minor
     }
 
-    /// What counts towards limits: what is committed, without what came back.
+    /// What counts towards limits: the committed amount without the refunds.
     pub(crate) fn counted_minor(&self) -> i64 {
         self.committed_minor() - self.refunded_minor.min(self.captured_minor)
     }
 
-    /// Whether nothing was ever kept aside or claimed.
+    /// Whether nothing was ever held or captured.
     pub(super) fn is_untouched(&self) -> bool {
         self.draws.is_empty() && self.captured_minor == 0
     }
 
-    /// What came back beyond what was captured, as far as another rate explains it; nothing where the
-    /// shop gave more back in its own currency than it had taken.
+    /// The part of the refunds beyond the captures that an exchange rate change explains; zero if
+    /// the shop refunded more in its own currency than it had captured.
     pub(super) fn wanted_exchange_minor(&self) -> i64 {
         if self.merchant_amount.refunded > self.merchant_amount.captured || self.captured_minor == 0
         {
@@ -200,13 +201,13 @@ impl Purchase {
         self.margin_percent
     }
 
-    /// What should be kept aside: what is asked, and its margin.
+    /// The amount that should be held, margin included.
     pub(super) fn wanted_minor(&self) -> i64 {
         self.asked_minor() + self.margin_minor()
     }
 
-    /// What should be kept aside because the rate may change: hundredths of all that is asked, up to
-    /// a whole penny, until nothing is asked any more or the shop has told its last claim.
+    /// The margin that should be held because the exchange rate may change: a percentage of the
+    /// hold, rounded up to a minor unit. Zero once nothing is to be held.
     pub(super) fn margin_minor(&self) -> i64 {
         let estimate_minor = match &self.snapshot {
             Some(snapshot) => match snapshot.status {
@@ -221,20 +222,20 @@ impl Purchase {
         if self.asked_minor() > 0 { (estimate_minor * self.margin_percent + 99) / 100 } else { 0 }
     }
 
-    /// What is kept aside beyond what is asked. More of the same purchase may use it.
+    /// The part of the hold beyond the requested amount. An increment may use it.
     pub(crate) fn margin_held_minor(&self) -> i64 {
         (self.held_minor() - self.asked_minor()).max(0)
     }
 
-    /// What was approved of questions that the issuer's word does not know of.
+    /// Sum of the approvals that the latest snapshot does not include yet.
     fn unconfirmed_minor(&self) -> i64 {
         let known = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.answers);
         let newer = self.approvals.iter().filter(|approval| approval.request_number >= known);
         newer.map(|approval| approval.amount_minor).sum()
     }
 
-    /// What is asked to be kept aside: what the issuer's word says, and what was approved of questions
-    /// that the word does not know of, less what was claimed.
+    /// The amount that should be held without margin: the snapshot's amount plus the approvals that
+    /// it does not include, less the captures.
     fn asked_minor(&self) -> i64 {
         let unconfirmed = self.unconfirmed_minor();
         let reported = match self.snapshot.as_ref().map(|snapshot| snapshot.status) {

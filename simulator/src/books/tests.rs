@@ -16,13 +16,13 @@ fn pots(books: &Books, person: usize) -> Vec<(i64, i64, i64)> {
 }
 
 impl Presentment {
-    /// So much in the card's own currency.
+    /// An amount in the card's own currency.
     pub(crate) const fn of(amount_minor: i64) -> Self {
         Self { amount_minor, merchant_amount: None }
     }
 }
 
-/// Short ways of saying things about a purchase that is known.
+/// Shorthands for purchases that the books already know.
 impl Books {
     pub(crate) fn hold(
         &mut self,
@@ -38,7 +38,7 @@ impl Books {
         self.approve(number, (person, shop), approval, PurchaseTimes::at_once(at));
     }
 
-    /// The issuer keeps only this much aside from now on.
+    /// The issuer lowers the hold to this amount.
     pub(crate) fn lower(&mut self, number: usize, to_minor: i64) {
         let known = Arc::clone(&self.purchases[&number]);
         let total = to_minor + known.captured_minor;
@@ -131,7 +131,7 @@ fn a_charge_nobody_was_asked_about_is_paid() {
     assert_eq!(pots(&books, ANA), [(0, 2_40, 42_60)]);
 }
 
-/// The demo of a programme that keeps 5 % more aside, with one purchase priced in another currency.
+/// The demo programme with a margin of 5 %, and one purchase priced in another currency.
 fn demo_abroad() -> Books {
     let text = include_str!("../../../merchant-rules/demo.toml");
     let text = text.replacen("[programme]", "[programme]\nexchange_margin_percent = 5", 1);
@@ -188,7 +188,7 @@ fn a_gain_by_another_rate_goes_to_the_pot_that_paid_and_what_it_does_not_explain
         }
         assert_eq!(books.people[ANA].pots[0].left_minor(), left, "{refunds:?}");
         assert_eq!(books.suspense_minor, suspense, "{refunds:?}");
-        // As well if the claim comes last.
+        // The result is the same if the capture comes last.
         let mut late = demo_abroad();
         late.hold(1, ANA, &shops::CAFES[0], 20_00, 0);
         for refund in &refunds {

@@ -1,4 +1,4 @@
-//! The issuer's file of one purchase: what it knows, and the messages that follow from that.
+//! The issuer's record of one purchase, and the events that it sends about it.
 
 use serde_json::{Value, json};
 
@@ -15,22 +15,22 @@ const CREATED: &str = "issuing_authorization.created";
 const UPDATED: &str = "issuing_authorization.updated";
 const TRANSACTION: &str = "issuing_transaction.created";
 
-/// What the issuer knows of one purchase.
+/// The issuer's state of one purchase.
 #[derive(Debug, Clone)]
 pub(crate) struct IssuerRecord {
     pub(crate) authorisation: StripeAuthorisation,
     pub(crate) captured_minor: i64,
-    /// How much of the history has been told.
+    /// How many entries of the request history have been reported.
     confirmed_count: usize,
-    /// What was approved in all: a shop may still claim it when the issuer holds it no longer.
+    /// Sum of the approvals. A shop may capture it even after the hold has expired.
     approved_minor: i64,
-    /// When the last snapshot was made.
+    /// Time of the last snapshot.
     snapshot_at: i64,
-    /// Whether several snapshots may be made in one second.
+    /// Whether several snapshots may have the same timestamp.
     pub(crate) reuses_timestamps: bool,
 }
 
-/// One event, before it has an id.
+/// An event without its id.
 #[derive(Debug, Clone)]
 pub(crate) struct IssuerMessage {
     pub(crate) name: &'static str,
@@ -43,16 +43,16 @@ pub(crate) struct IssuerMessage {
     pub(crate) content: MessageContent,
 }
 
-/// What a message says, for the books.
+/// What an event means for the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MessageContent {
-    /// How the purchase stands.
+    /// The status of the purchase.
     AuthorisationSnapshot(AuthorisationSnapshot),
     Capture(AuthorisationLink, Presentment),
     Refund(AuthorisationLink, Presentment),
 }
 
-/// How much of what is still kept aside, or of what was claimed.
+/// A share of the open hold, or of the captured amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AmountShare {
     All,
@@ -86,23 +86,23 @@ impl IssuerRecord {
         }
     }
 
-    /// Whether something is kept aside and more could be asked for.
+    /// Whether there is a hold that an increment could raise.
     pub(crate) fn is_open(&self) -> bool {
         self.authorisation.amount_minor > 0 && self.authorisation.status == StripeStatus::Pending
     }
 
-    /// What is kept aside and not claimed yet.
+    /// The part of the hold that is not captured yet.
     pub(crate) fn rest_minor(&self) -> i64 {
         (self.authorisation.amount_minor - self.captured_minor).max(0)
     }
 
-    /// What the shop may still claim, kept aside or not.
+    /// The amount that the shop may still capture, held or not.
     fn claimable_minor(&self) -> i64 {
         (self.approved_minor - self.captured_minor).max(0)
     }
 
-    /// Writes down what came of a question for `asked_minor`, of which `approved_minor` was
-    /// approved.
+    /// Records the outcome of an authorisation request for `asked_minor`, of which `approved_minor`
+    /// was approved.
     pub(crate) fn answer(
         &mut self,
         asked_minor: i64,
@@ -120,12 +120,12 @@ impl IssuerRecord {
         }
     }
 
-    /// What a message says was there before it.
+    /// The `previous_attributes` of an event that changed the amount.
     fn amount_before(&self, before_minor: i64) -> Value {
         json!({ "amount": self.authorisation.stripe_amount(before_minor) })
     }
 
-    /// What became of the questions since it was last told; none when nothing did.
+    /// Reports the outcomes of the requests since the last report; `None` without any.
     pub(crate) fn confirm(&mut self, at: i64) -> Option<IssuerMessage> {
         let history = &self.authorisation.history;
         let last = history.get(self.confirmed_count..)?.last()?.clone();
@@ -152,14 +152,14 @@ impl IssuerRecord {
         Some(IssuerMessage { name: CREATED, previous: None, content, ..message })
     }
 
-    /// The issuer refused before it asked us.
+    /// The issuer declines without sending an authorisation request.
     pub(crate) fn refuse(&mut self, amount_minor: i64, at: i64) -> Option<IssuerMessage> {
         self.answer(amount_minor, 0, RequestOutcome::Refused, at);
         let message = self.confirm(at)?;
         Some(IssuerMessage { kind: MessageKind::RefusedByIssuer, ..message })
     }
 
-    /// The shop keeps this much less aside.
+    /// Lowers the hold by `less`; `None` when it cannot.
     pub(crate) fn lower(&mut self, less: i64, at: i64) -> Option<IssuerMessage> {
         let before = self.authorisation.amount_minor;
         if !self.is_open() || less <= 0 || less >= self.rest_minor() {
@@ -170,7 +170,8 @@ impl IssuerRecord {
         Some(self.updated(MessageKind::Lowered, less, self.amount_before(before), at))
     }
 
-    /// The final amount of an estimate, as at a fuel pump: nobody is asked again.
+    /// Raises the hold to the final amount of an estimate, as at a fuel pump, without an
+    /// authorisation request.
     pub(crate) fn finalise(&mut self, total_minor: i64, at: i64) -> Option<IssuerMessage> {
         let before = self.authorisation.amount_minor;
         if !self.is_open() || total_minor <= before {
@@ -182,12 +183,12 @@ impl IssuerRecord {
         Some(self.updated(MessageKind::RaisedUnasked, more, self.amount_before(before), at))
     }
 
-    /// The shop gives all of it back before claiming anything.
+    /// Reverses the whole hold before any capture.
     pub(crate) fn reverse(&mut self, at: i64) -> Option<IssuerMessage> {
         self.undo(StripeStatus::Reversed, MessageKind::GivenBack, at)
     }
 
-    /// Its time has run out. The shop may still claim it.
+    /// Expires the hold. The shop may still capture it.
     pub(crate) fn expire(&mut self, at: i64) -> Option<IssuerMessage> {
         self.undo(StripeStatus::Expired, MessageKind::Expired, at)
     }
@@ -207,7 +208,7 @@ impl IssuerRecord {
         Some(self.updated(kind, before, previous, at))
     }
 
-    /// What was given back is kept aside again, and nobody is asked.
+    /// Restores a reversed hold without an authorisation request.
     pub(crate) fn revive(&mut self, amount_minor: i64, at: i64) -> Option<IssuerMessage> {
         if self.authorisation.status != StripeStatus::Reversed || self.captured_minor > 0 {
             return None;
@@ -219,7 +220,7 @@ impl IssuerRecord {
         Some(self.updated(MessageKind::RaisedUnasked, amount_minor, previous, at))
     }
 
-    /// Nothing more will be claimed.
+    /// Closes the authorisation: there are no more captures.
     pub(crate) fn close(&mut self, at: i64) -> Option<IssuerMessage> {
         if !self.is_open() {
             return None;
@@ -229,7 +230,7 @@ impl IssuerRecord {
         Some(self.updated(MessageKind::Closed, captured, json!({ "status": "pending" }), at))
     }
 
-    /// The shop claims a share of what it may still claim; none when that is nothing.
+    /// Captures a share of what the shop may still capture; `None` when that is zero.
     pub(crate) fn capture(
         &mut self,
         id: &str,
@@ -244,7 +245,7 @@ impl IssuerRecord {
         Some(self.present(id, amount_minor, MessageKind::Captured, at))
     }
 
-    /// A claim of money that was refused, or that nobody was asked about.
+    /// Captures an amount that was declined or never requested.
     pub(crate) fn force(
         &mut self,
         id: &str,
@@ -281,7 +282,7 @@ impl IssuerRecord {
         IssuerMessage { kind, ..message }
     }
 
-    /// Money back for a share of what was claimed; none when nothing was.
+    /// Refunds a share of the captured amount; `None` when nothing was captured.
     pub(crate) fn refund(
         &self,
         id: &str,
@@ -294,8 +295,8 @@ impl IssuerRecord {
         is_some.then(|| self.transaction(id, TransactionType::Refund, amount_minor, link, at))
     }
 
-    /// All that was claimed comes back in the shop's own currency, at another rate: this much more, or
-    /// less, in the card's.
+    /// Refunds the captured amount of the shop's own currency at another exchange rate:
+    /// `more_minor` more or less in the card's currency.
     pub(crate) fn refund_at_another_rate(
         &self,
         id: &str,
@@ -316,12 +317,12 @@ impl IssuerRecord {
         })
     }
 
-    /// The issuer approves without asking, and has not told yet.
+    /// The issuer approves without an authorisation request, and reports it later.
     pub(crate) fn stand_in(&mut self, amount_minor: i64, at: i64) {
         self.answer(amount_minor, amount_minor, RequestOutcome::StoodIn, at);
     }
 
-    /// Money back that names no purchase, whatever was claimed.
+    /// A refund that names no purchase, regardless of any capture.
     pub(crate) fn refund_unlinked(&self, id: &str, amount_minor: i64, at: i64) -> IssuerMessage {
         self.transaction(id, TransactionType::Refund, amount_minor, AuthorisationLink::Unlinked, at)
     }
@@ -344,7 +345,7 @@ impl IssuerRecord {
         )
     }
 
-    /// Money that moves, with what it is in the shop's own currency.
+    /// A capture or a refund with its amount in the shop's own currency.
     fn transaction_with_merchant_amount(
         &self,
         id: &str,
@@ -370,8 +371,8 @@ impl IssuerRecord {
         IssuerMessage { name, kind, amount_minor, created: at, object, previous, content }
     }
 
-    /// A snapshot of how it stands. No two are made in the same second, so that their time orders
-    /// them, unless the file is a hasty one.
+    /// A snapshot of the current state. Each gets a later timestamp than the one before, so that
+    /// the timestamps order them, unless `reuses_timestamps` is set.
     fn updated(
         &mut self,
         kind: MessageKind,

@@ -1,4 +1,4 @@
-//! Messages as each issuer spells and signs them.
+//! Messages in the format of each issuer, with its signature.
 
 pub(crate) mod issuer_record;
 pub(crate) mod stripe;

@@ -1,7 +1,7 @@
-//! Stripe Issuing: full event objects, and the signature over them.
+//! Stripe Issuing: complete event objects, and their signature.
 //!
-//! Spelled from Stripe's published objects (API version 2026-10-28), every key included, null or
-//! not, because a gateway that chokes on a key of the real thing must choke here first.
+//! Written after Stripe's published objects (API version 2026-10-28), with every key, null or not,
+//! so that a gateway that cannot parse a real key fails here first.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ pub(crate) const SIGNATURE_HEADER: &str = "stripe-signature";
 pub(crate) const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 pub(crate) const USER_AGENT: &str = "Stripe/1.0 (+https://stripe.com/docs/webhooks)";
 
-/// What Stripe remembers of one authorisation.
+/// Stripe's state of one authorisation.
 #[derive(Debug, Clone)]
 pub(crate) struct StripeAuthorisation {
     /// `iauth_…`
@@ -31,9 +31,9 @@ pub(crate) struct StripeAuthorisation {
     pub(crate) currency: String,
     pub(crate) created: i64,
     pub(crate) is_amount_controllable: bool,
-    /// What of it a cash machine takes for itself.
+    /// The part of the amount that is the cash machine's own fee.
     pub(crate) fee_minor: i64,
-    /// The currency that the shop prices in, if it is another one.
+    /// The shop's currency if it differs from the card's.
     pub(crate) foreign_currency: Option<ForeignCurrency>,
     pub(crate) history: Vec<RequestHistoryEntry>,
     pub(crate) amount_minor: i64,
@@ -53,11 +53,11 @@ pub(crate) struct RequestHistoryEntry {
 pub(crate) enum RequestOutcome {
     Approved,
     Declined,
-    /// No usable answer came; the card is set up to decline then.
+    /// No usable response; the card is configured to decline then.
     Timeout,
-    /// No usable answer came; the card is set up to approve then.
+    /// No usable response; the card is configured to approve then.
     StoodIn,
-    /// The issuer had its own reason, and did not ask.
+    /// Declined by the issuer itself, without an authorisation request.
     Refused,
 }
 
@@ -67,7 +67,7 @@ impl RequestOutcome {
     }
 }
 
-/// Another currency, and what a hundred of the card's are worth in it.
+/// Another currency, and the worth of a hundred units of the card's currency in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ForeignCurrency {
     /// ISO 4217, lower case.
@@ -99,7 +99,7 @@ pub(crate) fn signature(secret: &str, at: i64, body: &str) -> anyhow::Result<Str
     Ok(format!("t={at},v1={}", hex::encode(mac.finalize().into_bytes())))
 }
 
-/// The envelope around `object`.
+/// The event envelope around `object`.
 pub(crate) fn event(
     id: &str,
     kind: &str,
@@ -121,7 +121,7 @@ pub(crate) fn event(
 }
 
 impl StripeAuthorisation {
-    /// The object of `issuing_authorization.request`: the money is in `pending_request`.
+    /// The object of `issuing_authorization.request`. Its amount is in `pending_request`.
     pub(crate) fn request(&self, amount_minor: i64) -> Value {
         let pending = json!({
             "amount": self.stripe_amount(amount_minor),
@@ -144,18 +144,18 @@ impl StripeAuthorisation {
         self.history.iter().any(|history_entry| history_entry.outcome.is_approved())
     }
 
-    /// What the cash machine takes for itself, as Stripe writes it.
+    /// The cash machine's fee in Stripe's units.
     fn fee(&self) -> Option<i64> {
         (self.fee_minor > 0).then(|| self.stripe_amount(self.fee_minor))
     }
 
-    /// The amount in the units in which Stripe writes it.
+    /// The amount in Stripe's units.
     pub(crate) fn stripe_amount(&self, amount_minor: i64) -> i64 {
         let code = self.currency.to_ascii_uppercase();
         currency::to_stripe(amount_minor, &code).unwrap_or(amount_minor)
     }
 
-    /// The amount as the shop's till shows it.
+    /// The amount in the shop's currency.
     pub(crate) fn merchant_amount(&self, amount_minor: i64) -> i64 {
         let stripe_amount = self.stripe_amount(amount_minor);
         self.foreign_currency
@@ -169,8 +169,10 @@ impl StripeAuthorisation {
     fn object(&self, pending_request: &Value) -> Value {
         let presence =
             if self.shop.channel == PurchaseChannel::Online { "not_present" } else { "present" };
+        let history: Vec<_> = self.history.iter().map(|entry| self.entry(entry)).collect();
         json!({
-            "id": self.id, "object": "issuing.authorization", "amount": self.stripe_amount(self.amount_minor),
+            "id": self.id, "object": "issuing.authorization",
+            "amount": self.stripe_amount(self.amount_minor),
             "amount_details": details(self.fee()), "approved": self.is_approved(),
             "authorization_method": method(self.shop), "balance_transactions": [],
             "card": self.card_object(), "card_presence": presence, "cardholder": self.cardholder,
@@ -185,7 +187,7 @@ impl StripeAuthorisation {
                 "transaction_id": self.network_id(),
             },
             "pending_request": pending_request,
-            "request_history": self.history.iter().map(|entry| self.entry(entry)).collect::<Vec<_>>(),
+            "request_history": history,
             "status": match self.status {
                 StripeStatus::Pending => "pending",
                 StripeStatus::Closed => "closed",
@@ -206,7 +208,8 @@ impl StripeAuthorisation {
 
     fn entry(&self, history_entry: &RequestHistoryEntry) -> Value {
         json!({
-            "amount": self.stripe_amount(history_entry.amount_minor), "amount_details": details(self.fee()),
+            "amount": self.stripe_amount(history_entry.amount_minor),
+            "amount_details": details(self.fee()),
             "approved": history_entry.outcome.is_approved(), "authorization_code": "S498162",
             "created": history_entry.at, "currency": self.currency,
             "merchant_amount": self.merchant_amount(history_entry.amount_minor),
@@ -246,7 +249,7 @@ impl StripeAuthorisation {
         })
     }
 
-    /// The card object carries the whole cardholder; the names in it are nobody's.
+    /// The card object contains the whole cardholder. The name is invented.
     fn cardholder_object(&self) -> Value {
         json!({
             "id": self.cardholder, "object": "issuing.cardholder",
@@ -273,8 +276,8 @@ impl StripeAuthorisation {
         })
     }
 
-    /// One `issuing.transaction` of this authorisation. Captures are negative, refunds positive.
-    /// An unlinked one names no authorisation.
+    /// An `issuing.transaction` of this authorisation. Captures are negative, refunds positive. An
+    /// unlinked one names no authorisation.
     pub(crate) fn transaction(
         &self,
         id: &str,
@@ -291,7 +294,10 @@ impl StripeAuthorisation {
         json!({
             "id": id, "object": "issuing.transaction", "amount": self.stripe_amount(signed),
             "amount_details": details(self.fee()),
-            "authorization": match link { AuthorisationLink::Linked => Some(&self.id), AuthorisationLink::Unlinked => None },
+            "authorization": match link {
+                AuthorisationLink::Linked => Some(&self.id),
+                AuthorisationLink::Unlinked => None,
+            },
             "balance_transaction": format!("txn_{}", id.trim_start_matches("ipi_")),
             "card": self.card, "cardholder": self.cardholder, "created": at,
             "currency": self.currency, "dispute": null, "livemode": false,
@@ -309,7 +315,7 @@ impl StripeAuthorisation {
         })
     }
 
-    /// The network's own number: digits, the same in every message about this purchase.
+    /// The network's transaction id: digits, the same in every message about this purchase.
     fn network_id(&self) -> String {
         format!("416{}", shops::digits(&self.id))
     }
@@ -321,7 +327,7 @@ pub(crate) enum AuthorisationLink {
     Unlinked,
 }
 
-/// What of an amount is no price of goods.
+/// The parts of an amount that are not the price of goods.
 fn details(fee: Option<i64>) -> Value {
     json!({ "atm_fee": fee, "cashback_amount": null })
 }
@@ -393,8 +399,8 @@ mod tests {
         );
     }
 
-    /// Our object has the sample's keys, no more and no fewer, at every depth; lists are compared
-    /// by their first item, and what a key holds (`metadata`, a changed attribute) may differ.
+    /// Asserts that our object has exactly the sample's keys at every depth. Lists are compared by
+    /// their first item. The contents of `metadata` and of changed attributes may differ.
     fn same_keys(path: &str, ours: &Value, sample: &Value) {
         match (ours, sample) {
             (Value::Object(ours), Value::Object(sample)) => {

@@ -1,4 +1,4 @@
-//! Questions that need a decision: asked, and their answers held against the books.
+//! Sends authorisation requests, and compares the responses with the books.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Player<'_> {
-    /// Asks for a purchase or an increment of one.
+    /// Requests an authorisation or an increment.
     pub(super) async fn request_authorisation(
         &mut self,
         number: usize,
@@ -84,7 +84,7 @@ impl Player<'_> {
         Ok(StepResult { kind, amount_minor, answer, response, latency, note, broken })
     }
 
-    /// Asks the very same question again: the answer must be the same to the byte.
+    /// Sends the last request again. The response must be identical to the byte.
     pub(super) async fn repeat_authorisation(
         &mut self,
         number: usize,
@@ -121,7 +121,7 @@ impl Player<'_> {
     }
 }
 
-/// How the answer differs from the verdict of the books; none when it does not.
+/// How the response differs from the books' decision; `None` when it does not.
 fn describe_difference(
     expected: &ExpectedDecision,
     answer: ResponseOutcome,

@@ -1,4 +1,4 @@
-//! Messages about what happened since: made from what the issuer knows, and booked as they are sent.
+//! Issuer events: made from the issuer's record, and booked before they are sent.
 
 use super::{Player, SentMessage, StepResult};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Player<'_> {
-    /// Tells what happened; none when it cannot happen, as a capture of what was refused.
+    /// Sends an event; `None` when it cannot happen, as a capture after a decline.
     pub(super) async fn send_event(
         &mut self,
         planned: &StoryMove,
@@ -85,7 +85,7 @@ impl Player<'_> {
         }
     }
 
-    /// Writes into the books what the gateway is about to be told.
+    /// Books the event that is about to be sent.
     fn record_in_books(
         &mut self,
         message: &IssuerMessage,

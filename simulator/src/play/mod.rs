@@ -1,4 +1,4 @@
-//! Plays a plan: judges each move by the books, sends it, and compares the answer.
+//! Executes a plan: computes the expected answer of each move, sends it, and compares the answer.
 
 mod authorisation;
 mod event;
@@ -28,27 +28,28 @@ use crate::{
 use people::GatewayReferences;
 pub use people::{SignIn, TokenFuture};
 
-/// What is to be played, and against whom.
+/// Configuration of a play.
 #[derive(Debug)]
 pub struct PlayConfig {
     /// The gateway's address, `http://127.0.0.1:8080`.
     pub gateway: String,
     /// The text of the programme file that a fresh gateway has applied.
     pub programme: String,
-    /// The same seed plays the same steps.
+    /// Seed of the plan: the same seed plays the same steps.
     pub seed: u64,
-    /// Signs the programme's people in; without it, only shops and the issuer play.
+    /// Signs the programme's people in. Without it the play has no moves of people.
     pub sign_in: Option<SignIn>,
 }
 
-/// Moves the story's clock; called with unix seconds before each message is signed and sent.
+/// Sets the story's clock. Called with Unix seconds before each message is signed and sent.
 pub type SetTime = Box<dyn Fn(i64) + Send + Sync>;
 
-/// Whose time the gateway lives in.
+/// The clock that the gateway runs on.
 pub enum ClockMode {
-    /// The gateway's clock is ours to move.
+    /// The gateway's clock follows the story.
     Story(SetTime),
-    /// The gateway's clock is the world's: messages are signed now, and story times only shown.
+    /// The gateway runs on the real clock: messages are signed with the current time, and story
+    /// times are for display only.
     Real,
 }
 
@@ -62,7 +63,7 @@ impl fmt::Debug for ClockMode {
 }
 
 impl ClockMode {
-    /// Unix seconds of the real clock; none when a story's is in use.
+    /// Unix seconds of the real clock; `None` in [`ClockMode::Story`].
     pub(crate) fn now(&self) -> Option<i64> {
         match self {
             Self::Story(_) => None,
@@ -98,32 +99,33 @@ impl PlayOutcome {
         &self.report
     }
 
-    /// What must be true of every pot now.
+    /// The expected state of every pot at the end of the play.
     pub fn books(&self) -> &Books {
         &self.books
     }
 
-    /// Compares every balance with what `sayso balances --output json` printed.
+    /// Compares every balance with the output of `sayso balances --output json`.
     ///
     /// # Errors
-    /// When `json` is not such a document. Differences are noted in the report instead.
+    /// When `json` is not such a document. Differences go to the report instead.
     pub fn compare_balances(&mut self, json: &str) -> anyhow::Result<()> {
         balances::compare(&self.books, json, &mut self.report)
     }
 
-    /// Notes that balances could not be compared, which is a failure of the play.
+    /// Records that the balances could not be compared, which fails the play.
     pub fn balances_unknown(&mut self, why: &str) {
         self.report.fail_run(format!("balances could not be compared: {why}"));
     }
 }
 
-/// Plays every story, one message after the other, and sends each step as it is answered.
+/// Plays every story, one message after the other, and sends each step to `steps` as soon as it is
+/// answered.
 ///
-/// `steps` must be read while the play runs; a dropped receiver is fine.
+/// `steps` must be read while the play runs; dropping the receiver is fine.
 ///
 /// # Errors
-/// When the programme cannot be played, or the gateway cannot be reached. Wrong answers are no
-/// error: they are in the report.
+/// When the programme cannot be played, or the gateway cannot be reached. Wrong answers are not
+/// errors: they are in the report.
 pub async fn play(
     wanted: &PlayConfig,
     clock: ClockMode,
@@ -136,9 +138,8 @@ pub async fn play(
     execute_plan(wanted, &programme, &plan, clock, steps).await
 }
 
-/// As [`play`], but a year of everyday purchases of everybody in the programme, in which nothing goes
-/// wrong. The report says how many of them were inside the agreement, and how many of those were not
-/// paid.
+/// Like [`play`], for a year of everyday purchases of everybody in the programme, without faults.
+/// The report says how many purchases the agreement allowed, and how many of those were declined.
 ///
 /// # Errors
 /// As [`play`].
@@ -163,7 +164,7 @@ async fn execute_plan(
     for planned in &plan.moves {
         let purchase = plan.purchases.get(planned.number).context("a move without its purchase")?;
         if let Some(step) = player.execute(planned, purchase).await? {
-            let _ = steps.send(step).await; // nobody has to listen
+            let _ = steps.send(step).await; // the receiver may be dropped
         }
     }
     Ok(PlayOutcome { report: player.report, books: player.books })
@@ -177,22 +178,22 @@ struct Player<'a> {
     client: Client,
     books: Books,
     report: SimulationReport,
-    /// What the issuer knows, by purchase number.
+    /// Purchases by number.
     played: BTreeMap<usize, PlayedPurchase>,
     messages: usize,
 }
 
-/// One purchase: the issuer's file of it, and what was sent last.
+/// One purchase: the issuer's record of it, and the last messages sent about it.
 struct PlayedPurchase {
     issuer_record: IssuerRecord,
-    /// Made when a closing message overtook its capture.
+    /// A capture that is sent after the closing event that it caused.
     waiting: Option<IssuerMessage>,
     last_request: Option<SentMessage>,
     last_event: Option<SentMessage>,
     references: GatewayReferences,
 }
 
-/// A message as it was sent.
+/// A message that was sent.
 #[derive(Clone)]
 struct SentMessage {
     body: String,
@@ -200,7 +201,7 @@ struct SentMessage {
     reply: Option<String>,
 }
 
-/// What one message came to, before it becomes a step.
+/// The result of one message, from which a step is made.
 struct StepResult {
     kind: MessageKind,
     amount_minor: i64,
@@ -232,7 +233,7 @@ impl<'a> Player<'a> {
         })
     }
 
-    /// Makes one move; none when there is nothing left to move, as after a refusal.
+    /// Executes one move; `None` when it has no effect, as a capture after a decline.
     async fn execute(
         &mut self,
         planned: &StoryMove,
@@ -327,7 +328,7 @@ impl<'a> Player<'a> {
         format!("{prefix}_1Sim{:X}n{:05}", self.seed, self.messages)
     }
 
-    /// Which pots pay, in words.
+    /// The pots that pay, as text.
     fn pots(&self, number: usize) -> String {
         let parts = self.books.parts(number);
         if parts.len() < 2 {

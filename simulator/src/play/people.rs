@@ -1,4 +1,4 @@
-//! What people do, over the gateway's own API, each signed in as themselves.
+//! Actions of people, each signed in to the gateway's API with their own account.
 
 use std::{fmt, pin::Pin, time::Instant};
 
@@ -14,10 +14,10 @@ use crate::{
     stories::{PersonAction, PlannedPurchase},
 };
 
-/// A token of the gateway's, for the account of that name.
+/// Resolves to an API token of the account.
 pub type TokenFuture = Pin<Box<dyn Future<Output = anyhow::Result<String>> + Send>>;
 
-/// Signs accounts in: with it, the play has stories in which people do something.
+/// Signs accounts in. With it, a play includes the stories in which people act.
 pub struct SignIn(Box<dyn Fn(String) -> TokenFuture + Send + Sync>);
 
 impl SignIn {
@@ -32,7 +32,7 @@ impl fmt::Debug for SignIn {
     }
 }
 
-/// What the gateway has named since a purchase was refused.
+/// Identifiers that the gateway returned since a purchase was declined.
 #[derive(Debug, Default)]
 pub(super) struct GatewayReferences {
     pub(super) decision: Option<String>,
@@ -40,17 +40,17 @@ pub(super) struct GatewayReferences {
     appeal: Option<String>,
 }
 
-/// One call as it is to go out.
+/// An API request that is ready to be sent.
 struct PlannedRequest<'a> {
     who: Option<&'a str>,
-    /// The address behind that of the person.
+    /// The path after that of the person.
     rest: String,
     body: Value,
     kind: MessageKind,
 }
 
 impl PersonAction {
-    /// Whether an answer says that it was done.
+    /// Whether the response confirms the action.
     fn is_confirmed_by(self, answer: &Value) -> bool {
         let state = match self {
             Self::Wish => "sent",
@@ -64,7 +64,7 @@ impl PersonAction {
 }
 
 impl<'a> Player<'a> {
-    /// Lets somebody do something; none when there is nothing to do it about.
+    /// Performs an action; `None` when its subject does not exist.
     pub(super) async fn perform(
         &mut self,
         number: usize,
@@ -105,7 +105,7 @@ impl<'a> Player<'a> {
         }))
     }
 
-    /// What is to be called; none when what it is about was never there.
+    /// The request of an action; `None` when its subject does not exist.
     fn call(
         &self,
         number: usize,
@@ -145,7 +145,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Keeps what the gateway has named.
+    /// Stores the identifiers of a response.
     fn keep_references(&mut self, number: usize, answer: &Value) {
         let Some(played) = self.played.get_mut(&number) else { return };
         let references = &mut played.references;
@@ -154,7 +154,7 @@ impl<'a> Player<'a> {
         references.appeal = text("appeal").or_else(|| references.appeal.take());
     }
 
-    /// Writes into the books what was done.
+    /// Books a performed action.
     fn record_action(
         &mut self,
         number: usize,
@@ -180,7 +180,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// What was asked for at the till.
+    /// The amount of the last authorisation request, in minor units.
     fn asked_minor(&self, number: usize) -> i64 {
         let last = self.played.get(&number).and_then(|played| played.last_request.as_ref());
         last.map_or(0, |sent| sent.amount_minor)

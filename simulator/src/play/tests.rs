@@ -1,4 +1,5 @@
-//! Whole plays over real HTTP, against a small gateway that knows only what the messages say.
+//! Whole plays over real HTTP, against a small gateway that knows only the contents of the
+//! messages.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +16,7 @@ use crate::oracle::{AuthorisationRequest, ExpectedDecision};
 
 const DEMO: &str = include_str!("../../../merchant-rules/demo.toml");
 
-/// How a gateway may be wrong.
+/// The fault of a gateway under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
@@ -25,7 +26,7 @@ enum Fault {
     LosesRefunds,
 }
 
-/// Books of its own, fed by the bodies alone.
+/// A gateway with books of its own, updated from the message bodies only.
 struct Gateway {
     fault: Fault,
     plan: StoryPlan,
@@ -190,7 +191,7 @@ impl Gateway {
     }
 }
 
-/// The purchase's number at the end of our `iauth_…`.
+/// The purchase number at the end of the simulator's `iauth_…`.
 fn number(id: &Value) -> Option<usize> {
     id.as_str()?.rsplit_once('n')?.1.parse().ok()
 }
@@ -270,7 +271,7 @@ fn broken(outcome: &PlayOutcome) -> String {
     outcome.report.broken.iter().map(|broken| broken.what.as_str()).collect::<Vec<_>>().join("\n")
 }
 
-/// Whatever the seed draws, each story comes to what it is told for.
+/// Each story reaches the outcome that it is about, regardless of the seed.
 #[tokio::test]
 async fn every_story_makes_its_point_on_every_seed() {
     for seed in 0..12 {
@@ -320,7 +321,7 @@ async fn every_story_makes_its_point_on_every_seed() {
     }
 }
 
-/// Everything then happens within one local day, and at whatever hour the test is run.
+/// On the real clock all moves happen within one local day, at any hour.
 #[tokio::test]
 async fn on_the_real_clock_the_expectations_are_still_right() {
     let (outcome, steps) = played_by(ClockMode::Real, 1, Fault::None).await;

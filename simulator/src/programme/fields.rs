@@ -1,8 +1,8 @@
-//! Which fields of a programme file the books know; what else is there may change what is paid.
+//! The fields of a programme file that the books model. An unknown field may change what is paid.
 
 use toml::{Table, Value};
 
-/// A table by its place in the file, and the fields that are known there.
+/// Each table by its path in the file, with its known fields.
 const KNOWN_FIELDS: [(&str, &[&str]); 21] = [
     (
         "",
@@ -72,15 +72,15 @@ const KNOWN_FIELDS: [(&str, &[&str]); 21] = [
 const TERM_FIELDS: &[&str] =
     &["on", "hours", "answer", "limits", "decides", "own_block", "reason", "review_on"];
 const LIMIT_FIELDS: &[&str] = &["per", "amount", "count"];
-/// What nothing that is paid depends on, whatever is in it.
+/// Tables that do not affect what is paid.
 const IRRELEVANT_TABLES: [&str; 2] = ["member", "duty"];
-/// What is read as a whole where it stands.
+/// Fields that are parsed as a whole, so their contents are not checked here.
 const OPAQUE_FIELDS: [&str; 3] = ["on", "hours", "own_block"];
 
-/// The amounts of a programme file, in major units as text.
+/// Fields with an amount, which the file writes as text in major units.
 const AMOUNT_FIELDS: [&str; 4] = ["amount", "allocated", "up_to", "at_once"];
 
-/// Tells every field that is not known, once for each place.
+/// A note for every unknown field, once for each path.
 pub(super) fn unknown_fields(file: &Table) -> Vec<String> {
     let mut notes = Vec::new();
     collect_unknown("", file, &mut notes);
@@ -117,10 +117,10 @@ fn is_opaque(place: &str, key: &str) -> bool {
     place != "hours" && OPAQUE_FIELDS.contains(&key)
 }
 
-/// Writes every amount in minor units of the currency `code`.
+/// Replaces every amount by its value in minor units of the currency `code`.
 ///
 /// # Errors
-/// The first amount that is none.
+/// The first value that is not an amount.
 pub(super) fn in_minor_units(value: &mut Value, code: &str) -> anyhow::Result<()> {
     match value {
         Value::Table(table) => {

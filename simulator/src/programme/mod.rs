@@ -1,4 +1,4 @@
-//! Reads the programme file: only what a play needs, checked as it is read.
+//! Parses and validates the parts of the programme file that a play needs.
 
 mod fields;
 
@@ -15,7 +15,7 @@ use toml::value::Datetime;
 
 use crate::{currency, shop_identity};
 
-/// One programme as its file tells it.
+/// A programme, as its file describes it.
 #[derive(Debug, Clone)]
 pub struct Programme {
     pub id: String,
@@ -23,28 +23,28 @@ pub struct Programme {
     /// ISO 4217, upper case.
     pub currency: String,
     pub home: HomeCountries,
-    /// How many hundredths of what is asked in another currency are kept aside besides.
+    /// Percentage of a request in another currency that is held in addition.
     pub exchange_margin_percent: i64,
-    /// Whether nothing is paid until the file says otherwise.
+    /// Whether every purchase is declined.
     pub is_paused: bool,
     pub connections: Vec<Connection>,
     pub(crate) streams: BTreeMap<String, Stream>,
-    /// The terms of whoever has no agreement of their own.
+    /// The terms of people without an agreement of their own.
     pub start: Vec<Term>,
     pub people: Vec<Person>,
-    /// Shops of the programme's own, beside the table's.
+    /// The programme's own shops, in addition to the built-in table.
     pub(crate) shops: Vec<shop_identity::KnownShop>,
-    /// What of the file these books do not model, in words.
+    /// Fields of the file that these books do not model, as text.
     pub notes: Vec<String>,
     pub(crate) members: Vec<Member>,
 }
 
-/// Where a purchase is not abroad.
+/// The countries in which a purchase is not abroad.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeCountries {
-    /// ISO 3166 alpha-2, upper case: the programme's own first.
+    /// ISO 3166 alpha-2, upper case, the programme's own country first.
     pub countries: Vec<String>,
-    /// Whether a shop counts as abroad whose country nobody told.
+    /// Whether a shop without a known country counts as abroad.
     pub is_unknown_abroad: bool,
 }
 
@@ -54,7 +54,8 @@ impl HomeCountries {
         self.countries.first().map_or("", String::as_str)
     }
 
-    /// Whether a shop there is abroad; a country that is no code of two letters is not known.
+    /// Whether a shop in the country is abroad. A country that is not a code of two letters is
+    /// unknown.
     pub(crate) fn is_abroad(&self, country: &str) -> bool {
         let is_known = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic());
         if !is_known {
@@ -64,31 +65,31 @@ impl HomeCountries {
     }
 }
 
-/// What a shop is taken for whose country nobody told.
+/// How a shop without a known country counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum UnknownCountry {
     #[default]
-    HomeCountries,
+    Home,
     Abroad,
 }
 
-/// Where money comes from.
+/// A source of money.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Stream {
     id: String,
-    /// Categories that it may never buy.
+    /// Categories that it may never pay for.
     #[serde(default)]
     pub(crate) never: Vec<String>,
     /// The last day on which it can be spent.
     #[serde(default, deserialize_with = "optional_date")]
     pub(crate) ends_on: Option<Date>,
-    /// Whether it goes before all other money.
+    /// Whether it is spent before all other money.
     #[serde(default)]
     pub(crate) drains_first: bool,
 }
 
-/// An account that somebody signs in with.
+/// An account that signs in.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Member {
     id: String,
@@ -127,7 +128,7 @@ pub struct Person {
     pub(crate) permission: Vec<Permission>,
 }
 
-/// Whether somebody takes part.
+/// Whether somebody takes part in the programme.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PersonState {
@@ -146,7 +147,7 @@ pub struct Card {
 }
 
 impl Card {
-    /// A card that the programme never gave out.
+    /// A card that the programme never issued.
     pub(crate) fn unissued() -> Self {
         Self {
             connection: String::new(),
@@ -168,7 +169,7 @@ pub enum CardState {
     Lost,
     Replaced,
     Expired,
-    /// Not in the file at all: a token that the programme never gave out.
+    /// A token that the programme never issued, and that is not in the file.
     #[serde(skip)]
     Unknown,
 }
@@ -188,7 +189,7 @@ pub struct Pot {
     pub loads: Vec<Load>,
 }
 
-/// Money that comes in stages, though all of it is there already.
+/// Staged release: loaded money that becomes spendable in stages.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Release {
     #[serde(default)]
@@ -200,8 +201,8 @@ pub(crate) struct Release {
     pub(crate) from: Date,
 }
 
-/// How often a stage begins: a week on the weekday of the first one, a month on its day of the month
-/// or on the last day of a shorter month.
+/// The interval between stages. Weekly stages keep the weekday of the first one; monthly ones keep
+/// its day of the month, or take the last day of a shorter month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReleaseInterval {
@@ -210,11 +211,11 @@ pub(crate) enum ReleaseInterval {
     Month,
 }
 
-/// A one-off OK.
+/// A one-off permission.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Permission {
     pub(crate) on: Scope,
-    /// The most that one purchase may be.
+    /// Limit on one purchase.
     pub(crate) up_to: MinorUnits,
     pub(crate) uses: usize,
     #[serde(deserialize_with = "instant")]
@@ -246,13 +247,14 @@ pub struct Term {
     pub(crate) own_block: Option<OwnBlock>,
 }
 
-/// A no or a limit that somebody set on themselves, and for how many days it outlasts an OK.
+/// A block or a limit that people set for themselves, and the number of days for which it outlasts
+/// a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) struct OwnBlock {
     pub(crate) cooling_days: i64,
 }
 
-/// What a term is about.
+/// The purchases that a term is about.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Scope {
@@ -276,7 +278,7 @@ pub enum Wide {
 #[serde(rename_all = "snake_case")]
 pub enum Narrow {
     Shop(String),
-    /// A shop whose name was erased.
+    /// A shop whose name was erased: the digests of its names.
     ShopKey(String),
     Code(String),
     Category(String),
@@ -307,7 +309,7 @@ pub enum LimitPeriod {
     Agreement,
 }
 
-/// From and until, local time; `from` is inside, `to` is not.
+/// Local time: `from` is inclusive, `to` is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Hours {
     #[serde(deserialize_with = "time_of_day")]
@@ -383,10 +385,10 @@ struct StartList {
 }
 
 impl Programme {
-    /// Reads the text of a programme file.
+    /// Parses the text of a programme file.
     ///
     /// # Errors
-    /// When the text is not a programme, or is one that no story can be played against.
+    /// When the text is not a programme file, or its time zone is unknown.
     pub fn read(text: &str) -> anyhow::Result<Self> {
         const WHAT: &str = "the programme file cannot be read";
 
@@ -421,10 +423,10 @@ impl Programme {
         })
     }
 
-    /// Checks that amounts of two decimals can be asked for in the programme's currency.
+    /// Checks that the programme's currency has prices with two decimals at the issuer.
     ///
     /// # Errors
-    /// When they cannot.
+    /// When it has not.
     pub(crate) fn check_prices(&self) -> anyhow::Result<()> {
         let is_fine = currency::decimals(&self.currency) <= 2;
         if !is_fine || currency::to_stripe(1, &self.currency) != Some(1) {
@@ -433,17 +435,17 @@ impl Programme {
         Ok(())
     }
 
-    /// The connection of that name, if it is one that the stories can be told on.
+    /// The connection of that name, if its issuer is one that the simulator can play.
     pub fn connection(&self, name: &str) -> Option<&Connection> {
         self.connections.iter().find(|c| c.name == name && c.issuer == "stripe")
     }
 
-    /// The account of a person's own.
+    /// The person's own account.
     pub(crate) fn own_account(&self, person: &Person) -> Option<&str> {
         self.account("person", |member| member.person.as_ref() == Some(&person.id))
     }
 
-    /// The account of the worker who works with a person.
+    /// The account of the person's worker.
     pub(crate) fn worker_of(&self, person: &Person) -> Option<&str> {
         self.account("worker", |member| person.worker.is_some() && member.worker == person.worker)
     }
@@ -491,9 +493,10 @@ mod tests {
         let programme = demo_with(
             "[[person]]\n",
             "[[person]]\nid = \"all\"\nname = \"All\"\nworker = \"amina\"\nstate = \"ended\"\n\
-             [[person.card]]\nconnection = \"riverside-stripe\"\ntoken = \"ic_1All\"\nlast_four = \"0000\"\n\
-             [[person.card]]\nconnection = \"riverside-stripe\"\ntoken = \"ic_1Old\"\nlast_four = \"0001\"\n\
-             state = \"frozen_by_staff\"\n\
+             [[person.card]]\nconnection = \"riverside-stripe\"\ntoken = \"ic_1All\"\n\
+             last_four = \"0000\"\n\
+             [[person.card]]\nconnection = \"riverside-stripe\"\ntoken = \"ic_1Old\"\n\
+             last_four = \"0001\"\nstate = \"frozen_by_staff\"\n\
              [[person.pot]]\nid = \"pot\"\nname = \"pot\"\nstream = \"homes\"\nallocated = \"90\"\n\
              release = { amount = \"7.5\", every = \"week\", from = 2027-01-04 }\n\
              loads = [{ id = \"start\", amount = \"90.00\" }]\n\
@@ -520,15 +523,16 @@ mod tests {
     fn a_field_that_nobody_knows_is_named() {
         let programme = demo_with("[[person.pot]]\n", "[[person.pot]]\nshared_with = \"ana\"\n");
         let notes = programme.unwrap().notes;
-        let what = "person.pot.shared_with is a field that these books do not know: what it changes is \
-                    not expected";
+        let what = "person.pot.shared_with is a field that these books do not know: what it \
+                    changes is not expected";
         assert_eq!(notes, [what]);
     }
 
     #[test]
     fn any_currency_is_read_with_its_decimals() {
         let text = "[programme]\nid = \"p\"\ntime_zone = \"UTC\"\ncurrency = \"KWD\"\n\
-                    country = \"KW\"\n[[person]]\nid = \"a\"\nname = \"A\"\n[[person.pot]]\nid = \"b\"\n\
+                    country = \"KW\"\n[[person]]\nid = \"a\"\nname = \"A\"\n\
+                    [[person.pot]]\nid = \"b\"\n\
                     name = \"b\"\nstream = \"s\"\nallocated = \"1.234\"\n";
         let programme = Programme::read(text).unwrap();
         assert_eq!(programme.people[0].pot[0].allocated, MinorUnits(1234));

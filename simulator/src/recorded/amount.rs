@@ -1,17 +1,17 @@
-//! Amounts as people and spreadsheets write them: read where there is one way to read them.
+//! Parses amounts as people and spreadsheets write them, and rejects every ambiguous one.
 
 use crate::currency;
 
-/// An amount without its sign and its currency, and the mark that must be its decimal mark.
+/// An amount split into its digits, its sign and its currency.
 struct AmountDigits {
-    /// Digits and marks: `1,234.56`.
+    /// Digits and separators: `1,234.56`.
     text: String,
     is_negative: bool,
-    /// What stood around it: `£`, `GBP`; empty when nothing did.
+    /// The text around the digits: `£`, `GBP`, or empty.
     unit: String,
 }
 
-/// Which mark all amounts of a column have before their decimals, as far as any of them shows it.
+/// The decimal mark of all amounts in a column, as far as any of them shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DecimalMark {
     Point,
@@ -26,7 +26,7 @@ impl DecimalMark {
         }
     }
 
-    /// The mark that most of `texts` show; of equals the point.
+    /// The mark that most of `texts` show; the point in a tie, `None` if none shows one.
     pub(super) fn of_column(texts: impl Iterator<Item: AsRef<str>>) -> Option<Self> {
         let shown: Vec<_> = texts
             .filter_map(|text| Self::shown_by(&AmountDigits::of(text.as_ref())?.text))
@@ -36,7 +36,7 @@ impl DecimalMark {
         (!shown.is_empty()).then_some(if commas > points { Self::Comma } else { Self::Point })
     }
 
-    /// The mark that stands before decimals in `digits`, whatever the currency is.
+    /// The mark before the decimals of `digits`, independent of the currency; `None` if ambiguous.
     fn shown_by(digits: &str) -> Option<Self> {
         let (at, mark) = digits.rmatch_indices(['.', ',']).next()?;
         let (before, behind) = (digits.get(..at)?, digits.get(at + 1..)?);
@@ -46,15 +46,15 @@ impl DecimalMark {
     }
 }
 
-/// Whether `behind` cannot be three more digits of a number that began with `before`.
+/// Whether `behind` cannot be a group of three digits in a number that begins with `before`.
 fn is_no_group(before: &str, behind: &str) -> bool {
     behind.len() != 3 || before.is_empty() || before.starts_with('0') || before.len() > 3
 }
 
-/// Reads an amount in minor units of the currency `code`; below nothing is money back.
+/// Parses an amount in minor units of the currency `code`. A negative amount is a refund.
 ///
 /// # Errors
-/// Why there is no way, or more than one, to read it.
+/// A text for people when the amount is not readable, or is ambiguous.
 pub(super) fn read(
     text: &str,
     code: &str,
@@ -91,14 +91,14 @@ pub(super) fn read(
     Ok(if digits.is_negative { -minor } else { minor })
 }
 
-/// Whether marks between every three digits cannot stand before decimals.
+/// Whether the separators must be between groups of three digits and cannot be a decimal mark.
 fn is_surely_grouped(digits: &str, code: &str) -> bool {
     let is_one_comma = digits.contains(',') && !digits.contains('.');
-    // 1,234 of a currency with three decimals may be either, and so may 1.234 of any.
+    // 1,234 is ambiguous in a currency with three decimals, 1.234 in every currency.
     digits.matches(['.', ',']).count() > 1 || (is_one_comma && currency::decimals(code) < 3)
 }
 
-/// The digits of a number in groups of three, or in none.
+/// The digits of a number, with or without separators between groups of three.
 fn ungrouped(text: &str) -> Option<String> {
     let groups: Vec<&str> = text.split([',', '.', ' ', '\'']).collect();
     let separators: Vec<_> = text.matches([',', '.', ' ', '\'']).collect();
@@ -132,7 +132,7 @@ impl AmountDigits {
     }
 }
 
-/// One character for the many that look the same.
+/// Replaces Unicode variants of dashes, apostrophes and spaces by one character each.
 fn normalise_character(character: char) -> char {
     match character {
         '\u{2212}' | '\u{2012}' | '\u{2013}' | '\u{2010}' | '\u{2011}' => '-',
@@ -150,7 +150,7 @@ const DOLLARS: [&str; 24] = [
 const POUNDS: [&str; 9] = ["EGP", "FKP", "GBP", "GIP", "LBP", "SDG", "SHP", "SSP", "SYP"];
 const CROWNS: [&str; 4] = ["DKK", "ISK", "NOK", "SEK"];
 
-/// Whether `unit` can stand beside an amount of the currency `code`.
+/// Whether `unit` can be written beside an amount of the currency `code`.
 pub(super) fn is_unit(unit: &str, code: &str) -> bool {
     match unit {
         "" => true,

@@ -1,10 +1,10 @@
-//! Countries by their codes and by what people call them.
+//! Country codes and names.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
 const LIST: &str = include_str!("countries.txt");
 
-/// The code of two letters by everything that names the country, each name [`folded`].
+/// Alpha-2 code by every code and name of the country, each [`folded`].
 static CODES: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
     let lines = LIST.lines().filter(|line| !line.starts_with('#'));
     let mut codes = BTreeMap::new();
@@ -16,13 +16,13 @@ static CODES: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
     codes
 });
 
-/// The ISO 3166 alpha-2 code of the country that `text` names by a code or a name; none when no
-/// country, or more than one, is called that.
+/// The ISO 3166 alpha-2 code of the country with this code or name; `None` when it is unknown or
+/// ambiguous.
 pub(super) fn code(text: &str) -> Option<&'static str> {
     CODES.get(&folded(text)).copied()
 }
 
-/// Compares names: without case, points, and the article.
+/// Normalises a name for comparison: upper case, without points and without "the".
 fn folded(text: &str) -> String {
     let upper = text.to_uppercase().replace('.', "");
     let words = upper.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());

@@ -1,24 +1,24 @@
-//! Separated rows, as RFC 4180 describes them, and as spreadsheets write them.
+//! Parses separated values, by RFC 4180 and as spreadsheets write them.
 
-/// One row, and the line on which it begins, counted from 1.
+/// Line of the row's first character, counted from 1, and the row's fields.
 pub(super) type CsvRow = (usize, Vec<String>);
 
-/// What may stand between two fields.
+/// Field separators that are recognised.
 const SEPARATORS: [char; 4] = [',', ';', '\t', '|'];
 
-/// The separator under which the heading of `text` has the most of `columns`.
+/// The separator under which the heading of `text` contains the most of `columns`.
 pub(super) fn separator(text: &str, columns: &[&str]) -> char {
     let known = |separator: &char| {
         let heading = rows(text, *separator).into_iter().next().map_or(Vec::new(), |row| row.1);
         let folded = heading.iter().map(|name| super::folded(name));
         folded.filter(|name| columns.contains(&name.as_str())).count()
     };
-    // Of equals the first.
+    // In a tie the first separator wins, because `max_by_key` returns the last maximum.
     SEPARATORS.into_iter().rev().max_by_key(known).unwrap_or(',')
 }
 
-/// The rows of `text`. A quoted field may hold separators, line ends and doubled quotes; empty lines
-/// are passed over, and so is the line `sep=;` with which spreadsheets name the separator.
+/// Splits `text` into rows. A quoted field may contain separators, line ends and doubled quotes.
+/// Skips empty lines, and the line `sep=;` with which spreadsheets declare the separator.
 pub(super) fn rows(text: &str, separator: char) -> Vec<CsvRow> {
     let mut rows = Vec::new();
     let mut parser = CsvParser { line: 1, begun: 1, fields: Vec::new(), field: String::new() };
@@ -59,7 +59,7 @@ impl CsvParser {
         self.fields.push(std::mem::take(&mut self.field));
     }
 
-    /// None for a row with nothing in it.
+    /// Ends the row; `None` when all its fields are empty.
     fn end_row(&mut self) -> Option<CsvRow> {
         self.end_field();
         let fields = std::mem::take(&mut self.fields);

@@ -1,5 +1,5 @@
-//! A programme's own past: purchases as they were recorded, read from a file, to be asked about
-//! again. What can be read in one way only is read; everything else is named before anything is sent.
+//! Recorded purchases of a programme, parsed from a file to be requested again. An unambiguous row
+//! is parsed; every other one is reported before anything is sent.
 
 mod amount;
 mod countries;
@@ -24,63 +24,64 @@ use amount::DecimalMark;
 use problem::RowProblem;
 use time::DateOrder;
 
-/// The columns that every row needs.
+/// The required columns.
 const REQUIRED_COLUMNS: [&str; 7] =
     ["time", "card", "amount", "currency", "mcc", "merchant", "result"];
-/// The columns that may stand beside them.
+/// The optional columns.
 const OPTIONAL_COLUMNS: [&str; 3] = ["country", "online", "network_id"];
-/// Stands for the columns of a row that is wrong as a whole.
+/// In place of a column name when the whole row is malformed.
 const WHOLE_ROW: &str = "(the whole row)";
 
-/// How the file is written.
+/// The format of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A heading with the names of the columns, then one row a line.
+    /// A heading with the column names, then one row a line.
     Csv,
     /// One JSON object a line.
     JsonLines,
 }
 
-/// One row of the past.
+/// One recorded row.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordedPurchase {
-    /// Where it stands in the file.
+    /// Line in the file, counted from 1.
     pub(crate) line: usize,
     pub(crate) at: Timestamp,
     /// Index into the programme's people.
     pub(crate) person: usize,
     pub(crate) card: Card,
-    /// Never below nothing.
+    /// Minor units, at least zero.
     pub(crate) amount_minor: i64,
     pub(crate) shop: &'static Shop,
     pub(crate) outcome: RecordedOutcome,
 }
 
-/// What came of it then.
+/// The recorded outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RecordedOutcome {
     Approved,
     Declined,
-    /// Money back, for the purchase of the row with that place in time; none when none fits.
+    /// A refund, with the index of its purchase in [`RecordedPurchases::rows`]; `None` when no
+    /// purchase matches.
     Refunded(Option<usize>),
 }
 
-/// What was read.
+/// The parsed file.
 #[derive(Debug)]
 pub(crate) struct RecordedPurchases {
     /// In order of time.
     pub(crate) rows: Vec<RecordedPurchase>,
     pub(crate) skipped: usize,
-    /// Why rows were left out, once for each kind.
+    /// Why rows were skipped, one text for each kind of problem.
     pub(crate) left_out: Vec<String>,
-    /// What was taken for granted.
+    /// Assumptions about the file.
     pub(crate) notes: Vec<String>,
 }
 
-/// The text of a file: UTF-8 with or without its mark, or UTF-16 with it.
+/// Decodes a file: UTF-8 with or without a byte order mark, or UTF-16 with one.
 ///
 /// # Errors
-/// When it is in another encoding, naming the first line that shows it.
+/// When it has another encoding, with the first line that shows it.
 pub fn text(bytes: &[u8]) -> anyhow::Result<String> {
     let wide = |from: fn([u8; 2]) -> u16| {
         let units: Vec<_> =
@@ -101,11 +102,11 @@ pub fn text(bytes: &[u8]) -> anyhow::Result<String> {
     }
 }
 
-/// Reads a file of recorded purchases.
+/// Parses a file of recorded purchases.
 ///
 /// # Errors
-/// When a row cannot be read, naming every kind of problem with its rows; unless `skips_bad`, which
-/// leaves such rows out.
+/// When a row cannot be parsed, with every kind of problem and its rows. With `skips_bad` such rows
+/// are skipped instead.
 pub(crate) fn read(
     text: &str,
     format: Format,
@@ -135,8 +136,8 @@ pub(crate) fn read(
     let left_out = problem::summaries(&problems);
     if bad > 0 && !skips_bad {
         bail!(
-            "{bad} of {} rows cannot be read; nothing was sent:\n  {}\nMend them, or leave them out \
-             with --skip-bad",
+            "{bad} of {} rows cannot be read; nothing was sent:\n  {}\nMend them, or leave them \
+             out with --skip-bad",
             all.len(),
             left_out.join("\n  ")
         );
@@ -154,7 +155,7 @@ pub(crate) fn read(
         let local = reader.local_times;
         notes.push(format!("{local} times say no zone: read in the programme's, {zone}"));
     }
-    // Of what has the same time money comes back last.
+    // At equal times a refund sorts after its purchase.
     rows.sort_by_key(|row| (row.at, matches!(row.outcome, RecordedOutcome::Refunded(_))));
     notes.extend(refunds::link(&mut rows));
     Ok(RecordedPurchases { rows, skipped: bad, left_out, notes })
@@ -163,7 +164,7 @@ pub(crate) fn read(
 type Fields = BTreeMap<String, String>;
 type NumberedRow = (usize, Result<Fields, RowProblem>);
 
-/// The fields of each row by the name of their column, with the row's line.
+/// The fields of each row by column name, with the row's line.
 fn fields(text: &str, format: Format) -> anyhow::Result<Vec<NumberedRow>> {
     match format {
         Format::Csv => {
@@ -181,7 +182,7 @@ fn fields(text: &str, format: Format) -> anyhow::Result<Vec<NumberedRow>> {
     }
 }
 
-/// The names of the columns, whatever their case.
+/// The column names of the heading, normalised.
 fn columns(heading: &[String]) -> anyhow::Result<Vec<String>> {
     let columns: Vec<_> = heading.iter().map(|name| folded(name)).collect();
     let count = |wanted: &str| columns.iter().filter(|name| *name == wanted).count();
@@ -197,7 +198,7 @@ fn columns(heading: &[String]) -> anyhow::Result<Vec<String>> {
     Ok(columns)
 }
 
-/// The name of a column, as it is compared.
+/// Normalises a column name for comparison.
 fn folded(name: &str) -> String {
     name.trim().trim_start_matches('\u{feff}').to_lowercase().replace([' ', '-'], "_")
 }
@@ -237,14 +238,14 @@ struct RowReader<'a> {
     programme: &'a Programme,
     categories: Categories,
     cards: BTreeMap<&'a str, (usize, &'a Card)>,
-    /// Shops that were met.
+    /// Shops seen so far.
     shops: BTreeMap<ShopAttributes, &'static Shop>,
     dates: Option<DateOrder>,
     decimals: Option<DecimalMark>,
     local_times: usize,
 }
 
-/// What tells one shop from another in a file.
+/// The fields that distinguish one shop from another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct ShopAttributes {
     code: String,
@@ -254,7 +255,7 @@ struct ShopAttributes {
     is_online: bool,
 }
 
-/// One row, and what is wrong with it.
+/// One row, and the problems found in it.
 struct RowContext<'a> {
     line: usize,
     fields: &'a Fields,
@@ -262,12 +263,12 @@ struct RowContext<'a> {
 }
 
 impl<'a> RowContext<'a> {
-    /// What stands in a column; none when nothing does.
+    /// The trimmed text of a column; `None` when it is empty.
     fn optional(&self, column: &str) -> Option<&'a str> {
         self.fields.get(column).map(|text| text.trim()).filter(|text| !text.is_empty())
     }
 
-    /// What stands in a column that every row needs.
+    /// The trimmed text of a required column. Reports an empty one.
     fn required(&mut self, column: &'static str) -> Option<&'a str> {
         let text = self.optional(column);
         if text.is_none() {
@@ -281,7 +282,7 @@ impl<'a> RowContext<'a> {
         self.problems.push(RowProblem { line, column, what: what.into(), text });
     }
 
-    /// What `read` makes of a column that every row needs.
+    /// Parses a required column. Reports a failure.
     fn read<T, W: Into<String>>(
         &mut self,
         column: &'static str,
@@ -380,8 +381,8 @@ impl<'a> RowReader<'a> {
         })
     }
 
-    /// The shop, made when it is first met. It lives as long as the process: there are as many as the
-    /// file names.
+    /// The shop with these attributes. It is leaked, because there are only as many as the file
+    /// names.
     fn shop(&mut self, attributes: ShopAttributes) -> &'static Shop {
         if let Some(known) = self.shops.get(&attributes) {
             return known;
@@ -410,7 +411,7 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// A code of four digits. Spreadsheets drop a nought in front and put one behind: 742, 5411.0.
+/// Parses a category code. Spreadsheets drop a leading zero and append a decimal: 742, 5411.0.
 fn mcc(text: &str) -> Result<String, &'static str> {
     let digits = text.strip_suffix(".0").unwrap_or(text);
     let is_code =
@@ -427,7 +428,7 @@ fn is_yes(text: &str) -> Option<bool> {
     }
 }
 
-/// What came of the row. Below nothing it is money back, which nobody declines.
+/// The outcome of the row. A negative amount is a refund, which cannot have been declined.
 fn outcome(row_context: &mut RowContext<'_>, amount: Option<i64>) -> Option<RecordedOutcome> {
     let is_back = amount.is_some_and(|amount| amount < 0);
     if is_back && row_context.optional("result").is_none() {

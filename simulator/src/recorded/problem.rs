@@ -1,25 +1,25 @@
-//! What cannot be read of a file: told once for each kind, with the rows that have it.
+//! Problems of a recorded file, reported once for each kind with the rows that have it.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-/// The most stretches of lines that are listed for one kind.
+/// Limit on the listed line ranges of one kind.
 const MAX_LINE_RANGES: usize = 15;
-/// The most different texts that are shown for one kind.
+/// Limit on the quoted texts of one kind.
 const MAX_SHOWN_TEXTS: usize = 3;
 const MAX_SHOWN_CHARS: usize = 40;
 
-/// What is wrong with one field of one row, and what to do.
+/// A problem in one field of one row, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RowProblem {
     pub(super) line: usize,
     pub(super) column: &'static str,
-    /// The same words for every row that has it.
+    /// Description of the problem, the same for every row that has it.
     pub(super) what: String,
-    /// What stands there; empty when that tells nothing.
+    /// The field's text; empty when it is of no help.
     pub(super) text: String,
 }
 
-/// One text for each column and kind, in the order in which the kinds were met.
+/// One text for each column and kind of problem, in order of first occurrence.
 pub(super) fn summaries(problems: &[RowProblem]) -> Vec<String> {
     let mut order = Vec::new();
     let mut kinds: BTreeMap<(&str, &str), Vec<&RowProblem>> = BTreeMap::new();
@@ -62,7 +62,7 @@ fn truncated(text: &str) -> String {
     if short.len() < text.len() { format!("{short}…") } else { short }
 }
 
-/// "line 3", "lines 3, 5-9 and 12", of many only the first.
+/// Formats line numbers: "line 3", "lines 3, 5-9 and 12". Lists only the first ranges.
 fn line_ranges(lines: &[usize]) -> String {
     let mut line_ranges: Vec<(usize, usize)> = Vec::new();
     for line in lines {

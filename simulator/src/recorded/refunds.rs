@@ -1,10 +1,10 @@
-//! Which purchase each refund of the past belongs to.
+//! Assigns each recorded refund to its purchase.
 
 use super::{RecordedOutcome, RecordedPurchase};
 use crate::report::count_with_noun;
 
-/// Gives every refund the nearest purchase before it that fits: of the same person, at the same shop,
-/// and with that much still to be given back. Tells what was found.
+/// Assigns every refund to the latest earlier purchase of the same person at the same shop that has
+/// the amount left to refund. Returns a summary, `None` without refunds.
 pub(super) fn link(rows: &mut [RecordedPurchase]) -> Option<String> {
     let mut rest: Vec<i64> = rows.iter().map(paid_minor).collect();
     let (mut linked, mut all) = (0, 0);

@@ -26,7 +26,8 @@ fn rows_of_either_format_say_the_same() {
     let csv = table(&["2026-11-02T09:00:00Z,DEE,12.50,GBP,742,\"Vet, Bow\",approved"]);
     let json = format!(
         "{{\"Time\": \"2026-11-02T09:00:00Z\", \"card\": \"{DEE}\", \"amount\": 12.5, \
-         \"currency\": \"gbp\", \"MCC\": 742, \"merchant\": \"Vet, Bow\", \"result\": \"Approved\"}}"
+         \"currency\": \"gbp\", \"MCC\": 742, \"merchant\": \"Vet, Bow\", \
+         \"result\": \"Approved\"}}"
     );
     for (text, format) in [(csv, Format::Csv), (json, Format::JsonLines)] {
         let past = read(&text, format, &programme(), false).unwrap();
@@ -37,11 +38,12 @@ fn rows_of_either_format_say_the_same() {
     }
 }
 
-/// What a spreadsheet in an office makes of a plain table.
+/// A table as office spreadsheets export it.
 #[test]
 fn a_spreadsheets_file_is_read_as_it_is() {
     let text = "\u{feff}Time;Card;Amount;Currency;MCC;Merchant;Result;Country;Online;Note\r\n\
-                23/11/2026 08:30;DEE;\"£1.234,56\";gbp;742;Vets, Bow;Approved;United Kingdom;no;x\r\n\
+                23/11/2026 08:30;DEE;\"£1.234,56\";gbp;742;Vets, Bow;Approved;\
+                United Kingdom;no;x\r\n\
                 04/12/2026 09:00;DEE;£10,00;GBP;5411.0;Grocer;APPROVED;uk;Yes;\r\n\
                 ;;;;;;;;;\r\n\
                 02/12/2026;DEE;8;Gbp;5812;Café;Declined;fr;;\r\n";

@@ -1,4 +1,4 @@
-//! Times as people and spreadsheets write them: read where there is one way to read them.
+//! Parses times as people and spreadsheets write them, and rejects every ambiguous one.
 
 use jiff::{
     Timestamp,
@@ -23,7 +23,7 @@ const MONTHS: [&str; 12] = [
 const WEEKDAYS: [&str; 7] =
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
-/// Whether day or month comes first in the dates of a column, as far as any of them shows it.
+/// Whether the day or the month comes first in the dates of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DateOrder {
     DayFirst,
@@ -31,7 +31,8 @@ pub(super) enum DateOrder {
 }
 
 impl DateOrder {
-    /// The order that some of `texts` show; none when none does, or they differ.
+    /// The order that at least one of `texts` shows; `None` when none does, or they contradict each
+    /// other.
     pub(super) fn of_column(texts: impl Iterator<Item: AsRef<str>>) -> Option<Self> {
         let mut shown = None;
         for order in texts.filter_map(|text| Self::shown_by(text.as_ref())) {
@@ -53,18 +54,18 @@ impl DateOrder {
     }
 }
 
-/// A time that was read.
+/// A parsed time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ParsedTime {
     pub(super) at: Timestamp,
-    /// Whether the text said nothing of a zone, so that it was read in the programme's.
+    /// Whether the text has no time zone, so that the programme's zone was assumed.
     pub(super) is_local: bool,
 }
 
-/// Reads a time; one without a zone is in `zone`.
+/// Parses a time. A text without a time zone is in `zone`.
 ///
 /// # Errors
-/// Why there is no way, or more than one, to read it.
+/// A text for people when the time is not readable, or is ambiguous.
 pub(super) fn read(
     text: &str,
     order: Option<DateOrder>,
@@ -91,7 +92,7 @@ pub(super) fn read(
     };
     let zone = if is_utc { &TimeZone::UTC } else { zone };
     let at = match time {
-        // Where a day begins later than at midnight it begins then.
+        // On a day without a midnight, because clocks change then, the day begins later.
         None => date.to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp()),
         Some(time) => {
             let local = DateTime::from_parts(date, time);
@@ -101,9 +102,9 @@ pub(super) fn read(
     at.map(|at| ParsedTime { at, is_local: !is_utc }).ok_or(TWICE)
 }
 
-/// A text taken apart, in small letters.
+/// A text in lower case, split into its parts.
 struct DateTimeParts {
-    /// The numbers and names of its date, and the marks between them.
+    /// Numbers and month names of the date, and the characters between them.
     date: Vec<String>,
     time: Option<String>,
     /// `am` or `pm`.
@@ -114,7 +115,7 @@ struct DateTimeParts {
 impl DateTimeParts {
     fn of(text: &str) -> Self {
         let text = text.trim().to_lowercase();
-        // 2026-11-23t08:30: a letter between digits.
+        // The separator of 2026-11-23t08:30: a letter between digits.
         let text = match text.split_once('t') {
             Some((date, time)) if ends_in_digit(date) && begins_with_digit(time) => {
                 format!("{date} {time}")
@@ -141,7 +142,7 @@ impl DateTimeParts {
         parts
     }
 
-    /// Day, month and year as numbers, where the year comes last.
+    /// Day, month and year as numbers, in the order of the text. The year must be the last.
     fn numbers(&self) -> Option<[i16; 3]> {
         let [one, other, year] = self.date.as_slice() else { return None };
         let is_plain = one.len() <= 2 && other.len() <= 2 && year.len() == 4;
@@ -219,7 +220,7 @@ fn begins_with_digit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// The number of a month by its English name, or the beginning of it.
+/// The number of a month by its English name or a prefix of at least three letters.
 fn month(word: &str) -> Option<i16> {
     let word = if word == "sept" { "sep" } else { word };
     let place = MONTHS.iter().position(|month| word.len() >= 3 && month.starts_with(word))?;

@@ -1,4 +1,4 @@
-//! Ana's Monday and Tuesday: limits by count and by day, hours of her own, one pot.
+//! Ana's Monday and Tuesday: limits by count and by day, hours that she set herself, one pot.
 
 use super::{AmountShare, HeldCard, StoryAction, StoryBuilder};
 use crate::{programme::CardState, shops};
@@ -10,7 +10,7 @@ pub(super) fn add_stories(builder: &mut StoryBuilder<'_>) {
     down_to_nothing(builder, &card);
 }
 
-/// Three times eating out a week; the fourth is one too many.
+/// Eats out four times in a week; the limit is three.
 fn saving_for_a_bed(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.story = "three times a week";
     for hour in [8, 11, 14, 17] {
@@ -41,7 +41,7 @@ fn her_own_rules(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.buy(card, at, shop, amount);
 }
 
-/// A bus that charged without asking, then the last of the money, and a little more.
+/// A bus fare captured without an authorisation request, then purchases until the money runs out.
 fn down_to_nothing(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.story = "a charge nobody was asked about";
     let (at, number) = (builder.at(1, 7, 0, 60), builder.plan_purchase(card, &shops::BUS));

@@ -1,4 +1,4 @@
-//! Dee's Monday, and what the shops make of it in the days after.
+//! Dee's Monday, and the captures and refunds of the days after.
 
 use super::{AmountShare, HeldCard, StoryAction, StoryBuilder};
 use crate::{programme::CardState, shops};
@@ -17,7 +17,7 @@ pub(super) fn add_stories(builder: &mut StoryBuilder<'_>) {
     }
 }
 
-/// The persona's own day, in its order.
+/// The persona's day, in order.
 fn monday(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.story = "Dee's Monday";
     let (at, shop) = (builder.at(0, 8, 20, 20), builder.pick(&shops::NEWSAGENTS));
@@ -122,7 +122,7 @@ fn answers_and_events_that_get_lost(builder: &mut StoryBuilder<'_>, card: &HeldC
     builder.push(at + 2, paper, StoryAction::Repeat);
 }
 
-/// More food than the week's money can pay: the emergency pot pays the rest.
+/// Groceries beyond the week's money: the emergency pot pays the rest.
 fn emergency(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.story = "emergency money";
     let (at, shop) = (builder.at(0, 20, 30, 45), builder.pick(&shops::SUPERMARKETS));

@@ -1,4 +1,4 @@
-//! Femi's Monday: two pots, a daily limit he chose himself, and money that runs out.
+//! Femi's Monday: two pots, a daily limit that he set himself, and money that runs out.
 
 use super::{AmountShare, HeldCard, StoryAction, StoryBuilder};
 use crate::{programme::CardState, shops};
@@ -13,7 +13,7 @@ pub(super) fn add_stories(builder: &mut StoryBuilder<'_>) {
     money_runs_out(builder, &card);
 }
 
-/// A hold that is given back counts no longer: the second shop fits the day, the third does not.
+/// A reversed hold frees the daily limit: the second shop fits, the third does not.
 fn food(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.story = "a hold that is reversed";
     let (at, shop) = (builder.at(0, 8, 0, 90), builder.pick(&shops::SUPERMARKETS));
@@ -32,7 +32,7 @@ fn food(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.captured(at, delivery, AmountShare::Less(less));
 }
 
-/// Two tries were agreed, and courses are otherwise decided together.
+/// Two tests are agreed. Other courses need to be asked for.
 fn theory_test(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.story = "two tries agreed";
     for hour in [10, 13, 16] {
@@ -59,7 +59,7 @@ fn two_pots(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.push(at, chemist, StoryAction::Refund(AmountShare::More(more)));
 }
 
-/// A fare that grows while the hold is open, and is claimed three days later.
+/// An increment while the hold is open, and a capture three days later.
 fn taxi(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.story = "an increment, captured late";
     let (at, shop) = (builder.at(0, 9, 0, 420), builder.pick(&shops::TAXIS));

@@ -1,6 +1,7 @@
-//! The plan of a play: every move of every story, in order of time, made from the seed alone.
+//! The plan of a play: the moves of all stories in order of time, made from the seed alone.
 //!
-//! A story says what people and shops do. It never says what the gateway answers: the books do.
+//! A story contains the actions of people and shops, but no expected answers: those come from the
+//! books.
 
 mod ana;
 mod dee;
@@ -19,7 +20,7 @@ use crate::{
     shops::Shop,
 };
 
-/// The Monday that the stories tell.
+/// The Monday on which the stories begin.
 pub(crate) const STORY_DAY: Date = date(2026, 11, 23);
 
 const DAY: i64 = 86_400;
@@ -33,10 +34,10 @@ pub(crate) struct StoryPlan {
     pub(crate) purchases: Vec<PlannedPurchase>,
 }
 
-/// One purchase, before anybody was asked.
+/// One purchase, before any authorisation request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlannedPurchase {
-    /// Index into the programme's people; none for a card that nobody knows.
+    /// Index into the programme's people; `None` for a card that the programme never issued.
     pub(crate) person: Option<usize>,
     pub(crate) card: Card,
     pub(crate) shop: &'static Shop,
@@ -56,54 +57,54 @@ pub(crate) struct StoryMove {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StoryAction {
-    /// May this be spent?
+    /// Authorisation request for this amount in minor units.
     Ask(i64),
-    /// The same question with the same bytes, as if the answer had been lost.
+    /// The last authorisation request with the same bytes, as if the response had been lost.
     AskAgain,
-    /// May this much more be spent?
+    /// Increment by this amount in minor units.
     Raise(i64),
-    /// What the issuer made of our answer.
+    /// The issuer reports the outcome of the authorisation request.
     Confirm,
-    /// The shop keeps this much less aside.
+    /// Lowers the hold by this amount.
     Lower(i64),
-    /// The shop gives all of it back before claiming anything.
+    /// Reverses the whole hold before any capture.
     Reverse,
     Capture(AmountShare),
-    /// Nothing more will be claimed.
+    /// Closes the authorisation: there are no more captures.
     Close,
-    /// As `Close`, but its message overtakes the message of the capture that caused it.
+    /// Like `Close`, but its event is sent before that of the capture that caused it.
     CloseAhead,
-    /// A claim that nobody was asked about.
+    /// Capture without an authorisation request.
     Force(i64),
     Refund(AmountShare),
-    /// Money back that names no purchase.
+    /// Refund that names no purchase.
     RefundUnlinked(i64),
-    /// The last event of this purchase, delivered once more.
+    /// Sends the last event of this purchase again.
     Repeat,
-    /// Somebody does something about it.
+    /// A person acts through the API.
     PersonActs(PersonAction),
 }
 
-/// What people do about a purchase, or because of it.
+/// Actions of people about a purchase, or because of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PersonAction {
-    /// The person asks for what was not paid.
+    /// The person asks for what was declined.
     Wish,
-    /// The worker says yes to it.
+    /// The worker grants the ask.
     Yes,
-    /// The worker says: not this time.
+    /// The worker answers "not this time".
     NotThisTime,
-    /// The person wants somebody else to look at that.
+    /// The person appeals against that answer.
     Appeal,
-    /// The manager finds that it should have been a yes.
+    /// The manager changes that answer to a yes.
     Change,
-    /// The person stops their own card,
+    /// The person freezes their own card.
     Freeze,
-    /// and lets it pay again.
+    /// The person unfreezes their own card.
     Unfreeze,
 }
 
-/// Who plays.
+/// Who takes part in a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Participants {
     /// Shops and the issuer.
@@ -113,10 +114,10 @@ pub(crate) enum Participants {
 }
 
 impl StoryPlan {
-    /// Tells every story whose person is in the programme.
+    /// Plans every story whose person is in the programme.
     ///
     /// # Errors
-    /// When the programme has nobody whom a story is about.
+    /// When the programme has none of these people.
     pub(crate) fn new(
         programme: &Programme,
         seed: u64,
@@ -163,7 +164,7 @@ impl StoryPlan {
     }
 }
 
-/// Writes a plan, story by story.
+/// Builds a plan, story by story.
 struct StoryBuilder<'a> {
     programme: &'a Programme,
     rng: StdRng,
@@ -172,7 +173,7 @@ struct StoryBuilder<'a> {
     plan: StoryPlan,
 }
 
-/// A card in somebody's hand.
+/// A card and its holder.
 #[derive(Debug, Clone)]
 struct HeldCard {
     person: Option<usize>,
@@ -180,7 +181,7 @@ struct HeldCard {
 }
 
 impl StoryBuilder<'_> {
-    /// The person's card of that state, on a connection of this issuer.
+    /// The person's card in that state, on a connection of this issuer.
     fn card(&self, id: &str, state: CardState) -> Option<HeldCard> {
         let index = self.programme.people.iter().position(|person| person.id == id)?;
         let card = self.programme.people.get(index)?.card.iter().find(|card| {
@@ -198,12 +199,12 @@ impl StoryBuilder<'_> {
         shops.get(index).or_else(|| shops.first()).unwrap_or(&crate::shops::BUS)
     }
 
-    /// An amount between the two, both included.
+    /// An amount from `least` to `most`, both inclusive.
     fn random_between(&mut self, least: i64, most: i64) -> i64 {
         self.rng.random_range(least..=most)
     }
 
-    /// Within `spread` minutes after that time, `days` after the story's Monday.
+    /// A random time within `spread` minutes after the given one, `days` after the story's Monday.
     fn at(&mut self, days: i64, hour: i64, minute: i64, spread: i64) -> i64 {
         let seconds = self.rng.random_range(0..spread.max(1) * 60);
         self.midnight + days * DAY + hour * 3600 + minute * 60 + seconds
@@ -223,7 +224,8 @@ impl StoryBuilder<'_> {
         self.plan.purchases.len() - 1
     }
 
-    /// Somebody pays: the question, and a moment later what the issuer made of the answer.
+    /// A purchase: the authorisation request, and 1 to 3 seconds later the issuer's report of its
+    /// outcome.
     fn buy(
         &mut self,
         held_card: &HeldCard,
@@ -238,7 +240,7 @@ impl StoryBuilder<'_> {
         number
     }
 
-    /// As [`StoryBuilder::buy`], at a till that takes a smaller amount.
+    /// Like [`StoryBuilder::buy`], at a till that accepts a partial approval.
     fn buy_in_part(
         &mut self,
         held_card: &HeldCard,
@@ -253,13 +255,13 @@ impl StoryBuilder<'_> {
         number
     }
 
-    /// The shop claims its money, and says that this was all.
+    /// A capture, and one second later the closing event.
     fn captured(&mut self, at: i64, number: usize, share: AmountShare) {
         self.push(at, number, StoryAction::Capture(share));
         self.push(at + 1, number, StoryAction::Close);
     }
 
-    /// In the batch of the night after.
+    /// A capture in the batch of the following night.
     fn captured_overnight(&mut self, number: usize) {
         let at = self.at(1, 2, 0, 180);
         self.captured(at, number, AmountShare::All);

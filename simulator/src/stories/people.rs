@@ -1,4 +1,4 @@
-//! What people do beside buying: they ask, answer, appeal, and freeze a card of their own.
+//! Actions of people besides buying: they ask, answer, appeal, and freeze their own cards.
 
 use super::{PersonAction, StoryAction, StoryBuilder};
 use crate::{programme::CardState, shops};
@@ -9,7 +9,7 @@ pub(super) fn add_stories(builder: &mut StoryBuilder<'_>) {
     a_freeze_of_ones_own(builder);
 }
 
-/// Refused, asked, answered, paid: before anybody has left the shop.
+/// Declined, asked for, granted and paid before the person leaves the shop.
 fn asked_and_answered(builder: &mut StoryBuilder<'_>) {
     let Some(card) = builder.card("dee", CardState::Active) else { return };
     builder.story = "refused, asked, answered, paid";
@@ -23,7 +23,7 @@ fn asked_and_answered(builder: &mut StoryBuilder<'_>) {
     builder.captured_overnight(paid);
 }
 
-/// Not this time, and why; somebody else finds otherwise.
+/// The worker answers "not this time", and the manager changes that on appeal.
 fn a_no_that_somebody_else_looks_at(builder: &mut StoryBuilder<'_>) {
     let Some(card) = builder.card("femi", CardState::Active) else { return };
     builder.story = "a no that somebody else looks at";

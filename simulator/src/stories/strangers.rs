@@ -1,4 +1,4 @@
-//! A card that the programme never gave out.
+//! Purchases with a card that the programme never issued.
 
 use super::{HeldCard, StoryBuilder};
 use crate::{programme::Card, shops};

@@ -1,4 +1,4 @@
-//! A year of everyday purchases: everybody buys everywhere, and nothing goes wrong on the way.
+//! A year of everyday purchases: everybody buys everywhere, without faults.
 
 use super::{AmountShare, StoryAction, StoryBuilder, StoryPlan};
 use crate::{
@@ -7,10 +7,10 @@ use crate::{
 };
 
 const DAYS: i64 = 365;
-/// How many purchases each person makes on a day: over two thousand of six people in the year.
+/// Purchases of each person per day: more than two thousand in the year for six people.
 const PURCHASES_PER_DAY: usize = 1;
 
-/// Where people buy.
+/// Shops by kind.
 static SHOPS: [&[Shop]; 20] = [
     &shops::NEWSAGENTS,
     &shops::SUPERMARKETS,
@@ -35,7 +35,7 @@ static SHOPS: [&[Shop]; 20] = [
 ];
 
 impl StoryPlan {
-    /// A year of everybody in the programme who has a card that works.
+    /// Plans a year for everybody in the programme with an active card.
     ///
     /// # Errors
     /// As [`StoryPlan::new`].

@@ -1,4 +1,4 @@
-//! The lives of purchases: what tills, shops and the issuer do, one after another.
+//! The lives of purchases: the sequence of authorisation requests and events about each of them.
 
 use super::plan::{RequestAmount, ScriptBuilder, StormAction};
 use crate::{
@@ -7,18 +7,18 @@ use crate::{
     shops::{self, Shop},
 };
 
-/// How many kinds of lives there are.
+/// The number of kinds of lives.
 #[cfg(test)]
 pub(super) const STORIES: usize = 29;
 
-/// How many purchases a life took.
+/// How many purchases a life consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PurchaseCount {
     One,
     Two,
 }
 
-/// Tells one life, or, where there is a second number, two that race.
+/// Plans one life, or two concurrent ones where there is a second number.
 pub(super) fn plan_life(
     builder: &mut ScriptBuilder<'_>,
     number: usize,
@@ -67,7 +67,7 @@ pub(super) fn plan_life(
     PurchaseCount::One
 }
 
-/// Shops of every kind, the everyday ones more often.
+/// A shop of any kind, everyday ones more often.
 fn a_shop(builder: &mut ScriptBuilder<'_>) -> &'static Shop {
     let few: [&'static Shop; 13] = [
         &shops::NEXT_DOOR,
@@ -105,7 +105,7 @@ fn a_shop(builder: &mut ScriptBuilder<'_>) -> &'static Shop {
     shop.unwrap_or(&shops::BUS)
 }
 
-/// Somebody pays at a till: the question, and what the issuer made of the answer.
+/// A purchase at a till: the authorisation request and the issuer's report of its outcome.
 fn buy(builder: &mut ScriptBuilder<'_>, number: usize, story: &'static str) -> usize {
     let shop = a_shop(builder);
     let amount = if builder.one_in(12) {
@@ -184,7 +184,7 @@ fn given_back(builder: &mut ScriptBuilder<'_>, number: usize) {
     builder.push_event(life, StormAction::Reverse);
 }
 
-/// A hold that goes to nothing, and is asked for or told of once more.
+/// A reversed hold that is authorised again, or restored by the issuer.
 fn up_again(builder: &mut ScriptBuilder<'_>, number: usize) {
     let life = buy(builder, number, "up again");
     builder.wait(2);
@@ -217,7 +217,7 @@ fn charged_unasked(builder: &mut ScriptBuilder<'_>, number: usize) {
     builder.push_event(life, StormAction::ForceUnlinked(amount));
 }
 
-/// Half, all, twice, too much, or naming no purchase.
+/// Refunds: half, all, twice, too much, or without naming a purchase.
 fn refunded(builder: &mut ScriptBuilder<'_>, number: usize) {
     let life = buy(builder, number, "refunded");
     claimed(builder, life, AmountShare::All);
@@ -235,7 +235,7 @@ fn refunded(builder: &mut ScriptBuilder<'_>, number: usize) {
     }
 }
 
-/// The claim is told so late that the refund overtakes it.
+/// The capture is delayed, so that the refund arrives before it.
 fn refunded_before_the_claim(builder: &mut ScriptBuilder<'_>, number: usize) {
     let life = buy(builder, number, "refunded before the claim");
     builder.push_late_event(life, StormAction::Capture(AmountShare::All));
@@ -249,7 +249,7 @@ fn cash(builder: &mut ScriptBuilder<'_>, number: usize) {
     claimed(builder, life, AmountShare::All);
 }
 
-/// A pound stands for a tank that nobody knows the price of.
+/// The request is for one pound, because the price of the fuel is not known yet.
 fn fuel(builder: &mut ScriptBuilder<'_>, number: usize) {
     let pump = &shops::PETROL_PUMP;
     let life = buy_at(builder, number, "fuel", pump, 1_00);
@@ -262,7 +262,7 @@ fn fuel(builder: &mut ScriptBuilder<'_>, number: usize) {
     }
 }
 
-/// Nights are added, and the bill comes days later, after the hold has run out or not.
+/// Increments for each night. The capture comes days later, and the hold may have expired by then.
 fn hotel(builder: &mut ScriptBuilder<'_>, number: usize) {
     let night = builder.random_between(8_00, 20_00);
     let life = buy_at(builder, number, "hotel", &shops::HOTEL, night);
@@ -278,7 +278,7 @@ fn hotel(builder: &mut ScriptBuilder<'_>, number: usize) {
     claimed(builder, life, AmountShare::All);
 }
 
-/// The rate of the day of the claim is another one.
+/// The exchange rate differs on the day of the capture.
 fn foreign(builder: &mut ScriptBuilder<'_>, number: usize) {
     let life = builder.life(number, "foreign", &shops::DINER_ABROAD);
     if let Some(life) = builder.life_mut(life) {
@@ -319,7 +319,7 @@ fn nobodys_card(builder: &mut ScriptBuilder<'_>, number: usize) {
     let life = builder.life(number, "nobody's card", shop);
     if let Some(life) = builder.life_mut(life) {
         life.card = Card { connection: life.card.connection.clone(), ..Card::unissued() };
-        // What the issuer approves for nobody would be nobody's money.
+        // The issuer's own approval of an unknown card would be nobody's money.
         life.approves_without_us = false;
     }
     let amount = builder.random_between(1, 20_00);
@@ -327,7 +327,7 @@ fn nobodys_card(builder: &mut ScriptBuilder<'_>, number: usize) {
     builder.push_event(life, StormAction::Confirm);
 }
 
-/// Asked, and then claimed whatever the answer was.
+/// A request that is captured regardless of the answer.
 fn charged_although_refused(builder: &mut ScriptBuilder<'_>, number: usize) {
     let life = buy_at(builder, number, "charged although refused", &shops::BETTING_SHOP, 7_00);
     builder.wait(3);
@@ -335,7 +335,7 @@ fn charged_although_refused(builder: &mut ScriptBuilder<'_>, number: usize) {
     builder.push_event(life, StormAction::Force(amount));
 }
 
-/// Two questions at once, with money for one.
+/// Two concurrent requests with money for one.
 fn race(builder: &mut ScriptBuilder<'_>, number: usize) {
     let shop = &shops::BUS;
     let one = builder.life(number, "race", shop);
@@ -347,7 +347,7 @@ fn race(builder: &mut ScriptBuilder<'_>, number: usize) {
     }
 }
 
-/// Snapshots of one second, told in any order.
+/// Snapshots with the same timestamp, sent in any order.
 fn snapshots_in_one_second(builder: &mut ScriptBuilder<'_>, number: usize) {
     let shop = a_shop(builder);
     let life = builder.life(number, "many snapshots in one second", shop);
@@ -372,7 +372,7 @@ fn snapshots_in_one_second(builder: &mut ScriptBuilder<'_>, number: usize) {
     }
 }
 
-/// The issuer approves by itself, and its word comes after the claim.
+/// The issuer approves by itself, and its report arrives after the capture.
 fn told_after_the_claim(builder: &mut ScriptBuilder<'_>, number: usize) {
     let shop = a_shop(builder);
     let life = builder.life(number, "told after the claim", shop);
@@ -384,7 +384,7 @@ fn told_after_the_claim(builder: &mut ScriptBuilder<'_>, number: usize) {
     builder.push_event(life, StormAction::Close);
 }
 
-/// All comes back in the shop's own currency, which is worth more by then, or less.
+/// A full refund in the shop's own currency at another exchange rate.
 fn refunded_at_another_rate(builder: &mut ScriptBuilder<'_>, number: usize) {
     let life = builder.life(number, "refunded at another rate", &shops::DINER_ABROAD);
     if let Some(life) = builder.life_mut(life) {
@@ -399,7 +399,7 @@ fn refunded_at_another_rate(builder: &mut ScriptBuilder<'_>, number: usize) {
     builder.push_event(life, StormAction::RefundAtAnotherRate(more));
 }
 
-/// What comes back within the day can be spent again that day, and what comes back later cannot.
+/// A refund on the day of the purchase frees that day's limit; a later one does not.
 fn bought_and_brought_back(builder: &mut ScriptBuilder<'_>, number: usize) {
     let shop = builder.pick(&[&shops::SUPERMARKETS[0], &shops::NEWSAGENTS[0], &shops::CAFES[0]]);
     let amount = builder.random_between(6_00, 20_00);
@@ -412,7 +412,7 @@ fn bought_and_brought_back(builder: &mut ScriptBuilder<'_>, number: usize) {
     builder.push_event(life, StormAction::Refund(share));
 }
 
-/// The shop tries twice, and takes one of them or none.
+/// The shop retries a purchase, and captures at most one of the two.
 fn tried_again(builder: &mut ScriptBuilder<'_>, number: usize) {
     let shop = builder.pick(&[&shops::DIY_SHOPS[0], &shops::DIY_SHOPS[1], &shops::DINER_ABROAD]);
     let shop = shop.unwrap_or(&shops::DIY_SHOPS[0]);
@@ -433,7 +433,7 @@ fn tried_again(builder: &mut ScriptBuilder<'_>, number: usize) {
     }
 }
 
-/// The machine's fee is no cash.
+/// A withdrawal with the machine's own fee, which does not count as cash.
 fn cash_with_a_fee(builder: &mut ScriptBuilder<'_>, number: usize) {
     let fee = builder.random_between(1, 3) * 50;
     let notes = builder.random_between(1, 5) * 5_00;
@@ -446,7 +446,7 @@ fn cash_with_a_fee(builder: &mut ScriptBuilder<'_>, number: usize) {
     claimed(builder, life, AmountShare::All);
 }
 
-/// The issuer takes money back for one purchase for money back for another.
+/// The issuer links a refund to another purchase than the one it is for.
 fn mislinked_refund(builder: &mut ScriptBuilder<'_>, number: usize) {
     let named = buy(builder, number, "named by another's refund");
     claimed(builder, named, AmountShare::All);

@@ -1,10 +1,10 @@
-//! A storm: many people's purchases at once, with everything that goes wrong on the way, and books
-//! that know what every answer must be all the same.
+//! A storm: purchases of many people at once over a faulty transport, with books that still know
+//! every expected answer.
 //!
 //! 1. `plan`, `lives`: who buys what and what happens to it, made from the seed alone;
-//! 2. `person`: one task per person makes, sends and judges that person's messages in order;
-//! 3. `transport`: how messages travel, twice, late, with answers that get lost;
-//! 4. `possible_books`: the books that explain what was answered, in whatever order it happened.
+//! 2. `person`: one task per person sends that person's messages in order and checks the answers;
+//! 3. `transport`: duplicated, delayed and lost messages and responses;
+//! 4. `possible_books`: all books that explain the answers so far, whatever their order was.
 
 mod lives;
 mod person;
@@ -37,42 +37,42 @@ use crate::{
     stories,
 };
 
-/// What kind of storm, and against whom.
+/// Configuration of a storm.
 #[derive(Debug, Clone)]
 pub struct StormConfig {
     /// The gateway's address, `http://127.0.0.1:8080`.
     pub gateway: String,
     /// The text of the programme file that a fresh gateway has applied.
     pub programme: String,
-    /// The same seed plans the same storm.
+    /// Seed of the plan: the same seed plans the same storm.
     pub seed: u64,
     pub purchases: usize,
-    /// How many messages are on their way at once, at most.
+    /// Limit on the messages in flight.
     pub connections: usize,
-    /// How many purchases begin each second; none for as many as the connections carry.
+    /// Purchases that begin per second; `None` for as many as the connections carry.
     pub rate: Option<u32>,
-    /// Purchases of the past, to be asked about instead of planned ones.
+    /// Recorded purchases to request again, in place of planned ones.
     pub recorded: Option<RecordedFile>,
-    /// Whether the gateway may be away for a while, as when it is killed and started again.
+    /// Whether the gateway may be down for a while, as when it is killed and restarted.
     pub allows_outages: bool,
 }
 
 /// A file of recorded purchases.
 #[derive(Debug, Clone)]
 pub struct RecordedFile {
-    /// What is in it.
+    /// The contents of the file.
     pub text: String,
     pub format: Format,
-    /// Leave rows out that cannot be read, instead of stopping before anything is sent.
+    /// Skip rows that cannot be parsed, instead of failing before anything is sent.
     pub skips_bad: bool,
 }
 
-/// A storm that is over.
+/// A finished storm.
 #[derive(Debug)]
 pub struct StormOutcome {
     report: SimulationReport,
     programme: Programme,
-    /// What may be true of each person's money.
+    /// Possible books by person.
     possible_books: BTreeMap<usize, PossibleBooks>,
 }
 
@@ -81,10 +81,10 @@ impl StormOutcome {
         &self.report
     }
 
-    /// Compares every balance with what `sayso balances --output json` printed.
+    /// Compares every balance with the output of `sayso balances --output json`.
     ///
     /// # Errors
-    /// When `json` is not such a document. Differences are noted in the report instead.
+    /// When `json` is not such a document. Differences go to the report instead.
     pub fn compare_balances(&mut self, json: &str) -> anyhow::Result<()> {
         let mut books = Books::open_for(&self.programme, &[])?;
         for (index, person) in self.programme.people.iter().enumerate() {
@@ -100,19 +100,19 @@ impl StormOutcome {
         balances::compare(&books, json, &mut self.report)
     }
 
-    /// Notes that balances could not be compared, which is a failure of the storm.
+    /// Records that the balances could not be compared, which fails the storm.
     pub fn balances_unknown(&mut self, why: &str) {
         self.report.fail_run(format!("balances could not be compared: {why}"));
     }
 }
 
-/// What everybody in the storm shares.
+/// State that all tasks of a storm share.
 struct SharedState {
     programme: Programme,
     connections: BTreeMap<String, Arc<Connection>>,
     seed: u64,
     clock: ClockMode,
-    /// Where a story's clock stands, in unix seconds.
+    /// Time of the story's clock in Unix seconds.
     story: Mutex<i64>,
     transport: Transport,
     allows_outages: bool,
@@ -143,12 +143,12 @@ impl SharedState {
         })
     }
 
-    /// Unix seconds, on the gateway's clock.
+    /// The gateway's time in Unix seconds.
     fn now(&self) -> i64 {
         self.clock.now().unwrap_or_else(|| *lock(&self.story))
     }
 
-    /// Moves a story's clock to the moment `slot`.
+    /// Sets the story's clock to the time of `slot`.
     fn advance_to(&self, slot: usize) -> anyhow::Result<()> {
         let at = slot_time(&self.programme, slot)?;
         *lock(&self.story) = at;
@@ -156,7 +156,7 @@ impl SharedState {
         Ok(())
     }
 
-    /// When the purchase of that turn is meant to begin; none when there is no rate.
+    /// When the purchase with that turn is to begin; `None` without a rate.
     fn due(&self, turn: usize) -> Option<Instant> {
         let after = after_turns(turn, self.rate?);
         self.started.checked_add(after)
@@ -191,7 +191,7 @@ impl SharedState {
     }
 }
 
-/// How long after the beginning the purchase of that turn is due, at `rate` each second.
+/// The delay of a turn after the start, at `rate` purchases per second.
 fn after_turns(turn: usize, rate: u32) -> Duration {
     let nanoseconds = u128::from(u64::try_from(turn).unwrap_or(u64::MAX)) * 1_000_000_000;
     let nanoseconds = nanoseconds / u128::from(rate);
@@ -202,7 +202,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The moment `slot` of a storm on a story's clock, in unix seconds.
+/// The time of `slot` on the story's clock, in Unix seconds.
 fn slot_time(programme: &Programme, slot: usize) -> anyhow::Result<i64> {
     let days = i64::try_from(slot / TIMES_OF_DAY.len())?;
     let (hour, minute) = TIMES_OF_DAY.get(slot % TIMES_OF_DAY.len()).copied().unwrap_or_default();
@@ -211,14 +211,14 @@ fn slot_time(programme: &Programme, slot: usize) -> anyhow::Result<i64> {
     Ok(local.timestamp().as_second())
 }
 
-/// Lets the storm loose, and returns once every message of it has been answered.
+/// Runs a storm, and returns once every message has been answered.
 ///
-/// On a story's clock it takes some days; the clock moves when everybody has done what they do at
-/// one moment. On the real one it takes as long as it takes.
+/// On a story's clock a storm spans some days. The clock advances when everybody has finished a
+/// slot. On the real clock the storm runs as fast as the gateway answers, or at the given rate.
 ///
 /// # Errors
-/// When the programme cannot be played, or an event is not stored for minutes. Wrong answers are no
-/// error: they are in the report.
+/// When the programme cannot be played, or an event is not stored for two minutes. Wrong answers
+/// are not errors: they are in the report.
 pub async fn storm(wanted: &StormConfig, clock: ClockMode) -> anyhow::Result<StormOutcome> {
     let is_story = matches!(clock, ClockMode::Story(_));
     let shared = Arc::new(SharedState::new(wanted, clock)?);
@@ -246,7 +246,7 @@ pub async fn storm(wanted: &StormConfig, clock: ClockMode) -> anyhow::Result<Sto
     Ok(StormOutcome { report, programme: shared.programme, possible_books })
 }
 
-/// What is going to be tried; tells the report what of it could not be, or was taken for granted.
+/// Makes the plan. Reports skipped rows and assumptions.
 fn plan(wanted: &StormConfig, shared: &SharedState) -> anyhow::Result<StormPlan> {
     let programme = &shared.programme;
     let mut report = lock(&shared.report);

@@ -1,7 +1,7 @@
-//! One person in the storm: what happens to them, one thing after another, while all others go on.
+//! Runs one person's script, concurrently with everybody else's.
 //!
-//! A person's messages follow each other, except where they are sent at once on purpose. So the
-//! books can tell what every answer must be, however many people there are.
+//! A person's messages are sent one after another, except for those that are concurrent on purpose.
+//! So the expected answers are known, regardless of how many people there are.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,12 +32,12 @@ use crate::{
     report::{MessageKind, ResponseOutcome, money},
 };
 
-/// The most messages that are sent at once.
+/// Limit on the person's concurrent messages.
 const MAX_AT_ONCE: usize = 3;
-/// Purchases that no plan knows are numbered from here: claims and refunds that name none.
+/// First number of the purchases made for unlinked captures and refunds, which no plan numbers.
 const FIRST_UNLINKED_NUMBER: usize = 1 << 40;
 
-/// A person, their purchases as the issuer knows them, and what may be true of their money.
+/// A person's script, the issuer's records of their purchases, and their possible books.
 pub(super) struct PersonRunner {
     shared: Arc<SharedState>,
     script: PersonScript,
@@ -45,7 +45,7 @@ pub(super) struct PersonRunner {
     possible_books: PossibleBooks,
     /// By life.
     issuer_records: BTreeMap<usize, IssuerRecord>,
-    /// Events that are told later: after which move, and how.
+    /// Deferred events with the count of moves after which they are sent.
     deferred: Vec<(usize, DeferredMessage)>,
     moves_made: usize,
     messages: usize,
@@ -62,14 +62,14 @@ struct OutgoingMessage {
     effect: Option<MessageEffect>,
 }
 
-/// An event that waits in the drawer; one without an effect was told before.
+/// A deferred event. Without an effect it repeats one that was sent before.
 type DeferredMessage = OutgoingMessage;
 
-/// What a message came to.
+/// The result of one message.
 struct DeliveryResult {
     answer: ResponseOutcome,
     reason: Option<String>,
-    /// Whether the issuer goes by the answer; if not, it decides by itself.
+    /// Whether the issuer received the response; if not, it decides by itself.
     is_answer_received: bool,
     latency: Duration,
     broken: Vec<String>,
@@ -101,7 +101,7 @@ impl PersonRunner {
         self.possible_books
     }
 
-    /// Does all that happens up to the moment `slot`; with the last one also what is late.
+    /// Executes all moves up to `slot`. The last slot also sends all deferred events.
     pub(super) async fn run_until(&mut self, slot: usize) -> anyhow::Result<()> {
         while let Some(planned) = self.next(slot) {
             self.shared.wait_for_turn(self.turn(&planned)).await;
@@ -131,13 +131,13 @@ impl PersonRunner {
         self.script.moves.get(self.moves_made).filter(|planned| planned.slot <= slot).cloned()
     }
 
-    /// The turn of the purchase that begins with this move, if one does.
+    /// The turn of the purchase that begins with this move; `None` if none begins.
     fn turn(&self, planned: &StormMove) -> Option<usize> {
         let is_new = !self.issuer_records.contains_key(&planned.life);
         self.script.lives.get(planned.life).filter(|_| is_new).map(|life| life.turn)
     }
 
-    /// Tells what has waited long enough, or everything.
+    /// Sends the deferred events that are due, or all of them if `is_over`.
     async fn deliver_late(&mut self, is_over: bool) -> anyhow::Result<()> {
         let moves_made = self.moves_made;
         let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.deferred)
@@ -150,7 +150,8 @@ impl PersonRunner {
         Ok(())
     }
 
-    /// Makes the message of a move; none when it cannot happen, as a claim of what was refused.
+    /// Makes the message of a move; `None` when it is impossible, as a capture after a decline, or
+    /// is not sent now.
     fn make(&mut self, planned: &StormMove) -> anyhow::Result<Option<OutgoingMessage>> {
         let at = self.shared.now();
         self.issuer_record(planned.life, at)?;
@@ -233,7 +234,7 @@ impl PersonRunner {
         Ok(Some(outgoing))
     }
 
-    /// Money back for a purchase, of which the issuer guesses that it is for another one.
+    /// A refund that the issuer links to another purchase.
     fn make_mislinked_refund(
         &mut self,
         planned: &StormMove,
@@ -366,7 +367,7 @@ impl PersonRunner {
         })
     }
 
-    /// Sends messages at once, and holds what comes back against the books.
+    /// Sends messages concurrently, and checks the responses against the books.
     async fn send(&mut self, outgoing: Vec<OutgoingMessage>) -> anyhow::Result<()> {
         if outgoing.is_empty() {
             return Ok(());
@@ -405,7 +406,7 @@ impl PersonRunner {
         Ok(())
     }
 
-    /// Compares the answer with what came of the purchase in the past, if it is one of the past.
+    /// Compares the answer with the recorded outcome of a recorded purchase.
     fn compare_with_past(&self, outgoing: &OutgoingMessage, result: &DeliveryResult) {
         let Some(life) = self.script.lives.get(outgoing.life) else { return };
         let Some(past) = life.past else { return };
@@ -423,7 +424,8 @@ impl PersonRunner {
         }
     }
 
-    /// What the issuer makes of an answer. When it heard none it decides by itself, and tells.
+    /// Records the response in the issuer's record. Without a usable response the issuer decides by
+    /// itself and reports that.
     async fn record_answer(
         &mut self,
         outgoing: &OutgoingMessage,
@@ -527,7 +529,7 @@ impl PersonRunner {
         )
     }
 
-    /// The instants at which the gateway may have looked at its clock, as far as it matters.
+    /// The times at which the gateway may have read its clock, one for each local minute.
     fn times(&self, before: i64, after: i64) -> Vec<i64> {
         let minute = |at: i64| {
             self.possible_books.one().map(|books| books.local(at).strftime("%F %H:%M").to_string())
@@ -591,7 +593,7 @@ impl PersonRunner {
 
     fn next_id(&mut self, prefix: &str) -> String {
         self.messages += 1;
-        // In no order: what an identifier says of time is nothing.
+        // The digits are shuffled, so that the ids are not in order of time.
         let shuffled = self.messages * 617 % 1000;
         let (seed, person) = (self.shared.seed, self.script.person);
         format!("{prefix}_{shuffled:03}Sim{seed:X}p{person}n{:06}", self.messages)
@@ -603,7 +605,7 @@ impl PersonRunner {
     }
 }
 
-/// Sends all of them at the same time.
+/// Delivers all messages concurrently.
 async fn deliver(
     shared: &SharedState,
     outgoing: &[OutgoingMessage],
@@ -718,7 +720,8 @@ fn is_fault(reply: &GatewayReply) -> bool {
     reply.status != 200 || reply.body.contains("our_fault")
 }
 
-/// An answer as [`describe`] writes what was expected, so that the two can be compared.
+/// Formats an answer like [`describe`] formats an expected decision, so that the two are
+/// comparable.
 fn describe_answer(answer: ResponseOutcome) -> String {
     match answer {
         ResponseOutcome::Partial(part) => format!("approved for {part}"),

@@ -1,5 +1,5 @@
 //! The plan of a storm, made from the seed alone: who buys what, and how the messages about it
-//! travel. What is answered is not in it, so what can happen is found out on the way.
+//! travel. It contains no answers, so whether a move is possible is decided when it is due.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,22 @@ use crate::{
     shops::Shop,
 };
 
-/// The local times of day at which a storm on a story's clock lets things happen: around midnight,
-/// and spread over the day, so that no other zone's days are the same days.
+/// Local times of day of the slots: around midnight and spread over the day, so that a gateway that
+/// uses another time zone gets days wrong.
 pub(super) const TIMES_OF_DAY: [(i8, i8); 5] = [(0, 4), (9, 30), (13, 15), (18, 45), (23, 56)];
-/// How many local days a storm lasts on a story's clock.
+/// Local days that a storm spans on a story's clock.
 pub(super) const DAYS: usize = 4;
-/// All moments at which things happen.
+/// The number of slots of a story's clock.
 pub(super) const SLOTS: usize = TIMES_OF_DAY.len() * DAYS;
 
-/// Everything that is going to be tried.
+/// All moves of a storm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StormPlan {
     pub(super) scripts: Vec<PersonScript>,
     pub(super) purchases: usize,
 }
 
-/// What happens to one person, in order.
+/// The moves of one person, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PersonScript {
     /// Index into the programme's people.
@@ -38,110 +38,111 @@ pub(super) struct PersonScript {
     pub(super) moves: Vec<StormMove>,
 }
 
-/// One purchase, from the till to its last message.
+/// One purchase, from the authorisation request to its last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PurchaseLife {
-    /// Its number among all purchases of the storm.
+    /// Number among all purchases of the storm.
     pub(super) number: usize,
-    /// Its place in the order in which purchases are to begin, at a rate.
+    /// Position in the order in which purchases begin at a given rate.
     pub(super) turn: usize,
-    /// What kind of life it is, in words.
+    /// The kind of life, for messages.
     pub(super) story: &'static str,
     pub(super) card: Card,
     pub(super) shop: &'static Shop,
     pub(super) is_amount_controllable: bool,
     pub(super) foreign_currency: Option<ForeignCurrency>,
-    /// What of it a cash machine takes for itself.
+    /// The part of the amount that is the cash machine's own fee.
     pub(super) fee_minor: i64,
-    /// Whether the issuer makes several snapshots of it in one second.
+    /// Whether the issuer makes several snapshots with the same timestamp.
     pub(super) reuses_timestamps: bool,
-    /// What the issuer does when no answer comes: approve without us, or decline.
+    /// Whether the issuer approves without a usable response; else it declines.
     pub(super) approves_without_us: bool,
-    /// What came of it in the past, if it is one of the past.
+    /// The recorded outcome of a recorded purchase.
     pub(super) past: Option<PastOutcome>,
 }
 
-/// What came of a purchase of the past.
+/// The recorded outcome of a purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PastOutcome {
-    /// Where it was recorded.
+    /// Line in the recorded file.
     pub(super) line: usize,
     pub(super) was_approved: bool,
 }
 
-/// One thing that happens, if it still can.
+/// One move. It is skipped when it has become impossible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StormMove {
-    /// Index into the moments of a story's clock.
+    /// Index of the slot on a story's clock.
     pub(super) slot: usize,
     /// Index into the script's lives.
     pub(super) life: usize,
     pub(super) act: StormAction,
     pub(super) mode: DeliveryMode,
-    /// Whether it is sent at the same time as the next one.
+    /// Whether it is sent concurrently with the next move.
     pub(super) is_with_next: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StormAction {
-    /// May this be spent, or this much more?
+    /// Authorisation request, or an increment of an open hold.
     Ask(RequestAmount),
-    /// The issuer refuses by itself, and tells.
+    /// The issuer declines without a request, and reports it.
     Refuse(i64),
-    /// What the issuer made of our answer.
+    /// The issuer reports the outcome of the request.
     Confirm,
-    /// The shop keeps this much less aside.
+    /// Lowers the hold by this amount.
     Lower(i64),
-    /// The final amount of an estimate.
+    /// Raises the hold to the final amount of an estimate.
     Finalise(i64),
     Reverse,
-    /// What was given back is kept aside again, unasked.
+    /// Restores a reversed hold without a request.
     Revive(i64),
     Expire,
     Close,
     Capture(AmountShare),
-    /// A claim of what was refused, or expired, or never asked about: on the purchase, or not.
+    /// Capture of what was declined, has expired or was never requested, linked to the purchase or
+    /// not.
     Force(i64),
     ForceUnlinked(i64),
     Refund(AmountShare),
     RefundUnlinked(i64),
-    /// All of it in the shop's own currency, which is this much more now.
+    /// Full refund in the shop's own currency, which is this much more in the card's now.
     RefundAtAnotherRate(i64),
-    /// Half of it, and the issuer takes it for money back for that other life.
+    /// Refund of half, which the issuer links to that other life.
     RefundMislinked(usize),
-    /// The issuer approves by itself, and tells later.
+    /// The issuer approves without a request, and reports it later.
     StandIn(i64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestAmount {
     Exactly(i64),
-    /// Six tenths of all that the person has for this shop: money for one, and not for two.
+    /// Six tenths of the person's money for this shop: enough for one purchase, not for two.
     MostOfBalance,
 }
 
-/// How a message travels.
+/// How a message is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DeliveryMode {
     Plain,
-    /// Twice, the second after the first was answered.
+    /// Twice, the second time after the first response.
     Again,
-    /// Twice at once.
+    /// Twice concurrently.
     Twice,
-    /// A question: its answer gets lost.
+    /// Requests only: the response is lost.
     AnswerLost,
-    /// A question: the connection breaks off while it is decided, after so many milliseconds.
+    /// Requests only: the connection closes after this many milliseconds, before the response.
     BrokenOff(u64),
-    /// An event: told only after so many further moves of the person.
+    /// Events only: sent after this many further moves of the person.
     Late(usize),
-    /// An event: told now, and once more after so many further moves.
+    /// Events only: sent now, and again after this many further moves.
     AgainLater(usize),
-    /// An event: never told.
+    /// Events only: never sent.
     Never,
 }
 
 impl StormPlan {
-    /// Plans `purchases` for the people of the programme who have a card on a connection.
+    /// Plans `purchases` purchases for the people who have a card on a connection.
     ///
     /// # Errors
     /// When nobody has one.
@@ -172,11 +173,11 @@ impl StormPlan {
 }
 
 impl StormPlan {
-    /// Asks about recorded purchases again, in the order in which they were made. What is approved
-    /// is claimed at once, and money back comes when it came then.
+    /// Requests recorded purchases again in their recorded order. An approved purchase is captured
+    /// at once; a refund comes at its recorded place.
     pub(super) fn of_past(rows: Vec<RecordedPurchase>) -> Self {
         let mut scripts: BTreeMap<usize, PersonScript> = BTreeMap::new();
-        // Where each row's purchase stands in its person's script.
+        // Index of each row's purchase in its person's script.
         let mut places: Vec<usize> = Vec::with_capacity(rows.len());
         let mut purchases = 0;
         for row in rows {
@@ -246,7 +247,7 @@ impl PurchaseLife {
     }
 }
 
-/// Shuffles the purchases of all people into one order, each person's own order kept.
+/// Interleaves the purchases of all people, and keeps each person's own order.
 fn assign_turns(scripts: &mut [PersonScript], rng: &mut StdRng) {
     let mut turns: Vec<(usize, u32, usize, usize)> = Vec::new();
     for (index, script) in scripts.iter().enumerate() {
@@ -271,14 +272,14 @@ fn cards(programme: &Programme, person: usize) -> Vec<&Card> {
     cards.iter().filter(|card| programme.connection(&card.connection).is_some()).collect()
 }
 
-/// Tells the lives of one person's purchases.
+/// Builds the script of one person.
 pub(super) struct ScriptBuilder<'a> {
     cards: Vec<&'a Card>,
     rng: &'a mut StdRng,
     script: PersonScript,
-    /// Moves with the place in time that they were given.
+    /// Moves with the slot and the tick that order them.
     timed_moves: Vec<(usize, u32, StormMove)>,
-    /// Where the life that is being told stands.
+    /// Position of the life being planned.
     slot: usize,
     tick: u32,
 }
@@ -315,7 +316,7 @@ impl<'a> ScriptBuilder<'a> {
         self.tick = self.rng.random();
     }
 
-    /// Begins a purchase at that shop with a card that works, or with any.
+    /// Begins a purchase at the shop, nearly always with an active card.
     pub(super) fn life(
         &mut self,
         number: usize,
@@ -344,7 +345,7 @@ impl<'a> ScriptBuilder<'a> {
         self.script.lives.get_mut(life)
     }
 
-    /// One of the person's cards: one that works, nearly always.
+    /// One of the person's cards, nearly always an active one.
     fn card(&mut self) -> Card {
         let is_odd = self.one_in(40);
         let fitting = self.cards.iter().filter(|card| (card.state == CardState::Active) != is_odd);
@@ -353,12 +354,12 @@ impl<'a> ScriptBuilder<'a> {
         card.map_or_else(Card::unissued, |card| (*card).clone())
     }
 
-    /// One in so many.
+    /// True with a probability of one in `of`.
     pub(super) fn one_in(&mut self, of: u32) -> bool {
         self.rng.random_range(0..of) == 0
     }
 
-    /// An amount between the two, both included.
+    /// An amount from `least` to `most`, both inclusive.
     pub(super) fn random_between(&mut self, least: i64, most: i64) -> i64 {
         self.rng.random_range(least..=most)
     }
@@ -367,7 +368,7 @@ impl<'a> ScriptBuilder<'a> {
         some.choose(self.rng).copied()
     }
 
-    /// Lets up to so many moments pass.
+    /// Advances by up to `most` slots.
     pub(super) fn wait(&mut self, most: usize) {
         let slots = self.rng.random_range(0..=most);
         let later = (self.slot + slots).min(SLOTS - 1);
@@ -400,7 +401,7 @@ impl<'a> ScriptBuilder<'a> {
         self.push(life, act, mode);
     }
 
-    /// Told only when the person has done other things.
+    /// An event that is sent after some further moves of the person.
     pub(super) fn push_late_event(&mut self, life: usize, act: StormAction) {
         let moves = self.rng.random_range(2..9);
         self.push(life, act, DeliveryMode::Late(moves));
@@ -415,7 +416,7 @@ impl<'a> ScriptBuilder<'a> {
         self.push_move(StormMove { slot: self.slot, life, act, mode, is_with_next });
     }
 
-    /// Two questions at the very same time.
+    /// Two concurrent authorisation requests.
     pub(super) fn race(&mut self, one: usize, other: usize, amount: RequestAmount) {
         let (slot, act, mode) = (self.slot, StormAction::Ask(amount), DeliveryMode::Plain);
         self.timed_moves.push((
@@ -428,7 +429,7 @@ impl<'a> ScriptBuilder<'a> {
 
     fn push_move(&mut self, planned: StormMove) {
         self.timed_moves.push((self.slot, self.tick, planned));
-        // Room for what happens to other purchases in between.
+        // Leaves room for moves of other purchases in between.
         let room = (u32::MAX - self.tick) / 4;
         self.tick += self.rng.random_range(0..=room);
     }

@@ -1,8 +1,8 @@
-//! What may be true of one person's money: all books that explain every answer so far.
+//! The possible states of one person's money: all books that explain every answer so far.
 //!
-//! Messages that are sent at the same time may take effect in any order, and of a question whose
-//! answer got lost nobody knows whether it took effect at all. So a person has not one book but the
-//! set of those that fit. An answer that fits none of them is wrong, whatever the order was.
+//! Concurrent messages may take effect in any order, and a request whose response was lost may or
+//! may not have taken effect. So a person has a set of books. An answer that none of them explains
+//! is wrong, whatever the order was.
 
 use crate::{
     books::{AuthorisationApproval, Books, PurchaseTimes},
@@ -11,26 +11,26 @@ use crate::{
     report::ResponseOutcome,
 };
 
-/// More than so many explanations are no explanation; far more than any storm leads to.
+/// Limit on the candidates, far above what a storm leads to. Further ones are dropped.
 const MAX_CANDIDATES: usize = 64;
 
-/// One message, as far as the books are concerned.
+/// The effect of one message on the books.
 #[derive(Debug, Clone)]
 pub(super) enum MessageEffect {
     AuthorisationRequested {
         request: AuthorisationRequest,
-        /// The number of the question: 0 for the first about its purchase.
+        /// Index among the purchase's authorisation requests: 0 for the first.
         sequence: usize,
-        /// What was answered; none when nobody knows.
+        /// The received answer; `None` when it is not known.
         received: Option<ReceivedAnswer>,
     },
     EventReported {
         number: usize,
-        /// The number of money back that fits no purchase.
+        /// The number that a refund gets when it belongs to no purchase.
         own: usize,
         whose: (usize, &'static crate::shops::Shop),
         content: MessageContent,
-        /// Unix seconds: when the issuer says that it was bought.
+        /// Time of the purchase by the issuer's account, in Unix seconds.
         bought_at: i64,
     },
 }
@@ -42,7 +42,7 @@ pub(super) struct ReceivedAnswer {
     pub(super) reason: Option<String>,
 }
 
-/// All books that explain what was answered so far. Never empty.
+/// All books that explain the answers so far. Never empty.
 #[derive(Debug, Clone)]
 pub(super) struct PossibleBooks(Vec<Books>);
 
@@ -51,7 +51,7 @@ impl PossibleBooks {
         Self(vec![books])
     }
 
-    /// Any one of them.
+    /// Any one of the books.
     pub(super) fn one(&self) -> Option<&Books> {
         self.0.first()
     }
@@ -60,30 +60,31 @@ impl PossibleBooks {
         &self.0
     }
 
-    /// The shop of this purchase prices in another currency.
+    /// Marks a purchase whose shop prices in another currency.
     pub(super) fn mark_foreign(&mut self, number: usize) {
         for books in &mut self.0 {
             books.mark_foreign(number);
         }
     }
 
-    /// A cash machine takes so much of this purchase for itself.
+    /// Sets the fee that a cash machine adds to the purchase.
     pub(super) fn set_fee(&mut self, number: usize, fee_minor: i64) {
         for books in &mut self.0 {
             books.set_fee(number, fee_minor);
         }
     }
 
-    /// Whether the gateway has heard of this purchase for certain.
+    /// Whether the gateway certainly knows the purchase.
     pub(super) fn know(&self, number: usize) -> bool {
         self.0.iter().all(|books| books.purchases.contains_key(&number))
     }
 
-    /// Lets `effects`, sent at the same time, take effect in every order that explains what was
-    /// heard. `times` are the instants at which the gateway may have looked at its clock.
+    /// Applies concurrent `effects` in every order that explains the received answers. `times` are
+    /// the possible times of the gateway's clock in Unix seconds.
     ///
     /// # Errors
-    /// When no order explains it: what was expected instead. The books then go by what was heard.
+    /// The expected decisions, when no order explains the answers. The books then follow the
+    /// answers.
     pub(super) fn take(
         &mut self,
         effects: &[MessageEffect],
@@ -121,7 +122,7 @@ impl PossibleBooks {
     }
 }
 
-/// All books that `effects` may lead to in that order, so that every answer is explained.
+/// All books that result from `effects` in that order and explain every answer.
 fn explain(books: &Books, effects: &[MessageEffect], order: &[usize], at: i64) -> Vec<Books> {
     let mut open = vec![books.clone()];
     for effect in order.iter().filter_map(|index| effects.get(*index)) {
@@ -141,7 +142,7 @@ fn explain(books: &Books, effects: &[MessageEffect], order: &[usize], at: i64) -
                     continue;
                 }
                 Some(_) => {}
-                // It may never have been looked at.
+                // The request may not have been processed at all.
                 None => next.push(books.clone()),
             }
             books.record_approval(
@@ -157,7 +158,7 @@ fn explain(books: &Books, effects: &[MessageEffect], order: &[usize], at: i64) -
     open
 }
 
-/// Every order of so many things; of more than three only the given one.
+/// Every order of `count` items; above three only the given one.
 fn orders(count: usize) -> Vec<Vec<usize>> {
     match count {
         2 => vec![vec![0, 1], vec![1, 0]],
@@ -193,7 +194,7 @@ impl Books {
         }
     }
 
-    /// Takes an effect over as it was told, right or wrong.
+    /// Applies an effect as it was reported, whether it was right or wrong.
     fn apply_as_reported(&mut self, effect: &MessageEffect, at: i64) {
         match effect {
             MessageEffect::AuthorisationRequested { request, sequence, received } => {
@@ -291,7 +292,7 @@ mod tests {
         let mut later = possible_books.clone();
         later.take(&[told], &[NOON]).unwrap();
         assert!(later.0.iter().all(|books| books.people[ANA].pots[0].held_minor == 0));
-        // A next answer can tell it as well.
+        // The next answer can exclude a candidate as well.
         possible_books.take(&[asked(2, 20_00, Some(ResponseOutcome::NotPaid))], &[NOON]).unwrap();
         assert_eq!(possible_books.0.len(), 1);
     }

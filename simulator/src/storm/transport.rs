@@ -1,4 +1,4 @@
-//! How messages travel: once, twice, with a lost answer, over a connection that breaks off.
+//! Delivers messages: once, twice, with a lost response, or over a connection that closes early.
 
 use std::{
     sync::Arc,
@@ -17,19 +17,19 @@ use crate::{
     programme::Connection,
 };
 
-/// How long an event is sent again and again before the storm is called off.
+/// How long an event is retried before the storm fails.
 const MAX_RETRY_TIME: Duration = Duration::from_mins(2);
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// The storm's side of the wire, shared by everybody in it.
+/// The client side of the connections, shared by everybody in the storm.
 #[derive(Debug)]
 pub(super) struct Transport {
     client: Client,
-    /// As many messages are on their way at once as there are connections.
+    /// Limits the messages in flight to the number of connections.
     connections: Semaphore,
 }
 
-/// One message to one of the gateway's addresses.
+/// A message and its endpoint.
 #[derive(Debug, Clone)]
 pub(super) struct MessageEnvelope {
     pub(super) connection: Arc<Connection>,
@@ -37,32 +37,32 @@ pub(super) struct MessageEnvelope {
     pub(super) body: String,
 }
 
-/// What came back of one message, and how long that took.
+/// The reply to one message, and its latency.
 type SendResult = (Result<GatewayReply, DeliveryFailure>, Duration);
 
-/// What came back of a question.
+/// The result of one authorisation request.
 #[derive(Debug)]
 pub(super) struct AuthorisationExchange {
     pub(super) reply: Option<GatewayReply>,
-    /// Whether the issuer heard it.
+    /// Whether the issuer received the response.
     pub(super) is_answer_received: bool,
-    /// The answers to the same question, sent once more.
+    /// Replies to the duplicates of the request.
     pub(super) again: Vec<Option<GatewayReply>>,
-    /// From when the question was meant to be sent.
+    /// Latency since the time at which the request was due.
     pub(super) latency: Duration,
-    /// From when it was sent: what the issuer's deadline is about.
+    /// Latency since the request was sent, which the issuer's deadline limits.
     pub(super) took: Duration,
-    /// Whether the gateway could not be reached at all.
+    /// Whether the gateway refused the connection.
     pub(super) is_unreached: bool,
 }
 
-/// What came back of an event.
+/// The result of one event.
 #[derive(Debug)]
 pub(super) struct EventDelivery {
-    /// How often it was sent before it was stored, without the copies that were meant.
+    /// Attempts until the event was stored, without intended duplicates.
     pub(super) tries: usize,
     pub(super) latency: Duration,
-    /// The answer that refuses it, if that is what happened.
+    /// The reply of a permanent failure (status below 500), which is not retried.
     pub(super) refused: Option<GatewayReply>,
 }
 
@@ -80,7 +80,7 @@ impl Transport {
         Ok((sent, started.elapsed()))
     }
 
-    /// Sends `envelope`, and hangs up after a while, whether an answer came or not.
+    /// Sends `envelope` and closes the connection after `after`, whether a response arrived or not.
     async fn send_and_hang_up(
         &self,
         envelope: &MessageEnvelope,
@@ -94,10 +94,11 @@ impl Transport {
         Ok((sent, started.elapsed()))
     }
 
-    /// Asks a question; `due` is when it was meant to be sent, if that was earlier.
+    /// Sends an authorisation request. `due` is the time at which it should have been sent, if that
+    /// was earlier.
     ///
     /// # Errors
-    /// When the message cannot even be signed.
+    /// When the message cannot be signed.
     pub(super) async fn request_authorisation(
         &self,
         envelope: &MessageEnvelope,
@@ -125,7 +126,8 @@ impl Transport {
         } else {
             self.send(envelope, at).await?
         };
-        // Measured from when it was meant to be sent, so that a slow answer does not hide the next.
+        // Measured from the due time, so that a slow response does not hide the delay of the next
+        // request (coordinated omission).
         let latency = due.filter(|_| broken_off.is_none()).map_or(took, |due| due.elapsed());
         if mode == DeliveryMode::Again {
             again.push(self.send(envelope, at).await?.0.ok());
@@ -143,10 +145,10 @@ impl Transport {
         })
     }
 
-    /// Tells an event until it is stored, as issuers do.
+    /// Sends an event until it is stored, as issuers do.
     ///
     /// # Errors
-    /// When the gateway does not store it for minutes.
+    /// When the gateway does not store it for two minutes.
     pub(super) async fn send_event(
         &self,
         envelope: &MessageEnvelope,

@@ -1,4 +1,4 @@
-//! `sayso demo`: the whole thing on one machine.
+//! `sayso demo`: the complete system on one machine.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ pub(super) async fn demo(
     };
     let settings = DemoSettings { listen, database_url, key, seed };
     let print = |line: String| {
-        // Whoever stopped reading does not stop the demo.
+        // The demo continues when the reader of its output has closed the pipe.
         result(format_args!("{line}\n")).ok();
     };
     let demo =

@@ -1,5 +1,5 @@
-//! `sayso doctor`: is everything there that the gateway needs? Shows where settings come from and
-//! never what they are.
+//! `sayso doctor`: checks everything that the gateway needs. Shows where settings come from, and
+//! never their values.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use crate::store::{
     exposed_paths,
 };
 
-/// One thing that was looked at.
+/// The result of one check.
 struct CheckResult {
     about: String,
     what: Result<String, String>,
@@ -132,7 +132,8 @@ fn settings(findings: &mut CheckResults, config: &Config) {
     }
 }
 
-/// A machine that has lost its time stands in 1970, and then no signature is fresh.
+/// Checks the clock, because a machine that lost its time starts in 1970, where no signature is
+/// fresh.
 fn clock(findings: &mut CheckResults, now: Timestamp) {
     let released = date(2026, 1, 1).to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
     match released {
@@ -155,7 +156,7 @@ async fn database(findings: &mut CheckResults, store: &Store, now: Timestamp) {
     };
     match directory.refresh(now).await {
         Ok(()) => {}
-        // What is wrong with the key was told.
+        // The check of the key reports what is wrong with it.
         Err(DirectoryError::Store(StoreError::Key(_))) => return,
         Err(error) => return findings.bad("programmes", with_causes(&error)),
     }
@@ -175,7 +176,7 @@ async fn database(findings: &mut CheckResults, store: &Store, now: Timestamp) {
     }
 }
 
-/// Whether the database has everything that was committed to it.
+/// Checks that the database has everything that was committed to it.
 async fn mark(findings: &mut CheckResults, store: &Store) {
     match store.compare_mark().await {
         Ok(MarkStatus::NotKept) => {}
@@ -188,7 +189,7 @@ async fn mark(findings: &mut CheckResults, store: &Store) {
     }
 }
 
-/// Whether the secrets in the database are sealed, and their key is at hand.
+/// Checks that the secrets in the database are sealed, and that their key is available.
 async fn key(findings: &mut CheckResults, store: &Store, place: &KeySource) {
     match store.find_key(place).await {
         Ok(SealingKeyStatus::NotSealed) => {
@@ -207,7 +208,7 @@ async fn key(findings: &mut CheckResults, store: &Store, place: &KeySource) {
     }
 }
 
-/// Whether files that only their user should read can be read by others.
+/// Checks that no other user can read the private files.
 fn files(findings: &mut CheckResults, config: &Config) {
     let database = database_file(config.database_url.value.expose_secret());
     let key = match &config.key.value {

@@ -1,7 +1,7 @@
-//! What is logged, and how: lines for people on a terminal, JSON otherwise.
+//! Logging to stderr: text on a terminal, JSON otherwise.
 //!
-//! A log that nobody reads, or a full disk, must not make a purchase wait. So lines go through a
-//! bounded queue to a thread of their own, and are left out when it is full.
+//! A reader that is too slow, or a full disk, must not delay a purchase. Lines therefore go through
+//! a bounded queue to their own thread, and are dropped when the queue is full.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::panic;
@@ -13,10 +13,10 @@ use tracing_subscriber::fmt;
 
 use super::CommandError;
 
-/// How many lines wait to be written.
+/// Maximum number of lines in the queue.
 const QUEUE_CAPACITY: usize = 1024;
 
-/// Starts logging to stderr what `filter` lets through, such as `info` or `sayso=debug`.
+/// Starts logging with the given filter, such as `info` or `sayso=debug`.
 pub(super) fn start(filter: &str) -> Result<(), CommandError> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| CommandError::new(format!("SAYSO_LOG cannot be understood: {error}")))?;
@@ -27,7 +27,7 @@ pub(super) fn start(filter: &str) -> Result<(), CommandError> {
     let started =
         if io::stderr().is_terminal() { lines.try_init() } else { lines.json().try_init() };
     started.map_err(|error| CommandError::new(format!("logging cannot be started: {error}")))?;
-    // What a panic says may be about a person: only its place is told.
+    // Only the location of a panic is logged, because its message may contain personal data.
     panic::set_hook(Box::new(|panicked| {
         let place = panicked.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "something here broke");
@@ -35,7 +35,7 @@ pub(super) fn start(filter: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// One line; it is handed over when it goes.
+/// One line, which is queued when this value is dropped.
 struct LogLine {
     text: Vec<u8>,
     queue: SyncSender<Vec<u8>>,
@@ -66,11 +66,11 @@ impl Drop for LogLine {
     }
 }
 
-/// Writes the lines one after the other, for as long as the process lives.
+/// Writes the queued lines in order, until the process ends.
 #[expect(clippy::needless_pass_by_value, reason = "the end of the queue lives in the thread")]
 fn write_out(lines: Receiver<Vec<u8>>) {
     for line in &lines {
-        // A line that cannot be written is lost, as one is that came when the queue was full.
+        // A line that cannot be written is lost, like one that finds the queue full.
         io::stderr().write_all(&line).ok();
     }
 }

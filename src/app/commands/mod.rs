@@ -1,4 +1,4 @@
-//! The command line. Results go to stdout, talk goes to stderr.
+//! The command line. Results go to stdout, status messages to stderr.
 
 mod demo;
 mod doctor;
@@ -40,18 +40,19 @@ pub struct Cli {
     command: Command,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Debug, Args)]
 struct CommonArgs {
-    /// The database's address; `sayso doctor` says where it came from
+    /// The URL of the database; `sayso doctor` says where it came from
     #[arg(long, global = true, value_name = "sqlite:FILE|postgres://…")]
     database: Option<SecretString>,
-    /// How results are written
-    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text, value_name = "FORM")]
+    /// The format of results
+    #[arg(long, global = true, value_enum, value_name = "FORM")]
+    #[arg(default_value_t = OutputFormat::Text)]
     output: OutputFormat,
 }
 
-/// How results are written.
+/// The format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OutputFormat {
     /// For people
@@ -62,19 +63,20 @@ enum OutputFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Shows the whole thing on this machine: a fresh database, three people, a week of purchases
+    /// Runs the complete system on this machine: a fresh database, three people, a week of
+    /// purchases
     Demo {
-        /// Ends after the proof, with 1 if anything was off; else it keeps serving
+        /// Ends after the proof, with 1 if anything was wrong; otherwise keeps serving
         #[arg(long)]
         exit: bool,
         /// Where to listen; port 0 takes any free port
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
-        /// Which week is played: the same number, the same week
+        /// The seed of the week; the same seed gives the same week
         #[arg(long, value_name = "NUMBER", default_value_t = 1)]
         seed: u64,
     },
-    /// Runs the gateway until it is told to stop
+    /// Runs the gateway until it is stopped
     Serve {
         /// Where to listen, such as 127.0.0.1:8080
         #[arg(long, value_name = "ADDRESS")]
@@ -84,7 +86,7 @@ enum Command {
     Migrate,
     /// Checks settings, database, clock and connections; shows where settings come from
     Doctor {
-        /// Goes on with a database that lacks what was committed, once it has been made up for
+        /// Continues with a database that lacks committed rows, after they have been made up for
         #[arg(long)]
         accept_loss: bool,
     },
@@ -98,60 +100,61 @@ enum Command {
         #[command(subcommand)]
         command: RulesCommand,
     },
-    /// Shows what every pot holds, and what each programme owes and keeps besides
+    /// Shows the balances of every pot, and each programme's exposure, suspense and disputed money
     Balances,
-    /// Says why a purchase was decided as it was, by deciding it again from the recorded facts
+    /// Explains why a purchase was decided as it was, by deciding it again from the recorded facts
     Explain {
-        /// A decision, or the issuer's reference of a question or a purchase
+        /// The id of a decision, or the issuer's reference of an authorisation request or of a
+        /// purchase
         id: String,
     },
-    /// Makes a token for an account, for calling the API; or makes one count no more
+    /// Issues an API token for an account, or revokes a token
     Token {
-        /// Which programme
+        /// The programme
         #[arg(long, value_name = "ID")]
         programme: String,
-        /// For whom
+        /// The account that the token is for
         #[arg(long, value_name = "ID", required_unless_present = "revoke")]
         member: Option<String>,
-        /// The token that counts no more: all of it, or its own name (its claim jti). Ends with 1 if no
-        /// such token was given out here
+        /// The token to revoke: all of it, or its identifier (its claim jti). Ends with 1 if no
+        /// such token was issued here
         #[arg(long, value_name = "JTI|TOKEN", conflicts_with = "member")]
         revoke: Option<String>,
     },
-    /// Shows and rotates the keys that tokens are signed with, and seals secrets with another key
+    /// Shows and rotates the keys that sign tokens, and seals secrets with another key
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
     },
-    /// Writes what the API offers, as OpenAPI 3.1
+    /// Writes the description of the API, as OpenAPI 3.1
     Openapi,
-    /// Lists what the books could not explain, with cause and age
+    /// Lists what the ledger could not explain, with cause and age
     Exceptions,
-    /// Seals the ledger as it is now, and shows the roots: whoever keeps one can prove later that
-    /// nothing sealed was changed. A gateway does so at each midnight
+    /// Seals the ledger as it is now, and shows the roots. A root that is kept can prove later that
+    /// nothing sealed was changed. A running gateway seals at each midnight
     Seal {
-        /// Which programme; all of them if it is left out
+        /// The programme; all of them if it is left out
         #[arg(long, value_name = "ID")]
         programme: Option<String>,
     },
-    /// Proves the ledger: chains, balances and seals; names the first row that is wrong
+    /// Verifies the ledger: chains, balances and seals; names the first row that is wrong
     Verify,
 }
 
 #[derive(Debug, Subcommand)]
 enum ProgrammeCommand {
-    /// Creates or updates a programme from its file: all of it or nothing, any number of times
+    /// Creates or updates a programme from its file, whole or not at all; may be repeated
     Apply {
-        /// The programme's file; merchant-rules/demo.toml is one to begin with
+        /// The programme's file; merchant-rules/demo.toml is an example
         file: PathBuf,
-        /// The merchant rules that the programme goes by, instead of those that come with Sayso: a
-        /// folder with categories.toml, shops.toml or both, or one of them
+        /// The programme's own merchant rules, instead of the built-in ones: a folder with
+        /// categories.toml, shops.toml or both, or one of these files
         #[arg(long, value_name = "FILE")]
         rules: Option<PathBuf>,
     },
     /// Writes a programme as a file, without its secrets
     Show {
-        /// Which; needed when there are several
+        /// The programme; required if there are several
         id: Option<String>,
     },
 }
@@ -160,21 +163,22 @@ enum ProgrammeCommand {
 enum KeysCommand {
     /// Lists the keys with their states
     List,
-    /// The next key signs from now on, and a new next one is shown
+    /// Signs with the next key from now on, and publishes a new next key
     Rotate {
-        /// A key is not safe any more: it goes at once, with every token that it signed, and nobody is
-        /// waited for who has not read the next one
+        /// A key was compromised: removes it at once, with every token that it signed, without
+        /// waiting for those who have not read the next key
         #[arg(long)]
         now: bool,
     },
-    /// Seals every secret in the database with a new key. The one they are sealed with now has to be
-    /// given as always. Writes an SQLite file anew: nothing can be decided meanwhile
+    /// Seals every secret in the database with a new key. The current key must be given as always.
+    /// Rewrites an SQLite file, during which nothing can be decided
     Reseal {
-        /// The file of the new key, made if it is not there; without it the key's own file gets a new
-        /// key
+        /// The file of the new key, created if it is missing; by default the current key's file
+        /// gets a new key
         #[arg(long, value_name = "FILE")]
         new_key_file: Option<PathBuf>,
-        /// The key is lost for ever, and with it every secret: begins with the key that is given
+        /// The key is lost, and with it every secret: deletes the secrets and begins with the given
+        /// key
         #[arg(long, conflicts_with = "new_key_file")]
         lost: bool,
     },
@@ -182,22 +186,22 @@ enum KeysCommand {
 
 #[derive(Debug, Subcommand)]
 enum RulesCommand {
-    /// Checks that every code is sorted once and every word is known
+    /// Checks that every code is in one category and that every word is known
     Check {
-        /// The folder; merchant-rules if it is there, else the rules that come with Sayso
+        /// The folder; by default merchant-rules if it exists, else the built-in rules
         folder: Option<PathBuf>,
     },
 }
 
-/// How a command ended.
+/// The result of a command, as an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
     Done,
-    /// It failed, or found something that is not in order.
+    /// It failed, or found a problem.
     NotInOrder,
     /// The database could not be used; it may work later.
     TryLater,
-    /// The settings are not in order.
+    /// The settings are invalid.
     Settings,
 }
 
@@ -212,7 +216,7 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// Why a command could not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 struct CommandError {
     status: ExitStatus,
@@ -224,7 +228,7 @@ impl CommandError {
         Self { status: ExitStatus::NotInOrder, text: text.into() }
     }
 
-    /// With everything that caused it, in one line.
+    /// The error with all its causes, in one line.
     fn of(error: &dyn Error) -> Self {
         Self::new(with_causes(error))
     }
@@ -248,7 +252,7 @@ fn with_causes(error: &dyn Error) -> String {
     while let Some(error) = cause {
         let next = error.to_string();
         if !text.ends_with(&next) {
-            // Writing to a text cannot fail.
+            // Writing to a `String` cannot fail.
             write!(text, ": {next}").ok();
         }
         cause = error.source();
@@ -256,7 +260,7 @@ fn with_causes(error: &dyn Error) -> String {
     text
 }
 
-/// Does what the command line says.
+/// Runs the command.
 pub async fn run(cli: Cli) -> ExitStatus {
     let Cli { common, command } = cli;
     let done = match command {
@@ -317,7 +321,8 @@ impl CommonArgs {
         Ok(Config::load(&flags)?)
     }
 
-    /// Opens a database that is there: a report on a new one would say that all is well.
+    /// Opens an existing database. A new one is refused, because a report on it would find no
+    /// problem.
     async fn existing_store(&self) -> Result<Store, CommandError> {
         let config = self.config(None)?;
         let url = config.database_url.value.expose_secret();
@@ -331,7 +336,8 @@ impl CommonArgs {
         self.store().await
     }
 
-    /// Opens the database and applies missing migrations. Secrets can be neither read nor written.
+    /// Opens the database and applies missing migrations. Its secrets cannot be read or written
+    /// yet.
     async fn store(&self) -> Result<Store, CommandError> {
         let config = self.config(None)?;
         prepare_folder(&config)?;
@@ -339,7 +345,7 @@ impl CommonArgs {
         Ok(Store::open(url, PoolSizes::default()).await?)
     }
 
-    /// Makes it possible to read and write the secrets of `store`, or closes it.
+    /// Loads the key for the secrets of `store`. Closes the store if that fails.
     async fn with_key(&self, store: Store) -> Result<Store, CommandError> {
         match store.use_key(&self.config(None)?.key.value).await {
             Ok(()) => Ok(store),
@@ -351,14 +357,14 @@ impl CommonArgs {
     }
 }
 
-/// What it means that a database could not be used: a file that is none will not become one, and a
-/// key that is missing will not come by itself.
+/// The exit code for a database that could not be used. Waiting does not help if the file is not a
+/// database, or if the key is missing.
 const fn exit_status_of(error: &StoreError) -> ExitStatus {
     let is_for_good = matches!(error, StoreError::NotSqlite(_) | StoreError::Key(_));
     if is_for_good { ExitStatus::Settings } else { ExitStatus::TryLater }
 }
 
-/// Makes the folder of the default database.
+/// Creates the folder of the default database.
 fn prepare_folder(config: &Config) -> Result<(), CommandError> {
     let Some(folder) = &config.data_folder else { return Ok(()) };
     create_private_folder(folder).map_err(|error| {
@@ -367,25 +373,25 @@ fn prepare_folder(config: &Config) -> Result<(), CommandError> {
     })
 }
 
-/// Writes a result.
+/// Writes a result to stdout.
 fn result(text: impl fmt::Display) -> Result<(), CommandError> {
     let mut stdout = io::stdout().lock();
     let written = write!(stdout, "{text}").and_then(|()| stdout.flush());
     match written {
-        // Whoever read it has read enough, as `head` does.
+        // The reader has closed the pipe because it has read enough, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(CommandError::new(format!("the result could not be written: {error}"))),
         Ok(()) => Ok(()),
     }
 }
 
-/// Writes a result for machines.
+/// Writes a result as JSON.
 fn json(value: &serde_json::Value) -> Result<(), CommandError> {
     result(format_args!("{value:#}\n"))
 }
 
-/// Says something to whoever is watching.
+/// Writes a status message to stderr.
 fn print_status(text: fmt::Arguments<'_>) {
-    // If nobody can be told, nothing more can be done.
+    // An error here cannot be reported anywhere.
     writeln!(io::stderr().lock(), "{text}").ok();
 }

@@ -84,7 +84,7 @@ fn read_text(path: &Path) -> Result<String, CommandError> {
         .map_err(|error| CommandError::new(format!("{} cannot be read: {error}", path.display())))
 }
 
-/// Merchant rules of a programme's own; what is left out comes with Sayso.
+/// A programme's own merchant rules. The built-in ones stand in for what is missing.
 #[derive(Default)]
 struct OwnRules {
     categories: Option<String>,
@@ -100,7 +100,7 @@ impl OwnRules {
     }
 }
 
-/// Reads the rules at `path`: one of the files, or a folder with some of them.
+/// Reads the rules at `path`: one of the files, or a folder with at least one of them.
 fn own_rules(path: Option<&Path>) -> Result<OwnRules, CommandError> {
     let Some(path) = path else { return Ok(OwnRules::default()) };
     if !path.is_dir() {

@@ -14,7 +14,7 @@ use crate::platform::ids::NewIds;
 use crate::programme::directory::Directory;
 use crate::store::Store;
 
-/// The most exceptions that are listed. Whoever has more has to begin somewhere.
+/// Maximum number of exceptions that are listed.
 const EXCEPTIONS_MAX: u32 = 1000;
 
 pub(super) async fn balances(common: &CommonArgs) -> Result<ExitStatus, CommandError> {
@@ -37,7 +37,7 @@ pub(super) async fn explain(common: &CommonArgs, id: &str) -> Result<ExitStatus,
     store.close().await;
     let purchase_explanations = purchase_explanations.map_err(|error| CommandError::of(&error))?;
     let explanations = match explanations {
-        // A purchase that we were never asked about has no decision.
+        // A purchase without an authorisation request has no decision.
         Err(ExplainError::NotFound(_)) if !purchase_explanations.is_empty() => Vec::new(),
         explanations => explanations.map_err(|error| CommandError::of(&error))?,
     };

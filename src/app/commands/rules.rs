@@ -9,7 +9,7 @@ use crate::programme::rules::{
     BUILT_IN_CATEGORIES, BUILT_IN_GUIDE, BUILT_IN_SHOPS, CATEGORIES_FILE, GUIDE_FILE, SHOPS_FILE,
 };
 
-/// Where merchant rules stand in a checkout.
+/// The folder of merchant rules in a checkout.
 const FOLDER: &str = "merchant-rules";
 
 pub(super) fn check(folder: Option<&Path>) -> Result<ExitStatus, CommandError> {
@@ -41,7 +41,7 @@ fn problems(count: usize) -> String {
     if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") }
 }
 
-/// The TOML files of a folder, by name.
+/// The TOML files of a folder, sorted by path.
 fn read(folder: &Path) -> Result<Vec<(String, String)>, CommandError> {
     let cannot = |path: &Path, error| {
         CommandError::new(format!("{} cannot be read: {error}", path.display()))

@@ -1,4 +1,4 @@
-//! `sayso serve`: the gateway, until it is told to stop.
+//! `sayso serve`: runs the gateway until it is stopped.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{
     CommandError, CommonArgs, ExitStatus, exit_status_of, logs, prepare_folder, with_causes,
 };
-use crate::app::gateway::{App, AppSettings, StartError};
+use crate::app::gateway::{App, AppSettings, GatewayError};
 use crate::platform::clock::Clock;
 
-/// How often what nobody asks for is looked after.
+/// How often a round of upkeep runs.
 const UPKEEP_EVERY: Duration = Duration::from_secs(10);
-/// Three full tables of connections, the database, and some to spare.
+/// Enough for three full connection tables and the database, with a reserve.
 const OPEN_FILES_WANTED: u64 = 8192;
 
 pub(super) async fn serve(
@@ -40,9 +40,9 @@ pub(super) async fn serve(
     let mut interrupted = signal(SignalKind::interrupt()).map_err(cannot)?;
     let app = App::start(settings).await.map_err(|error| {
         let status = match &error {
-            StartError::Store(error) => exit_status_of(error),
-            StartError::Directory(_) => ExitStatus::TryLater,
-            StartError::Listen { .. } | StartError::Threads(_) => ExitStatus::NotInOrder,
+            GatewayError::Store(error) => exit_status_of(error),
+            GatewayError::Directory(_) => ExitStatus::TryLater,
+            GatewayError::Listen { .. } | GatewayError::Threads(_) => ExitStatus::NotInOrder,
         };
         CommandError { status, text: with_causes(&error) }
     })?;
@@ -55,8 +55,8 @@ pub(super) async fn serve(
     Ok(ExitStatus::Done)
 }
 
-/// As many file handles as the system allows, so that connections never use up those of the
-/// database. Most systems give a process 1,024 unless it asks.
+/// Raises the limit of open files towards [`OPEN_FILES_WANTED`], so that connections of clients
+/// never use up those of the database. Most systems give a process 1,024 by default.
 fn raise_open_file_limit() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(OPEN_FILES_WANTED, |most| most.min(OPEN_FILES_WANTED));

@@ -1,4 +1,4 @@
-//! `sayso token` and `sayso keys`: for whoever has the database.
+//! `sayso token` and `sayso keys`: for operators with access to the database.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -24,7 +24,7 @@ pub(super) async fn token(
     let programme = parsed::<ProgrammeId>(programme)?;
     let issuer = common.config(None)?.token_issuer.value;
     let now = Clock::system().now();
-    // Names of tokens are proved by the keys, too.
+    // Revoking needs the keys too, because they prove that a token's identifier is genuine.
     let store = common.with_key(common.existing_store().await?).await?;
     let tokens = TokenService::new(store.clone(), &issuer);
     let done = match (member, revoke) {
@@ -38,11 +38,11 @@ pub(super) async fn token(
     done?.print(common.output)
 }
 
-/// What came of it.
+/// The result of the command.
 enum TokenOutcome {
     Issued(IssuedToken),
     Revoked(TokenIdentity),
-    /// It had run out by itself.
+    /// The token had expired already.
     AlreadyExpired(TokenIdentity),
     Unknown,
 }
@@ -186,7 +186,7 @@ pub(super) async fn reseal(
     Ok(ExitStatus::Done)
 }
 
-/// Forgets what nobody can open any more.
+/// Deletes the secrets that no key can open any more.
 async fn discard_lost_secrets(common: &CommonArgs, store: Store) -> Result<String, CommandError> {
     let key = common.config(None)?.key.value;
     let outcome = match store.find_key(&key).await {

@@ -1,4 +1,4 @@
-//! The words that belong to a decision.
+//! The text message about a declined purchase, with its parameters and its thread.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ use crate::messages::words::{PurchaseContext, Words};
 use crate::programme::directory::Programme;
 use crate::store::MessageThread;
 
-/// What the words about a purchase that is not paid were made from, and which decision it was:
-/// whoever asks for a one-time OK finds it by this.
-pub(super) fn particulars(
+/// The parameters of the message about a declined purchase. They name the decision, because an ask
+/// for a one-time OK refers to it.
+pub(super) fn message_parameters(
     request: &AuthorisationRequest,
     decision: DecisionId,
     reason: &DeclineReason,
@@ -33,7 +33,7 @@ pub(super) fn particulars(
         .to_text()
 }
 
-/// What the refusal is about: a shop that tries the same card again is told of once.
+/// The thread of the message: a shop that retries the same card is reported only once.
 pub(super) fn message_thread(
     request: &AuthorisationRequest,
     shop: &ShopIdentity,
@@ -41,21 +41,22 @@ pub(super) fn message_thread(
     at: Timestamp,
 ) -> MessageThread {
     let shop = shop_of(shop, request.merchant.mcc());
-    let refusal = DeclineThread::of(request, &shop, reason.code().as_str());
-    MessageThread { digest: Digest::of_text(&refusal.thread_key()), since: refusal.since(at) }
+    let thread = DeclineThread::of(request, &shop, reason.code().as_str());
+    MessageThread { digest: Digest::of_text(&thread.thread_key()), since: thread.since(at) }
 }
 
-/// A purchase that is not paid, and all that its words need.
+/// A declined purchase, and everything that its text message needs.
 pub(super) struct DeclineMessage<'a> {
     pub(super) book: &'a Book,
     pub(super) programme: &'a Programme,
     pub(super) request: &'a AuthorisationRequest,
     pub(super) facts: &'a Facts,
+    /// Whether the text must not name a card, because a custodian other than the person has it.
     pub(super) hides_card: bool,
 }
 
 impl DeclineMessage<'_> {
-    /// The text message about it; none when nobody has the card.
+    /// The text message; `None` if no person holds the card.
     pub(super) fn text_message(&self, reasons: &DeclineReasons) -> Option<String> {
         let Self { book, programme, request, facts, hides_card } = *self;
         let owner = book.owner.as_ref()?;

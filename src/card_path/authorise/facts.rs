@@ -1,4 +1,4 @@
-//! What one decision is made from, read from the locked book.
+//! The facts of one decision, read from the locked book.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::domain::pot::PotFunds;
 use crate::domain::purchase::Purchase;
 use crate::domain::shop::ShopKey;
 use crate::domain::time::period::Moment;
-use crate::ledger::book::{LedgerError, PermissionUsage};
+use crate::ledger::book::{LedgerError, PurchasePermissionUse};
 
 impl AuthorisationContext<'_> {
     pub(super) fn facts(
@@ -65,8 +65,8 @@ impl AuthorisationContext<'_> {
         })
     }
 
-    /// Which shop it is, as far as the list and the permissions name it: so that the facts stay
-    /// short, and the same answer follows from them when the name was erased.
+    /// The shop, by those of its keys that a term or a permission names. Other keys are left out,
+    /// so that the facts stay short and give the same decision after the name was erased.
     fn known_shop(&self) -> KnownShop {
         let terms = self.book.agreement().map_or(&[][..], |agreement| &agreement.terms);
         let scopes =
@@ -88,7 +88,7 @@ impl AuthorisationContext<'_> {
         let is_within = |scope: &Scope| {
             fresh.is_within(scope) || open.is_some_and(|open| open.counted.is_within(scope))
         };
-        let used = open.map(PermissionUsage::of).transpose()?;
+        let used = open.map(PurchasePermissionUse::of).transpose()?;
         let (mut about, mut here) = (Vec::new(), BTreeSet::new());
         for known in &self.book.permissions {
             if known.given_at > moment.at || !is_within(&known.scope) {
@@ -96,7 +96,7 @@ impl AuthorisationContext<'_> {
             }
             let mut permission = known.clone();
             if let Some(used) = used.as_ref().filter(|used| used.uses(known.id)) {
-                // What this purchase has used already serves all of it.
+                // A permission that this purchase already uses covers its increments too.
                 permission.uses_left = permission.uses_left.saturating_add(1);
                 if let Some(uses) = &mut permission.uses {
                     uses.take(&used.shop, used.open)?;
@@ -110,14 +110,15 @@ impl AuthorisationContext<'_> {
             }
             about.push(permission);
         }
-        // Of those that help no more, only the latest can be told of.
+        // Keep the live permissions, and the newest even if it is spent: its reason may be shown.
         let latest = about.last().map(|p| p.id);
         about.retain(|p| p.is_live(moment.at) || Some(p.id) == latest);
         here.retain(|id| about.iter().any(|p| p.id == *id));
         Ok((about, here))
     }
 
-    /// By how much the price may have moved since a permission was given.
+    /// The exchange margin that a permission covers too; none unless the price is foreign. An open
+    /// purchase keeps the percentage of its beginning.
     fn exchange(&self, request: &AuthorisationRequest, open: Option<&Purchase>) -> MarginPercent {
         if request.has_foreign_price() {
             let agreed = self.programme.settings.exchange_margin;
@@ -127,8 +128,8 @@ impl AuthorisationContext<'_> {
         }
     }
 
-    /// What is in each pot for a purchase; what `open` holds beyond what was asked of it is free for
-    /// more of the same.
+    /// Balances of the pots for this request. The margin that `open` holds beyond its requested
+    /// amount is added back, because an increment may use it.
     fn in_pots(
         &self,
         open: Option<&Purchase>,
@@ -143,8 +144,8 @@ impl AuthorisationContext<'_> {
         Ok(pots)
     }
 
-    /// What is to be held beyond what is asked if all of `request` is approved. Fixed by what the
-    /// programme had agreed when the purchase began.
+    /// The margin to hold if all of `request` is approved. An open purchase keeps the percentage
+    /// that the programme had agreed when it began.
     fn margin(&self, request: &AuthorisationRequest, is_open: bool) -> Money {
         let currency = self.book.currency;
         let known = self.book.purchases.get(&purchase_key(request));
@@ -157,7 +158,7 @@ impl AuthorisationContext<'_> {
         if request.has_foreign_price() {
             margin = margin.held();
         }
-        // A question in another currency than the programme's is declined.
+        // A request in another currency than the programme's is declined, so its margin is zero.
         if !margin.is_held() || request.amount.currency() != currency {
             return Money::zero(currency);
         }
@@ -169,7 +170,7 @@ impl AuthorisationContext<'_> {
             }
             None => margin.on(request.amount),
         };
-        // What does not fit 64 bits is more than any pot has.
+        // On overflow, the maximum: more than any pot has.
         beyond.unwrap_or(Money::from_minor(i64::MAX, currency))
     }
 }

@@ -1,5 +1,6 @@
-//! The path of a question: lock the budget, look for a recorded answer, read the facts, decide,
-//! and write the decision with its hold. Many questions share one database transaction.
+//! The path of an authorisation request: lock the budget, look for a recorded response, read the
+//! facts, decide, and write the decision with its hold. Many requests share one database
+//! transaction.
 
 mod decline_message;
 mod facts;
@@ -42,25 +43,32 @@ use crate::store::{
     Tx, exception_id,
 };
 
-pub use responses::our_fault;
+pub use responses::{AuthorisationKey, our_fault};
 use responses::{KnownResponses, authorisation_key};
 pub use withdraw::withdraw;
 
-/// One question, and when it arrived. Cheap to clone.
+/// One authorisation request, and when it arrived. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ReceivedAuthorisation {
     pub request: Arc<AuthorisationRequest>,
     pub arrived_at: Timestamp,
 }
 
-/// One answer, and whether the question was asked with other content before.
+impl ReceivedAuthorisation {
+    /// The key under which its decision is recorded.
+    pub fn key(&self) -> AuthorisationKey {
+        authorisation_key(&self.request)
+    }
+}
+
+/// One response, and whether the same reference came before with other content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthorisationOutcome {
     pub response: AuthorisationResponse,
     pub is_conflict: bool,
 }
 
-/// Why nothing could be decided. Nothing has been written.
+/// Why requests could not be decided, or approvals not withdrawn. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthoriseError {
     #[error(transparent)]
@@ -70,24 +78,29 @@ pub enum AuthoriseError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("programme {0} has no house budget")]
-    NoHouse(ProgrammeId),
+    BudgetNotFound(ProgrammeId),
 }
 
 impl AuthoriseError {
-    /// What the database had to do with it, if anything.
+    /// The database error behind it, if there is one.
     pub const fn store(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) | Self::Directory(DirectoryError::Store(error)) => Some(error),
-            Self::Directory(_) | Self::Ledger(_) | Self::NoHouse(_) => None,
+            Self::Directory(_) | Self::Ledger(_) | Self::BudgetNotFound(_) => None,
         }
     }
 }
 
-/// Decides `authorisations` in the order in which they came, and records the decisions with their holds.
+/// Decides `authorisations` in order of arrival, and records the decisions with their holds.
 ///
-/// A repeated reference is answered from its record, whatever has changed since: issuers resend
-/// when our answer was late, and a purchase must not be held twice. Questions of one budget see
-/// each other. The answers may be told only after `tx` was committed.
+/// A repeated reference gets its recorded response, whatever has changed since, because issuers
+/// resend when a response is late and a purchase must not be held twice. Requests on one budget see
+/// each other's holds. The responses may be sent only after `tx` was committed.
+///
+/// # Errors
+///
+/// Errors of the database and the ledger; [`AuthoriseError::BudgetNotFound`] if the budget of a
+/// request cannot be opened.
 pub async fn authorise(
     tx: &mut Tx,
     directory: &Directory,
@@ -97,8 +110,8 @@ pub async fn authorise(
     let budgets = budgets(tx, directory, authorisations).await?;
     let wanted = wanted(authorisations, &budgets);
     let hints = hints(directory, authorisations, &budgets);
-    let expected = expected(authorisations, &budgets, &hints);
-    let mut books = tx.open_books_prefetching(&wanted, &expected, directory.agreements()).await?;
+    let prefetch = prefetch_keys(authorisations, &budgets, &hints);
+    let mut books = tx.open_books_prefetching(&wanted, &prefetch, directory.agreements()).await?;
     let mut responses = KnownResponses::recorded(tx, &books.answered).await?;
     let programmes = directory.settings_of(&books).await?;
     let counted = counted(authorisations, &budgets, &programmes, &books, hints)?;
@@ -120,9 +133,9 @@ pub async fn authorise(
         let owner = books.owners.get(&purchase_name(request));
         let is_elsewhere = owner.is_some_and(|owner| owner != budget);
         let open = books.get_mut(&request.programme, budget);
-        let open = open.ok_or_else(|| AuthoriseError::NoHouse(request.programme.clone()))?;
+        let open = open.ok_or_else(|| AuthoriseError::BudgetNotFound(request.programme.clone()))?;
         let Some(programme) = programmes.of(open) else {
-            return Err(AuthoriseError::NoHouse(request.programme.clone()));
+            return Err(AuthoriseError::BudgetNotFound(request.programme.clone()));
         };
         let book = &mut open.book;
         let hides_card = elsewhere.iter().any(|(p, b)| (p, b) == (&request.programme, budget));
@@ -144,26 +157,26 @@ pub async fn authorise(
     Ok(outcomes)
 }
 
-/// The budget of each question's card; the house for a card that nobody has.
+/// The budget of each request's card; the house budget for a card that no person holds.
 async fn budgets(
     tx: &mut Tx,
     directory: &Directory,
     authorisations: &[ReceivedAuthorisation],
 ) -> Result<Vec<BudgetId>, StoreError> {
-    let key = |q: &ReceivedAuthorisation| -> CardKey {
-        let request = &q.request;
+    let key = |received: &ReceivedAuthorisation| -> CardKey {
+        let request = &received.request;
         (request.programme.clone(), request.connection.clone(), request.card.clone())
     };
     let owners = tx.owners(&authorisations.iter().map(key).collect(), directory.owners()).await?;
     let budget =
-        |q: &ReceivedAuthorisation| owners.get(&key(q)).cloned().unwrap_or_else(BudgetId::house);
+        |r: &ReceivedAuthorisation| owners.get(&key(r)).cloned().unwrap_or_else(BudgetId::house);
     Ok(authorisations.iter().map(budget).collect())
 }
 
-/// What a question counts as under the latest settings and agreement in memory. Only the locked
-/// budget says which are in force.
+/// What a request counts as under the latest settings and agreement in memory. Only a hint, because
+/// which versions are in force is known once the budget is locked.
 struct PrefetchHint {
-    programme: u32,
+    programme_version: u32,
     agreement: Arc<Agreement>,
     counted: CountingAttributes,
 }
@@ -179,13 +192,13 @@ fn hints(
         let agreement = directory.agreements().latest(&request.programme, budget)?;
         let moment = Moment::new(received.arrived_at, programme.zone());
         let counted = programme.counted(request, Some(&agreement), moment);
-        Some(PrefetchHint { programme: programme.version, agreement, counted })
+        Some(PrefetchHint { programme_version: programme.version, agreement, counted })
     };
     authorisations.iter().zip(budgets).map(hint).collect()
 }
 
-/// What will be asked for beside the books. Counters that were not guessed are read later.
-fn expected(
+/// The keys to prefetch with the books. Counters that are missing here are read later.
+fn prefetch_keys(
     authorisations: &[ReceivedAuthorisation],
     budgets: &[BudgetId],
     hints: &[Option<PrefetchHint>],
@@ -204,7 +217,8 @@ fn expected(
     PrefetchKeys { questions: keys, counters }
 }
 
-/// What each question counts as, if it is about a new purchase.
+/// What each request counts as if it begins a purchase. A hint is used if its versions are in
+/// force.
 fn counted(
     authorisations: &[ReceivedAuthorisation],
     budgets: &[BudgetId],
@@ -218,12 +232,14 @@ fn counted(
     )| {
         let request = &received.request;
         let id = &request.programme;
-        let open = books.get(id, budget).ok_or_else(|| AuthoriseError::NoHouse(id.clone()))?;
-        let programme = programmes.of(open).ok_or_else(|| AuthoriseError::NoHouse(id.clone()))?;
+        let open =
+            books.get(id, budget).ok_or_else(|| AuthoriseError::BudgetNotFound(id.clone()))?;
+        let programme =
+            programmes.of(open).ok_or_else(|| AuthoriseError::BudgetNotFound(id.clone()))?;
         let agreement = open.book.owner.as_ref().map(|owner| &owner.agreement);
         match hint.zip(agreement) {
             Some((hint, agreement))
-                if hint.programme == programme.version
+                if hint.programme_version == programme.version
                     && Arc::ptr_eq(&hint.agreement, agreement) =>
             {
                 Ok(hint.counted)
@@ -237,6 +253,7 @@ fn counted(
     authorisations.iter().zip(budgets).zip(hints).map(count).collect()
 }
 
+/// The books to open, each with the purchases that its requests name.
 fn wanted(authorisations: &[ReceivedAuthorisation], budgets: &[BudgetId]) -> Vec<BookRequest> {
     let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for (received, budget) in authorisations.iter().zip(budgets) {
@@ -248,7 +265,7 @@ fn wanted(authorisations: &[ReceivedAuthorisation], budgets: &[BudgetId]) -> Vec
     wanted.into_iter().map(book).collect()
 }
 
-/// Reads the counters that the questions touch and that were not guessed.
+/// Reads the counters that the requests touch and that were not prefetched.
 async fn load_counters(
     tx: &mut Tx,
     authorisations: &[ReceivedAuthorisation],
@@ -270,8 +287,8 @@ async fn load_counters(
     tx.load_counters(&keys, books).await
 }
 
-/// The budgets whose card somebody else has, as far as a text may name a card: looked for only where
-/// a card was lost, replaced or has expired.
+/// The budgets whose card a custodian other than the person has. Read only for a lost, replaced or
+/// expired card, because only texts about such cards name a card.
 async fn cards_elsewhere(
     tx: &mut Tx,
     authorisations: &[ReceivedAuthorisation],
@@ -302,15 +319,15 @@ fn purchase_name(request: &AuthorisationRequest) -> (ProgrammeId, ConnectionId, 
     (request.programme.clone(), request.connection.clone(), request.purchase.clone())
 }
 
-/// The purchase that `request` asks more for, if anything is held or paid for it. One that was
-/// undone and is asked for again begins anew: on this day, under what is agreed now.
+/// The purchase that `request` adds to, if anything is held or captured for it. A purchase that was
+/// fully reversed begins anew: on the current day, under the current agreement.
 fn open_purchase<'a>(book: &'a Book, request: &AuthorisationRequest) -> Option<&'a Purchase> {
     let known = book.purchases.get(&purchase_key(request))?;
     known.committed().is_ok_and(Money::is_positive).then_some(known)
 }
 
-/// What a question touches counters as. More of an open purchase counts as that purchase, and is
-/// judged by what the shop says now too: on the day on which the purchase counts.
+/// What a request counts as. An increment of an open purchase counts as that purchase, and is
+/// judged by what the shop reports now too, on the day on which the purchase counts.
 fn touched<'a>(
     fresh: &'a CountingAttributes,
     begun: Option<&'a CountingAttributes>,
@@ -324,14 +341,14 @@ fn touched<'a>(
     }
 }
 
-/// Whether the question is about a purchase that counts already.
+/// Whether the request continues an open purchase, and what that has committed so far.
 fn continues(open: Option<&Purchase>) -> Result<PurchaseContinuation, LedgerError> {
     let Some(purchase) = open else { return Ok(PurchaseContinuation::Nothing) };
     let so_far = purchase.committed()?;
     Ok(PurchaseContinuation::Open { so_far, counted_on: purchase.counted.on })
 }
 
-/// What is promised when this much of `request` is approved.
+/// The increment that approving `amount` of `request` adds to its purchase.
 const fn increment(
     request: &AuthorisationRequest,
     amount: Money,
@@ -364,15 +381,15 @@ fn reference_text(connection: &ConnectionId, reference: &IssuerReference) -> Str
     format!("{connection}/{reference}")
 }
 
-/// One budget's book, and what deciding on it needs.
+/// The locked book of one budget, and what a decision on it needs.
 struct AuthorisationContext<'a> {
     book: &'a mut Book,
     programme: &'a Programme,
-    /// What the question counts as, if it is about a new purchase.
+    /// What the request counts as if it begins a purchase.
     counted: CountingAttributes,
     ids: &'a NewIds,
     pending_writes: &'a mut PendingWrites,
-    /// Somebody else has the card: no text names one.
+    /// Whether no text may name a card, because a custodian other than the person has it.
     hides_card: bool,
 }
 
@@ -457,7 +474,7 @@ impl AuthorisationContext<'_> {
         })
     }
 
-    /// Writes what the person is told about a purchase that is not paid.
+    /// Adds the message to the person about a declined purchase.
     fn notify(
         &mut self,
         request: &AuthorisationRequest,
@@ -483,7 +500,7 @@ impl AuthorisationContext<'_> {
             body,
             created_at: facts.moment.at,
             recipient: Recipient::Person,
-            facts: decline_message::particulars(request, decision, &reasons.first),
+            facts: decline_message::message_parameters(request, decision, &reasons.first),
             matter: Some(decline_message::message_thread(
                 request,
                 &counted.shop,

@@ -1,4 +1,4 @@
-//! Answers that are known: recorded earlier, or given a moment ago in the same transaction.
+//! Responses that are known: recorded earlier, or given earlier in the same transaction.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,15 @@ use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision};
 use crate::ledger::record::row::Digest;
 use crate::store::{StoreError, Tx};
 
-type AuthorisationKey = (ProgrammeId, ConnectionId, IssuerReference);
+/// Identifies an authorisation request and its repeats.
+pub type AuthorisationKey = (ProgrammeId, ConnectionId, IssuerReference);
 
-/// Answers by the key of their question, with the digest of what was asked.
+/// Responses by the key of their request, with the digest of the request's content.
 #[derive(Debug, Default)]
 pub(super) struct KnownResponses(BTreeMap<AuthorisationKey, (Digest, AuthorisationResponse)>);
 
 impl KnownResponses {
-    /// The recorded answers to the questions with `keys`. Read after their budgets are locked.
+    /// Reads the recorded responses to the requests with `keys`. Their budgets must be locked.
     pub(super) async fn recorded(
         tx: &mut Tx,
         keys: &[AuthorisationKey],
@@ -41,8 +42,8 @@ impl KnownResponses {
         Ok(responses)
     }
 
-    /// The answer to `request` of this `content`, if it is known. The same reference with other content is a
-    /// conflict: it is not paid, and the recorded answer stays as it is.
+    /// The known response to `request`, whose digest is `content`. The same reference with other
+    /// content is a conflict: it is declined, and the recorded response stays unchanged.
     pub(super) fn find(
         &self,
         request: &AuthorisationRequest,
@@ -59,7 +60,7 @@ impl KnownResponses {
         })
     }
 
-    /// Remembers an answer for repeats in the same transaction.
+    /// Remembers a response for repeats in the same transaction.
     pub(super) fn remember(
         &mut self,
         request: &AuthorisationRequest,
@@ -97,7 +98,7 @@ fn withdrawn_response(decision: &RecordedDecision) -> AuthorisationResponse {
     }
 }
 
-/// What the issuer is told of `decision` on a question for `asked`.
+/// The response for `decision` on a request for `asked`.
 pub(super) fn response_for(
     id: DecisionId,
     decision: &Decision,
@@ -110,7 +111,7 @@ pub(super) fn response_for(
     AuthorisationResponse { decision: Some(id), verdict }
 }
 
-/// What the issuer is told when nothing could be recorded in time. It is no decision.
+/// The response when nothing could be recorded in time: a decline without a decision.
 pub const fn our_fault() -> AuthorisationResponse {
     AuthorisationResponse {
         decision: None,

@@ -1,4 +1,4 @@
-//! Taking an approval back whose answer came too late: the issuer was told no.
+//! Withdrawal of approvals that the issuer did not receive in time and so treated as declined.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,11 +24,16 @@ use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, Programme};
 use crate::store::{NewMessage, PendingWrites, ResolvedException, Tx, WITHDRAWAL, exception_id};
 
-/// Gives back what the approvals of `undelivered` hold, and writes that they were withdrawn beside the
-/// unchanged decisions. Repeats of the question are then answered as our fault.
+/// Releases what the approvals of `undelivered` hold, and records the withdrawals beside the
+/// unchanged decisions. Repeats of the requests are then declined as our fault.
 ///
-/// What was declined, never recorded or withdrawn before is left as it is. Budgets are locked
-/// before decisions are looked for: a commit that was in doubt has ended when the lock is had.
+/// Requests that were declined, never recorded or withdrawn before are skipped. The budgets are
+/// locked before the decisions are read, because an in-doubt commit has ended once its lock is
+/// free.
+///
+/// # Errors
+///
+/// Errors of the database and the ledger.
 pub async fn withdraw(
     tx: &mut Tx,
     directory: &Directory,
@@ -62,7 +67,7 @@ pub async fn withdraw(
             decision.connection.clone(),
             decision.reference.to_string(),
         );
-        // A later asking that nobody heard takes back nothing of what the first one was told.
+        // An undelivered repeat must not withdraw the approval that its first delivery received.
         let is_its_own = undelivered.iter().any(|received| {
             authorisation_key(&received.request) == decision_key(decision)
                 && received.arrived_at == decision.decided_at
@@ -89,9 +94,9 @@ pub async fn withdraw(
         };
         let sequence = decision.request().map(|request| request.sequence);
         let key = (decision.connection.clone(), decision.purchase.clone());
-        // Once the issuer has told its answer, that message has informed the person, or it was paid.
+        // No message if a snapshot reported the outcome: that informed the person, or it was paid.
         let known = open.book.purchases.get(&key);
-        let is_told = known.is_some_and(|purchase| is_told(purchase, sequence));
+        let is_reported = known.is_some_and(|purchase| is_reported(purchase, sequence));
         if let (Some(purchase), Some(sequence)) = (known.filter(|p| is_declined(p)), sequence) {
             pending_writes
                 .resolved_exceptions
@@ -101,7 +106,7 @@ pub async fn withdraw(
             mark_withdrawn(purchase, sequence);
             hold_transfers(purchase, pots, &[])
         })?;
-        if !is_told && open.book.owner.is_some() {
+        if !is_reported && open.book.owner.is_some() {
             pending_writes.messages.push(withdrawal_message(
                 &open.book,
                 programme,
@@ -115,19 +120,19 @@ pub async fn withdraw(
     Ok(())
 }
 
-/// Whether the issuer has told how that question was answered.
-fn is_told(purchase: &Purchase, sequence: Option<u32>) -> bool {
+/// Whether a snapshot has reported the outcome of the request with `sequence`.
+fn is_reported(purchase: &Purchase, sequence: Option<u32>) -> bool {
     let knows = |answers: u32| sequence.is_some_and(|sequence| answers > sequence);
-    let is_answered = purchase.snapshot.as_ref().is_some_and(|word| knows(word.position.answers));
+    let is_answered = purchase.snapshot.as_ref().is_some_and(|last| knows(last.position.answers));
     is_answered || is_declined(purchase)
 }
 
 fn is_declined(purchase: &Purchase) -> bool {
-    purchase.snapshot.as_ref().is_some_and(|word| word.standing == AuthorisationStatus::Declined)
+    purchase.snapshot.as_ref().is_some_and(|last| last.standing == AuthorisationStatus::Declined)
 }
 
-/// Settles the exception about an answer that was not ours: with the withdrawal both answers are a
-/// decline.
+/// Resolves the exception about an outcome that was not ours: after the withdrawal both are
+/// declines.
 fn settled_exception(
     decision: &RecordedDecision,
     purchase: &Purchase,
@@ -143,7 +148,7 @@ fn settled_exception(
     }
 }
 
-/// What the person hears: it was not paid, and that is our fault.
+/// The message to the person: the purchase was not paid, and that is our fault.
 fn withdrawal_message(
     book: &Book,
     programme: &Programme,

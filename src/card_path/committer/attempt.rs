@@ -1,5 +1,5 @@
-//! One try of one transaction, and who has the last word on it: the task that runs it, or the lane
-//! that will not wait for it any longer. One compare-and-set decides.
+//! One attempt to run a transaction. A compare-and-set decides whether its task commits it or its
+//! lane gives it up.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -11,13 +11,17 @@ const RUNNING: u8 = 0;
 const COMMITTING: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
-/// The state of one transaction between its task and its lane.
+/// The state of one transaction, shared by its task and its lane.
 #[derive(Debug, Default)]
 pub(super) struct TransactionAttempt(AtomicU8);
 
 impl TransactionAttempt {
-    /// Commits, unless the lane has given up: then nobody knows any more that this is under way,
-    /// and it is rolled back.
+    /// Commits `tx`. If the lane has given up, `tx` is rolled back instead, because nobody would
+    /// handle its outcome.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TimedOut`] after a give-up; otherwise the errors of [`Tx::commit`].
     pub(super) async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
         if !self.transition(COMMITTING) {
             return Err(StoreError::TimedOut { is_in_doubt: false });
@@ -25,7 +29,8 @@ impl TransactionAttempt {
         tx.commit().await
     }
 
-    /// The lane waits no longer. Says whether the transaction may be committed all the same.
+    /// Stops waiting for the transaction. Returns whether it may be committed nevertheless, because
+    /// its commit has begun.
     pub(super) fn give_up(&self) -> bool {
         !self.transition(GIVEN_UP)
     }
@@ -35,7 +40,7 @@ impl TransactionAttempt {
     }
 }
 
-/// Why a transaction did not succeed.
+/// Why a transaction failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TransactionFailure {
     #[error(transparent)]
@@ -44,7 +49,7 @@ pub(super) enum TransactionFailure {
     Lifecycle(#[from] LifecycleError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The work panicked: one of its rows is more than we can take.
+    /// The task panicked, for example on a row that it cannot handle.
     #[error("something broke while it was worked on")]
     Panicked { is_in_doubt: bool },
 }
@@ -59,22 +64,22 @@ impl TransactionFailure {
         }
     }
 
-    /// Whether the same work may succeed a moment later: somebody else held a lock or was first.
+    /// Whether a retry may succeed, as after a lost lock conflict or a lost connection.
     pub(super) fn is_transient(&self) -> bool {
         self.store().is_some_and(StoreError::is_transient)
     }
 
-    /// Whether the database as a whole is to blame, and no single row.
+    /// Whether the whole database is at fault and not a single row.
     pub(super) fn is_outage(&self) -> bool {
         self.store().is_some_and(StoreError::is_outage)
     }
 
-    /// Whether no transaction could even be begun.
+    /// Whether no transaction could be begun.
     pub(super) fn is_unavailable(&self) -> bool {
         matches!(self.store(), Some(StoreError::Unavailable(_)))
     }
 
-    /// Whether it may have been committed without our knowing.
+    /// Whether the transaction may have been committed although it was reported as failed.
     pub(super) fn is_in_doubt(&self) -> bool {
         matches!(self, Self::Panicked { is_in_doubt: true })
             || self.store().is_some_and(StoreError::is_in_doubt)

@@ -1,35 +1,37 @@
-//! Spares a database that is away the questions, and the questions the waiting.
+//! The circuit breaker of the database, so that authorisation requests do not wait while it is
+//! away.
 //!
-//! Three failures in a row open it. While it is open, questions are answered at once, and the lanes
-//! look in the background whether the database is back. Then it lets through 1, 2, 4 … until it is
-//! closed.
+//! Three failed transactions in a row open the breaker. While it is open, requests are declined at
+//! once and the lanes probe the database in the background. The first success makes it half-open:
+//! it admits one request. Each further success doubles that number; the success after 16 closes the
+//! breaker.
 
 use std::sync::{Mutex, PoisonError};
 
 use metrics::gauge;
 
-/// How many transactions in a row fail before questions are spared the waiting.
+/// How many failed transactions in a row open the breaker.
 const FAILURE_THRESHOLD: u32 = 3;
-/// How many questions are let through at most before all are.
+/// The most requests that a half-open breaker admits until the next success.
 const WIDTH_MOST: u32 = 16;
 
 const STATE: &str = "sayso_breaker_state";
 
-/// The breaker of one database.
+/// The circuit breaker of one database.
 #[derive(Debug)]
 pub(super) struct CircuitBreaker(Mutex<BreakerState>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BreakerState {
     Closed {
-        /// In a row.
+        /// Failed transactions in a row.
         failures: u32,
     },
     Open,
     HalfOpen {
-        /// How many it lets through until the next success.
+        /// How many requests are admitted until the next success.
         width: u32,
-        /// How many of them have not come yet.
+        /// How many of `width` are not used yet.
         left: u32,
     },
 }
@@ -54,7 +56,7 @@ impl BreakerState {
         }
     }
 
-    /// What `/metrics` shows.
+    /// The value in `/metrics`: 0 is closed, 1 half-open, 2 open.
     const fn gauge_value(self) -> f64 {
         match self {
             Self::Closed { .. } => 0.0,
@@ -70,7 +72,7 @@ impl CircuitBreaker {
         Self(Mutex::new(BreakerState::Closed { failures: 0 }))
     }
 
-    /// Whether a question may try. In a half-open one it takes a place.
+    /// Whether an authorisation request may try. Uses up one admission of a half-open breaker.
     pub(super) fn try_acquire(&self) -> bool {
         match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             BreakerState::Closed { .. } => true,
@@ -89,7 +91,8 @@ impl CircuitBreaker {
         )
     }
 
-    /// A transaction has ended. One that failed for a reason of its own leaves the database well.
+    /// Records the end of a transaction. Only an outage counts as unhealthy; a transaction that
+    /// failed for a reason of its own shows that the database works.
     pub(super) fn record(&self, is_healthy: bool) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let next = state.after(is_healthy);

@@ -1,30 +1,32 @@
-//! Whether decisions can be recorded at the moment, and how long that takes.
+//! Whether decisions can be recorded now, and how long a transaction takes.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-/// How long one commit may take before we say that we are not ready.
+/// A transaction in flight for longer than this makes the committer not ready.
 const STUCK_AFTER: Duration = Duration::from_secs(1);
 
-/// From when on a transaction is so slow that a lane looks whether the next would be, before
-/// questions are turned away for it.
+/// A lane whose last transaction took at least this long probes the database, so that the wait
+/// estimate is fresh before requests are declined because of it.
 const SLOW_FROM: Duration = Duration::from_millis(500);
 
-/// What `/readyz` says about decisions.
+/// The committer's part of `/readyz`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommitterHealth {
-    /// Whether the last commit of every lane went through, and none hangs.
+    /// Whether the breaker is closed, no lane's last transaction met an outage, and no transaction
+    /// is stuck.
     pub is_ready: bool,
-    /// How long it has been so.
+    /// While ready, the time since the latest change. Otherwise the time since the first lane
+    /// failed or got stuck.
     pub unchanged_for: Duration,
-    /// How many questions wait.
+    /// Authorisation requests that wait, over all lanes.
     pub queued: usize,
-    /// Whether the database has lost what was committed, and nothing may be approved.
+    /// Whether committed rows are missing from the database, so that nothing may be approved.
     pub has_lost_rows: bool,
 }
 
-/// The state of all lanes.
+/// The health of all lanes.
 #[derive(Debug)]
 pub(super) struct LaneHealth(Mutex<Vec<LaneSample>>);
 
@@ -32,16 +34,25 @@ pub(super) struct LaneHealth(Mutex<Vec<LaneSample>>);
 struct LaneSample {
     is_healthy: bool,
     since: Instant,
-    /// When the transaction began that is in flight.
+    /// When the transaction in flight began; `None` for an idle lane.
     busy_since: Option<Instant>,
-    /// How long the last transaction took. No average: the first fast one shows that a slow spell
-    /// is over.
+    /// Duration of the last transaction. Not an average, because the first fast transaction shows
+    /// that a slow spell is over.
     last_duration: Duration,
 }
 
 impl LaneSample {
     fn busy_for(&self) -> Option<Duration> {
         self.busy_since.map(|since| since.elapsed())
+    }
+
+    /// How long the lane has been unable to commit; none if it can.
+    fn trouble_for(&self) -> Option<Duration> {
+        if self.is_healthy {
+            self.busy_for().filter(|_| self.is_stuck())
+        } else {
+            Some(self.since.elapsed())
+        }
     }
 
     fn is_stuck(&self) -> bool {
@@ -57,12 +68,12 @@ impl LaneHealth {
         Self(Mutex::new(vec![sample; lanes]))
     }
 
-    /// A lane begins a transaction.
+    /// Records that a lane begins a transaction.
     pub(super) fn begin(&self, lane: usize) {
         self.with(lane, |sample| sample.busy_since = Some(Instant::now()));
     }
 
-    /// A lane has ended a transaction.
+    /// Records that a lane has ended a transaction.
     pub(super) fn end(&self, lane: usize, is_healthy: bool) {
         self.with(lane, |sample| {
             sample.last_duration = sample.busy_for().unwrap_or_default();
@@ -74,7 +85,7 @@ impl LaneHealth {
         });
     }
 
-    /// Whether the lane's last commit went through, and fast enough for questions.
+    /// Whether the lane's last transaction met no outage and took less than [`SLOW_FROM`].
     pub(super) fn is_healthy(&self, lane: usize) -> bool {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         samples
@@ -82,8 +93,9 @@ impl LaneHealth {
             .is_some_and(|sample| sample.is_healthy && sample.last_duration < SLOW_FROM)
     }
 
-    /// How long a question that comes now waits for its answer, when `batches` are in front of it.
-    /// Nothing for a lane that rests: somebody has to find out that the database is fast again.
+    /// How long a request that arrives now waits for its response, with `batches` in front of it.
+    /// Zero for an idle lane with nothing queued, because some request must find out whether the
+    /// database is fast again.
     pub(super) fn estimated_wait(&self, lane: usize, batches: u32) -> Duration {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(sample) = samples.get(lane) else { return Duration::ZERO };
@@ -105,11 +117,10 @@ impl LaneHealth {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_ready =
             is_open && samples.iter().all(|sample| sample.is_healthy && !sample.is_stuck());
-        let since = samples
-            .iter()
-            .filter(|sample| sample.is_healthy == is_ready)
-            .map(|sample| sample.since);
-        let unchanged_for = since.max().map_or(Duration::ZERO, |since| since.elapsed());
+        // The longest trouble of a lane; without any, the latest change decides.
+        let latest_change = samples.iter().map(|sample| sample.since.elapsed()).min();
+        let trouble = samples.iter().filter_map(LaneSample::trouble_for).max();
+        let unchanged_for = trouble.or(latest_change).unwrap_or_default();
         CommitterHealth { is_ready, unchanged_for, queued, has_lost_rows }
     }
 
@@ -138,5 +149,23 @@ mod tests {
         health.begin(0);
         let wait = health.estimated_wait(0, 0);
         assert!(wait > Duration::from_secs(3) && wait <= Duration::from_secs(4), "{wait:?}");
+    }
+
+    #[test]
+    fn trouble_lasts_since_its_first_lane_and_while_a_commit_hangs() {
+        let lanes = LaneHealth::new(3);
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        lanes.with(0, |sample| sample.since = ago(60));
+        lanes.with(1, |sample| sample.since = ago(40));
+        lanes.with(2, |sample| sample.since = ago(50));
+        let seconds = || lanes.health(0, true, false).unchanged_for.as_secs();
+        assert_eq!(seconds(), 40, "all is well since the latest change");
+        lanes.with(1, |sample| sample.is_healthy = false);
+        lanes.with(2, |sample| sample.is_healthy = false);
+        assert_eq!(seconds(), 50, "the first of two that fail");
+        lanes.with(1, |sample| sample.is_healthy = true);
+        lanes.with(2, |sample| sample.is_healthy = true);
+        lanes.with(0, |sample| sample.busy_since = Some(ago(7)));
+        assert_eq!(seconds(), 7, "a commit that hangs");
     }
 }

@@ -1,4 +1,4 @@
-//! One committer: takes what has queued, commits it, answers, and takes what has queued meanwhile.
+//! One lane: takes what has queued, commits it, responds, and takes what has queued meanwhile.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,30 +17,30 @@ use super::withdrawals::WithdrawalQueue;
 use crate::ledger::record::event::ReceivedEvent;
 use crate::store::StoreError;
 
-/// How often a transaction is run again that somebody else was in the way of.
+/// How often a transaction is retried that failed for a transient reason, such as a lock conflict.
 const RETRIES: u32 = 2;
-/// How often a lane that is not well looks whether the database is back.
+/// How often an unhealthy lane probes the database.
 const PROBE_EVERY: Duration = Duration::from_millis(250);
-/// How long a lane waits for one transaction: far longer than any question, and than a slow disk
-/// takes. A peer that vanished without a word would otherwise be waited for until the network gives
-/// up, after a quarter of an hour.
+/// How long a lane waits for one transaction: far longer than an authorisation deadline, and than a
+/// slow disk needs. Without this limit a lane would wait about 15 minutes for a server that
+/// vanished without closing its connection, until TCP gives up.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// One committer and what it needs.
+/// One lane of the committer.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) transactions: LaneTransactions,
     pub(super) health: Arc<LaneHealth>,
     pub(super) breaker: Arc<CircuitBreaker>,
     pub(super) number: usize,
-    /// What must be withdrawn.
+    /// Approvals that are yet to be withdrawn.
     pub(super) withdrawals: WithdrawalQueue,
-    /// When a lane that is not well looks next.
+    /// When an unhealthy lane probes the database next.
     pub(super) next_probe_at: Instant,
 }
 
 impl Lane {
-    /// Works until both queues are closed and empty, and nothing is left to be withdrawn.
+    /// Runs until both queues are closed and empty and no withdrawal is left.
     pub(super) async fn run(mut self, mut queues: LaneQueues) {
         while let Some(batch) = queues.next(self.wake(queues.has_ended())).await {
             let began = Instant::now();
@@ -57,7 +57,8 @@ impl Lane {
         }
     }
 
-    /// When there is something to do although nobody asks.
+    /// When the lane must wake up although no work arrives: for a withdrawal, or for a probe unless
+    /// the queues have ended.
     fn wake(&self, has_ended: bool) -> Option<Instant> {
         let probe = (!has_ended && !self.is_healthy()).then_some(self.next_probe_at);
         self.withdrawals.next_due().into_iter().chain(probe).min()
@@ -67,9 +68,9 @@ impl Lane {
         self.health.is_healthy(self.number) && self.breaker.is_closed()
     }
 
-    /// Decides and answers.
+    /// Decides `authorisations` and sends the responses.
     async fn decide(&mut self, authorisations: Vec<PendingAuthorisation>) {
-        // What failed goes behind what has not been tried: nobody waits for somebody else's lock.
+        // A failed batch goes behind the untried ones, so that no request waits for another's lock.
         let mut remaining = VecDeque::from([AuthorisationBatch::claim(authorisations)]);
         while let Some(mut batch) = remaining.pop_front() {
             batch.discard_given_up(&mut self.withdrawals);
@@ -89,7 +90,8 @@ impl Lane {
         }
     }
 
-    /// Withdraws what was due before this round: one transaction, so that nobody waits for many.
+    /// Withdraws one batch that was due at `due_by`: only one, so that new requests do not wait
+    /// long.
     async fn withdraw(&mut self, due_by: Instant) {
         let Some(withdrawal) = self.withdrawals.pop_due(due_by) else { return };
         let authorisations = withdrawal.authorisations.clone();
@@ -114,7 +116,8 @@ impl Lane {
             }
             match (self.try_book(&batch, queues).await, batch.as_slice()) {
                 (Ok(()), _) => acknowledge(batch, Ok(())),
-                // The issuer sends all of them again; questions must not wait for that.
+                // Not retried, because the issuer resends the events and authorisation requests
+                // must not wait.
                 (Err(failure), _) if failure.is_transient() || failure.is_outage() => {
                     tracing::error!(error = cause(&failure), "events not stored");
                     acknowledge(batch, Err(NotStored));
@@ -141,7 +144,7 @@ impl Lane {
             });
             let result = booked.await;
             let Err(failure) = &result else { return result };
-            // While the database is away or somebody asks, questions must not wait for messages.
+            // Authorisation requests come first: no retry while they wait or the database is away.
             let must_yield = failure.is_unavailable() || !queues.authorisations.is_empty();
             if retries == RETRIES || !failure.is_transient() || must_yield {
                 return result;
@@ -151,8 +154,7 @@ impl Lane {
         }
     }
 
-    /// A message that the books cannot take, for another reason than that the database is away, is
-    /// stored for a person to look at.
+    /// Stores an event that cannot be booked although the database works, for a person to review.
     async fn store_unbooked(
         &mut self,
         event: ReceivedEvent,
@@ -169,14 +171,15 @@ impl Lane {
         })
     }
 
-    /// Looks whether the database is back, so that readiness does not wait for a purchase.
+    /// Probes the database, so that readiness recovers without a purchase.
     async fn probe(&mut self) {
-        // What is wrong has been logged where it happened.
+        // Not logged here, because the transaction that made the lane unhealthy was logged.
         let _ = self.transact(|transactions, _| async move { transactions.probe().await }).await;
     }
 
-    /// Runs one transaction in a task of its own, and waits for it, but not for ever. The task is
-    /// never cancelled: a database future that is dropped half-way can poison its connection.
+    /// Runs one transaction in its own task and waits for it, at most [`TRANSACTION_TIMEOUT`]. The
+    /// task is never cancelled, because dropping a database future half-way can poison its
+    /// connection.
     async fn transact<T, F>(
         &mut self,
         work: impl FnOnce(LaneTransactions, Arc<TransactionAttempt>) -> F,
@@ -196,7 +199,7 @@ impl Lane {
                 Err(StoreError::TimedOut { is_in_doubt: attempt.give_up() }.into())
             }
         };
-        // A row that somebody else has locked does not make the database unwell.
+        // Only an outage makes the lane unhealthy; a lock conflict does not.
         let is_healthy = !result.as_ref().is_err_and(TransactionFailure::is_outage);
         self.health.end(self.number, is_healthy);
         self.breaker.record(is_healthy);
@@ -205,7 +208,7 @@ impl Lane {
     }
 }
 
-/// What is tried next after a group could not be committed; nothing once its questions are refused.
+/// The batches to try after `batch` failed; none once its requests are declined.
 fn after_failure(
     mut batch: AuthorisationBatch,
     failure: &TransactionFailure,
@@ -213,7 +216,7 @@ fn after_failure(
 ) -> Vec<AuthorisationBatch> {
     batch.is_in_doubt |= failure.is_in_doubt();
     if batch.len() > 1 && !failure.is_outage() {
-        // One bad row fails its whole batch: in halves, only the culprit fails.
+        // One bad row fails its whole batch. Halving isolates it, so that only its request fails.
         let [second, first] = batch.halves();
         return vec![first, second];
     }
@@ -229,17 +232,18 @@ fn after_failure(
 
 fn acknowledge(batch: Vec<PendingEvent>, result: Result<(), NotStored>) {
     for pending in batch {
-        // Whoever sent the message may have gone; it is stored all the same.
+        // The sender may have gone, which changes nothing about its event.
         let _ = pending.reply.send(result);
     }
 }
 
+/// Splits `batch` in two: the second half, then the first half, which has the odd one.
 pub(super) fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
     let second = batch.split_off(batch.len().div_ceil(2));
     [second, batch]
 }
 
-/// A failure with its causes, for the log.
+/// The failure as an error with its sources, for the log.
 fn cause(failure: &TransactionFailure) -> &(dyn std::error::Error + 'static) {
     failure
 }

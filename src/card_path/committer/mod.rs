@@ -1,5 +1,6 @@
-//! Group commit: whatever has queued while the previous commit was in flight is decided together
-//! and committed once. No delay is added, and nothing is answered before its commit returned.
+//! Group commit: everything that has queued while the previous commit was in flight is decided
+//! together and committed once. No delay is added, and no decision is sent before its commit has
+//! returned.
 
 mod attempt;
 mod breaker;
@@ -41,18 +42,20 @@ use reply_claim::ReplyClaim;
 use transactions::LaneTransactions;
 use withdrawals::WithdrawalQueue;
 
-/// How long what has queued may take once the process stops. With the database away it never ends.
+/// How long the queued work may take when the process stops. It would never end without a database.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How a committer works.
+/// Settings of the [`Committer`].
 #[derive(Debug, Clone, Copy)]
 pub struct CommitterSettings {
-    /// How many commits run at once. SQLite always has one. More than the machine has processors
-    /// only makes their batches small, and a batch costs nearly as much as its questions.
+    /// Number of lanes, that is of concurrent commits: at least 1, and always 1 on SQLite. More
+    /// lanes than processors only make the batches smaller, and the fixed cost of a batch is close
+    /// to the cost of all its requests.
     pub committers: usize,
-    /// The most questions of one commit.
+    /// The most authorisation requests in one commit; at least 1.
     pub batch_most: usize,
-    /// The most questions that wait. More are answered at once, as our fault.
+    /// The most authorisation requests, and the most events, that wait in each lane; at least 1. A
+    /// request beyond it is declined at once as our fault; an event beyond it is [`NotStored`].
     pub queue_most: usize,
 }
 
@@ -62,15 +65,16 @@ impl Default for CommitterSettings {
     }
 }
 
-/// How long a later message waits to be stored. Its connection is needed for questions.
+/// How long an event waits to be stored. Limited because its HTTP connection is needed for
+/// authorisation requests.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A message that could not be stored. The issuer sends it again.
+/// An issuer event could not be stored. The issuer sends it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the message could not be stored; send it again")]
 pub struct NotStored;
 
-/// Decides and commits in the background. Cheap to clone.
+/// Decides and commits in background tasks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Committer {
     lanes: Arc<Vec<LaneHandle>>,
@@ -80,7 +84,7 @@ pub struct Committer {
     tasks: Arc<std::sync::Mutex<Vec<JoinHandle<()>>>>,
 }
 
-/// Where work for one lane is put.
+/// The sending side of one lane's queues.
 #[derive(Debug)]
 struct LaneHandle {
     number: usize,
@@ -90,7 +94,7 @@ struct LaneHandle {
 }
 
 impl Committer {
-    /// Starts the lanes. Work about one card always takes the same lane.
+    /// Starts the lanes. Work on one card always goes to the same lane.
     pub fn start(
         store: &Store,
         directory: &Directory,
@@ -136,9 +140,9 @@ impl Committer {
         Self { lanes: Arc::new(handles), store: store.clone(), health, breaker, tasks }
     }
 
-    /// Decides `request`, and answers by `deadline` whatever happens: as our fault when nothing
-    /// could be recorded in time. An approval that is committed too late is withdrawn, and so is
-    /// one whose asker has gone away: whoever drops this future has heard nothing.
+    /// Decides `request` and responds by `deadline` in any case: as our fault if nothing could be
+    /// recorded in time. An approval is withdrawn if it is committed too late, or if the caller
+    /// drops this future, because the issuer then has not received it.
     pub async fn authorise(
         &self,
         request: AuthorisationRequest,
@@ -160,24 +164,24 @@ impl Committer {
         let response = match tokio::time::timeout_at(deadline, &mut answer).await {
             Ok(response) => response,
             Err(_) if claim.give_up() => return Self::decline_our_fault("too_late"),
-            // The commit has returned in this very moment: its answer is on its way, and is the
-            // truth.
+            // The lane has claimed the reply: the response is on its way and is binding.
             Err(_) => answer.await,
         };
         response.unwrap_or_else(|_| Self::decline_our_fault("not_recorded"))
     }
 
-    /// Whether a question should wait at all.
+    /// Admits a request to the queue, and uses up one admission of a half-open breaker.
     ///
     /// # Errors
     ///
-    /// Why it is answered at once, as our fault: an answer that comes at once leaves the issuer the
-    /// time to decide by itself, and the others in the queue the chance to be in time.
+    /// The metrics label of why the request is declined at once as our fault. An early response
+    /// leaves the issuer time to decide by itself, and the queued requests the chance to be in
+    /// time.
     fn admit(&self, lane: &LaneHandle, deadline: Instant) -> Result<(), &'static str> {
         if self.store.has_lost_rows() {
             return Err("database_behind");
         }
-        // Those that are in front of the batch that the question would be part of.
+        // Full batches in front of the one that the request would join.
         let batches = lane.queued().checked_div(lane.batch_most).unwrap_or_default();
         let wait =
             self.health.estimated_wait(lane.number, u32::try_from(batches).unwrap_or(u32::MAX));
@@ -192,11 +196,11 @@ impl Committer {
         our_fault()
     }
 
-    /// Stores `event` whole and books what it says. Returns once that is durable.
+    /// Stores `event` whole and books it. Returns once that is durable.
     ///
     /// # Errors
     ///
-    /// [`NotStored`] when it could not be: the issuer must send it again.
+    /// [`NotStored`] if that failed or took more than 5 seconds: the issuer must send it again.
     pub async fn book(&self, event: ReceivedEvent) -> Result<(), NotStored> {
         let card = card_of(&event.event.body);
         let lane = match card {
@@ -209,19 +213,20 @@ impl Committer {
         let (reply, stored) = oneshot::channel();
         let pending = PendingEvent { event, reply };
         lane.ok_or(NotStored)?.events.try_send(pending).map_err(|_| NotStored)?;
-        // It may be stored after that all the same: the issuer's repeat changes nothing then.
+        // The event may still be stored after the timeout; the issuer's repeat then changes
+        // nothing.
         let stored = tokio::time::timeout(STORE_TIMEOUT, stored).await;
         stored.map_or(Err(NotStored), |stored| stored.unwrap_or(Err(NotStored)))
     }
 
-    /// How the last commits went.
+    /// The health of the lanes and the breaker.
     pub fn health(&self) -> CommitterHealth {
         let queued = self.lanes.iter().map(LaneHandle::queued).sum();
         self.health.health(queued, self.breaker.is_closed(), self.store.has_lost_rows())
     }
 
-    /// Finishes what has queued, and stops. Says so in the log when that cannot be done in time:
-    /// what was not withdrawn then, the issuer's own messages settle.
+    /// Drains the queues and stops. Logs an error if that takes longer than 3 seconds: the issuer's
+    /// own events then settle the approvals that were not withdrawn.
     pub async fn stop(self) {
         let Self { lanes, tasks, .. } = self;
         drop(lanes);
@@ -229,7 +234,7 @@ impl Committer {
             std::mem::take(&mut *tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let finish = async {
             for task in tasks {
-                // A lane that panicked has answered nothing more; there is nothing left to finish.
+                // A lane that panicked has nothing left to finish.
                 drop(task.await);
             }
         };
@@ -238,7 +243,7 @@ impl Committer {
         }
     }
 
-    /// The lane of a card: the same one every time, so that a budget's work rarely waits for a lock.
+    /// The lane of a card: always the same one, so that work on one budget rarely waits for a lock.
     fn lane(&self, connection: &ConnectionId, card: &CardToken) -> Option<&LaneHandle> {
         let mut hasher = DefaultHasher::new();
         (connection, card).hash(&mut hasher);
@@ -249,7 +254,7 @@ impl Committer {
 }
 
 impl LaneHandle {
-    /// How many questions wait.
+    /// Authorisation requests that wait.
     fn queued(&self) -> usize {
         self.authorisations.max_capacity().saturating_sub(self.authorisations.capacity())
     }

@@ -1,4 +1,4 @@
-//! Questions on their way to a commit, and what becomes of those that nobody waits for any more.
+//! Authorisation requests on their way to a commit, and the withdrawal of undelivered approvals.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,9 +10,8 @@ use super::reply_claim::ReplyClaim;
 use super::withdrawals::WithdrawalQueue;
 use crate::card_path::authorise::{AuthorisationOutcome, ReceivedAuthorisation, our_fault};
 use crate::card_path::issuers::{AuthorisationResponse, Verdict};
-use crate::domain::id::{ConnectionId, IssuerReference, ProgrammeId};
 
-/// A question on its way to a commit.
+/// An authorisation request on its way to a commit.
 #[derive(Debug)]
 pub(super) struct PendingAuthorisation {
     pub(super) received: ReceivedAuthorisation,
@@ -20,18 +19,18 @@ pub(super) struct PendingAuthorisation {
     pub(super) reply: oneshot::Sender<AuthorisationResponse>,
 }
 
-/// Questions that are committed together.
+/// Authorisation requests that are committed together.
 #[derive(Debug)]
 pub(super) struct AuthorisationBatch {
     pending: Vec<PendingAuthorisation>,
-    /// How often it was tried again.
+    /// How often the batch was retried.
     pub(super) retries: u32,
-    /// Whether a commit of it may have gone through without our knowing.
+    /// Whether an attempt may have been committed although it was reported as failed.
     pub(super) is_in_doubt: bool,
 }
 
 impl AuthorisationBatch {
-    /// Takes the questions that somebody still waits for.
+    /// Claims the requests whose handlers still wait, and drops the others.
     pub(super) fn claim(pending: Vec<PendingAuthorisation>) -> Self {
         let pending = pending.into_iter().filter(|pending| pending.claim.take()).collect();
         Self { pending, retries: 0, is_in_doubt: false }
@@ -49,8 +48,8 @@ impl AuthorisationBatch {
         self.pending.iter().map(|pending| pending.received.clone()).collect()
     }
 
-    /// Forgets the questions whose time has run out: nothing of them is written, so the lane is
-    /// free for those that can still be answered. What may be written already must be withdrawn.
+    /// Drops the requests whose handlers have given up, so that the lane is free for those that can
+    /// still be answered. If an attempt may have been committed, they are queued for withdrawal.
     pub(super) fn discard_given_up(&mut self, withdrawals: &mut WithdrawalQueue) {
         let (given_up, waiting) =
             std::mem::take(&mut self.pending).into_iter().partition(|a| a.claim.is_given_up());
@@ -65,8 +64,8 @@ impl AuthorisationBatch {
         halves(pending).map(|pending| Self { pending, retries: 0, is_in_doubt })
     }
 
-    /// Sends the answers of a commit. Approvals that nobody heard must be withdrawn; what somebody
-    /// has heard now must not be any more.
+    /// Sends the responses after the commit. Undelivered approvals are queued for withdrawal; the
+    /// withdrawal of an approval that was delivered now is cancelled.
     pub(super) fn deliver(
         self,
         outcomes: &[AuthorisationOutcome],
@@ -80,23 +79,24 @@ impl AuthorisationBatch {
             }
             let is_approved = matches!(outcome.response.verdict, Verdict::Approved { .. });
             let PendingAuthorisation { received, claim, reply } = pending;
-            // A handler that is dropped in this very moment can give up no more, nor hear it.
+            // `send` fails if the handler was dropped after the claim was answered.
             let is_delivered = claim.answer() && reply.send(outcome.response).is_ok();
             if is_approved && is_delivered {
-                delivered.insert(authorisation_key(&received));
+                delivered.insert(received.key());
             } else if is_approved {
                 undelivered.push(received);
             }
         }
-        // A repeat in the same batch may have heard what the first was too late for.
-        undelivered.retain(|received| !delivered.contains(&authorisation_key(received)));
+        // A repeat in the same batch may have received the approval that the first missed.
+        undelivered.retain(|received| !delivered.contains(&received.key()));
         let withdrawn = u64::try_from(undelivered.len()).unwrap_or(u64::MAX);
         metrics::counter!("sayso_withdrawals_total").increment(withdrawn);
         withdrawals.cancel(&delivered);
         withdrawals.add(undelivered);
     }
 
-    /// Answers that nothing could be recorded. What may be written all the same must be withdrawn.
+    /// Declines all requests as our fault, because nothing could be recorded. If an attempt may
+    /// have been committed, they are queued for withdrawal.
     pub(super) fn decline(self, withdrawals: &mut WithdrawalQueue) {
         if self.is_in_doubt {
             withdrawals.add(self.authorisations());
@@ -109,21 +109,13 @@ impl AuthorisationBatch {
 
 impl PendingAuthorisation {
     fn decline(self) {
-        // Whoever gave up was told and counted already.
+        // A handler that has given up has already responded and counted the fault.
         if self.claim.answer() {
             metrics::counter!("sayso_our_fault_total", "why" => "not_recorded").increment(1);
-            // Nothing is promised, so it does not matter whether it is heard.
+            // An undelivered decline is harmless, because it holds nothing.
             let _ = self.reply.send(our_fault());
         }
     }
-}
-
-/// What names a question.
-pub(super) type AuthorisationKey = (ProgrammeId, ConnectionId, IssuerReference);
-
-pub(super) fn authorisation_key(received: &ReceivedAuthorisation) -> AuthorisationKey {
-    let request = &received.request;
-    (request.programme.clone(), request.connection.clone(), request.reference.clone())
 }
 
 fn authorisations(pending: Vec<PendingAuthorisation>) -> Vec<ReceivedAuthorisation> {

@@ -1,4 +1,4 @@
-//! Where work for a lane waits.
+//! The queues of a lane.
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -7,26 +7,27 @@ use super::NotStored;
 use super::pending::PendingAuthorisation;
 use crate::ledger::record::event::ReceivedEvent;
 
-/// The most later messages of one commit: questions must not wait for a long one.
+/// The most issuer events in one commit: few, because authorisation requests wait for it.
 const EVENTS_MOST: usize = 64;
 
-/// A later message on its way to a commit.
+/// An issuer event on its way to a commit.
 #[derive(Debug)]
 pub(super) struct PendingEvent {
     pub(super) event: ReceivedEvent,
     pub(super) reply: oneshot::Sender<Result<(), NotStored>>,
 }
 
-/// The two queues of a lane.
+/// The receiving side of a lane's two queues.
 #[derive(Debug)]
 pub(super) struct LaneQueues {
     pub(super) authorisations: mpsc::Receiver<PendingAuthorisation>,
     pub(super) events: mpsc::Receiver<PendingEvent>,
+    /// The most authorisation requests in one batch.
     pub(super) batch_most: usize,
 }
 
-/// What is done in one round: a batch of each kind, so that neither kind can keep the other waiting
-/// for more than one batch.
+/// The work of one turn of a lane: a batch of each kind, so that neither kind waits for more than
+/// one batch of the other.
 #[derive(Debug, Default)]
 pub(super) struct LaneBatch {
     pub(super) authorisations: Vec<PendingAuthorisation>,
@@ -34,13 +35,15 @@ pub(super) struct LaneBatch {
 }
 
 impl LaneQueues {
-    /// Waits for work, at most until `wake`. None once no more can come.
+    /// Waits for work, at most until `wake`; the batch may then be empty. `None` once both queues
+    /// are closed and empty and there is no `wake`.
     pub(super) async fn next(&mut self, wake: Option<Instant>) -> Option<LaneBatch> {
         let Self { authorisations, events, batch_most } = self;
         let mut batch = LaneBatch::default();
         tokio::select! {
             biased;
-            _ = authorisations.recv_many(&mut batch.authorisations, *batch_most), if is_open(authorisations) => {}
+            _ = authorisations.recv_many(&mut batch.authorisations, *batch_most),
+                if is_open(authorisations) => {}
             _ = events.recv_many(&mut batch.events, EVENTS_MOST), if is_open(events) => {}
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             else => return None,
@@ -50,7 +53,7 @@ impl LaneQueues {
         Some(batch)
     }
 
-    /// Whether no more can come.
+    /// Whether both queues are closed and empty.
     pub(super) fn has_ended(&self) -> bool {
         !is_open(&self.authorisations) && !is_open(&self.events)
     }
@@ -60,7 +63,7 @@ fn is_open<T>(queue: &mpsc::Receiver<T>) -> bool {
     !queue.is_closed() || !queue.is_empty()
 }
 
-/// Adds what waits already.
+/// Adds what is queued already, until `batch` has `most` entries.
 fn fill<T>(queue: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, most: usize) {
     while batch.len() < most
         && let Ok(next) = queue.try_recv()

@@ -1,5 +1,5 @@
-//! Who has the last word on a question: the committer that records it, or the handler whose time
-//! has run out. One compare-and-set decides.
+//! Which side settles an authorisation request: the committer that records it, or the handler whose
+//! deadline has passed. A compare-and-set decides.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -8,33 +8,34 @@ const CLAIMED: u8 = 1;
 const ANSWERED: u8 = 2;
 const GIVEN_UP: u8 = 3;
 
-/// The state of one question between handler and committer.
+/// The state of one request, shared by its handler and the committer.
 #[derive(Debug, Default)]
 pub(super) struct ReplyClaim(AtomicU8);
 
 impl ReplyClaim {
-    /// The committer takes the question. If the handler has given up, it must not be written.
+    /// The committer takes the request. `false` if the handler has given up: nothing may be
+    /// written.
     pub(super) fn take(&self) -> bool {
         self.transition(WAITING, CLAIMED)
     }
 
-    /// The committer answers, after its commit. If the handler has given up in the meantime, an
+    /// The committer responds, after its commit. `false` if the handler has given up meanwhile: an
     /// approval must be withdrawn.
     pub(super) fn answer(&self) -> bool {
         self.transition(CLAIMED, ANSWERED)
     }
 
-    /// The handler's time has run out. If the answer is on its way already, it is the truth.
+    /// The handler's deadline has passed. `false` if the response is on its way: it is binding.
     pub(super) fn give_up(&self) -> bool {
         self.transition(WAITING, GIVEN_UP) || self.transition(CLAIMED, GIVEN_UP)
     }
 
-    /// Gives up if the handler goes away without an answer: whoever asked has hung up.
+    /// Gives up if the handler is dropped without a response: the client has closed its connection.
     pub(super) const fn client_guard(&self) -> ClientGuard<'_> {
         ClientGuard(self)
     }
 
-    /// Whether nobody waits any more.
+    /// Whether the handler has given up.
     pub(super) fn is_given_up(&self) -> bool {
         self.0.load(Ordering::Acquire) == GIVEN_UP
     }
@@ -44,7 +45,7 @@ impl ReplyClaim {
     }
 }
 
-/// A handler's side of a claim.
+/// The handler's side of a [`ReplyClaim`]: gives up when it is dropped.
 pub(super) struct ClientGuard<'a>(&'a ReplyClaim);
 
 impl Drop for ClientGuard<'_> {

@@ -1,4 +1,4 @@
-//! The transactions of a lane. Each runs to its end in a task of its own.
+//! The transactions of a lane. Each runs in its own task, which is never cancelled.
 
 use super::attempt::{TransactionAttempt, TransactionFailure};
 use crate::card_path::authorise::{
@@ -11,7 +11,7 @@ use crate::platform::ids::NewIds;
 use crate::programme::directory::Directory;
 use crate::store::Store;
 
-/// What every transaction needs. Cheap to clone.
+/// What every transaction depends on. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct LaneTransactions {
     pub(super) store: Store,
@@ -53,7 +53,7 @@ impl LaneTransactions {
         Ok(attempt.commit(tx).await?)
     }
 
-    /// Stores an event that the books cannot take, with why.
+    /// Stores an event that cannot be booked, with the reason.
     pub(super) async fn store_unbooked(
         &self,
         attempt: &TransactionAttempt,
@@ -65,7 +65,7 @@ impl LaneTransactions {
         Ok(attempt.commit(tx).await?)
     }
 
-    /// Looks whether the database can be written to.
+    /// Checks that the database can be written to.
     pub(super) async fn probe(&self) -> Result<(), TransactionFailure> {
         Ok(self.store.ping().await?)
     }

@@ -1,4 +1,4 @@
-//! Approvals that nobody heard, on their way to being withdrawn.
+//! Approvals that the issuer did not receive and that are yet to be withdrawn.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -6,14 +6,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::lane::halves;
-use super::pending::{AuthorisationKey, authorisation_key};
-use crate::card_path::authorise::ReceivedAuthorisation;
+use crate::card_path::authorise::{AuthorisationKey, ReceivedAuthorisation};
 
-/// How long one that cannot be written is left alone: twice as long each time, up to a minute.
+/// How long a failed withdrawal waits: twice as long after each failure, up to [`MAX_BACKOFF`].
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
 const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
-/// Everything that a lane has yet to withdraw.
+/// The withdrawals of a lane that are yet to be committed.
 #[derive(Debug, Default)]
 pub(super) struct WithdrawalQueue(VecDeque<WithdrawalBatch>);
 
@@ -22,7 +21,7 @@ pub(super) struct WithdrawalQueue(VecDeque<WithdrawalBatch>);
 pub(super) struct WithdrawalBatch {
     pub(super) authorisations: Vec<ReceivedAuthorisation>,
     due: Instant,
-    /// How long it waits if it fails by itself.
+    /// How long the batch waits after its next failure that is no outage.
     backoff: Duration,
 }
 
@@ -37,39 +36,38 @@ impl WithdrawalQueue {
         }
     }
 
-    /// When the next is due; none if there is none.
+    /// When the next withdrawal is due; `None` if the queue is empty.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.0.iter().map(|withdrawal| withdrawal.due).min()
     }
 
-    /// Leaves out what somebody has heard after all: the repeat of a question that was given up.
+    /// Removes the approvals that a repeat of their request has received after all.
     pub(super) fn cancel(&mut self, delivered: &BTreeSet<AuthorisationKey>) {
         if delivered.is_empty() || self.0.is_empty() {
             return;
         }
         for withdrawal in &mut self.0 {
-            withdrawal
-                .authorisations
-                .retain(|received| !delivered.contains(&authorisation_key(received)));
+            withdrawal.authorisations.retain(|received| !delivered.contains(&received.key()));
         }
         self.0.retain(|withdrawal| !withdrawal.authorisations.is_empty());
     }
 
-    /// The next that was due `by` then. Those of the round that has just been decided wait for one
-    /// more: a repeat that has queued meanwhile can still hear the approval.
+    /// Takes a batch that was due at `by`, the start of the lane's turn. Approvals that were
+    /// decided in this turn wait for the next one, because a repeat that has queued meanwhile can
+    /// still receive them.
     pub(super) fn pop_due(&mut self, by: Instant) -> Option<WithdrawalBatch> {
         let index = self.0.iter().position(|withdrawal| withdrawal.due <= by)?;
         self.0.remove(index)
     }
 
-    /// Keeps what could not be written while the database was away.
+    /// Keeps a batch that failed because of an outage, due again after [`MIN_BACKOFF`].
     pub(super) fn requeue(&mut self, withdrawal: WithdrawalBatch) {
         let due = Instant::now() + MIN_BACKOFF;
         self.0.push_back(WithdrawalBatch { due, ..withdrawal });
     }
 
-    /// Keeps what could not be written because of one of its own: in halves, so that only the
-    /// culprit stays. Says whether it is a single one.
+    /// Keeps a batch that failed because of one of its approvals: in halves, so that only that one
+    /// stays. Returns whether the batch was a single approval.
     pub(super) fn split(&mut self, withdrawal: WithdrawalBatch) -> bool {
         let WithdrawalBatch { authorisations, backoff, .. } = withdrawal;
         if authorisations.len() > 1 {

@@ -1,4 +1,4 @@
-//! Reads an issuer's JSON strictly, and says where it is wrong.
+//! Strict reader of an issuer's JSON. Its errors name the field.
 
 use std::borrow::Cow;
 
@@ -6,19 +6,23 @@ use serde::de::DeserializeOwned;
 
 use super::RefusedMessage;
 
-/// How deep objects and lists may nest. Real messages stay below 10.
+/// The deepest nesting of objects and arrays. Real messages stay below 10.
 const DEPTH_MAX: u32 = 64;
 
 const NUL_FOUND: &str = "it holds a NUL character";
 
-/// A verified message's text: every text in it can be kept, and it is not too deep.
+/// The text of a verified message, which can be stored and does not nest too deeply.
 #[derive(Debug, Clone)]
 pub(super) struct JsonBody<'a>(Cow<'a, str>);
 
 impl<'a> JsonBody<'a> {
-    /// PostgreSQL stores no NUL in a text, and half of a pair of surrogates is no character: none of
-    /// them may get further than here. What the issuer signed has happened, and would be sent again
-    /// for ever if it were refused: it is read with U+FFFD in their places.
+    /// Checks `bytes`. An escaped NUL, which PostgreSQL cannot store, and an unpaired surrogate,
+    /// which is no character, are replaced by U+FFFD, because the issuer would resend a refused
+    /// message for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`RefusedMessage::Malformed`] if `bytes` are not UTF-8, hold a NUL, or nest too deeply.
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, RefusedMessage> {
         let text = str::from_utf8(bytes)
             .map_err(|_| RefusedMessage::malformed("body", "it is not UTF-8"))?;
@@ -28,7 +32,7 @@ impl<'a> JsonBody<'a> {
         }))
     }
 
-    /// Reads the whole text as one `T`. An error names the field, such as `data.object.amount`.
+    /// Deserialises the whole text. An error names the field, such as `data.object.amount`.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, RefusedMessage> {
         serde_json::from_str(&self.0).map_err(|error| {
             let earlier_lines = self.0.split_inclusive('\n').take(error.line().saturating_sub(1));
@@ -40,7 +44,7 @@ impl<'a> JsonBody<'a> {
     }
 }
 
-/// What is wrong, without the value that was found: it may be about a person.
+/// The error without the value that was found, because that may be personal data.
 fn describe_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(", expected ") {
@@ -49,13 +53,14 @@ fn describe_error(error: &serde_json::Error) -> String {
     }
 }
 
-/// Whether a text has escapes that may stand for no character that can be kept.
+/// Whether a text has an escaped NUL or surrogate, which [`repair_escapes`] must check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Escapes {
     Valid,
     Invalid,
 }
 
+/// Checks nesting and NUL, and looks for escaped NULs and surrogates.
 fn scan(bytes: &[u8]) -> Result<Escapes, RefusedMessage> {
     let refuse = |rest: &[u8], what| {
         let end = bytes.len().saturating_sub(rest.len());
@@ -86,8 +91,8 @@ fn scan(bytes: &[u8]) -> Result<Escapes, RefusedMessage> {
     Ok(escapes)
 }
 
-/// What follows the closing quote of a text that was just opened. The error is what follows a NUL
-/// character in it that is written out.
+/// Skips a string that was just opened: what follows its closing quote. The error is what follows a
+/// NUL in it that is not escaped.
 fn skip_string<'b>(opened: &'b [u8], escapes: &mut Escapes) -> Result<&'b [u8], &'b [u8]> {
     let mut rest = opened;
     while let Some(at) = memchr::memchr3(b'"', b'\\', 0, rest) {
@@ -106,8 +111,8 @@ fn skip_string<'b>(opened: &'b [u8], escapes: &mut Escapes) -> Result<&'b [u8], 
     Ok(b"")
 }
 
-/// `text` with U+FFFD in the place of every escaped NUL and of every half of a pair of surrogates.
-/// Nothing changes its place.
+/// `text` with U+FFFD for every escaped NUL and every unpaired surrogate. Byte offsets do not
+/// change.
 fn repair_escapes(text: &str) -> String {
     const REPLACEMENT: &str = "\\ufffd";
 
@@ -119,7 +124,7 @@ fn repair_escapes(text: &str) -> String {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (None, 12),
             (Some(0 | 0xd800..=0xdfff), _) => (Some(REPLACEMENT), 6),
             (Some(_), _) => (None, 6),
-            // The backslash and the one character that it stands before.
+            // A backslash and the one character that it escapes.
             (None, _) => {
                 (None, 1_usize.saturating_add(escape.chars().nth(1).map_or(0, char::len_utf8)))
             }
@@ -132,14 +137,14 @@ fn repair_escapes(text: &str) -> String {
     whole
 }
 
-/// The UTF-16 unit that an escape at the start of `text` stands for.
+/// The UTF-16 code unit of an escape at the start of `text`.
 fn parse_escape(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let are_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     are_digits.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
 }
 
-/// The field that is being read where `before` ends: keys joined by points, lists left out.
+/// The field that is being read at the end of `before`: keys joined by dots, without array indices.
 fn path_at_end(before: &[u8]) -> String {
     let mut keys: Vec<Option<&[u8]>> = Vec::new();
     let mut is_key = false;
@@ -176,7 +181,7 @@ fn path_at_end(before: &[u8]) -> String {
     if path.is_empty() { "body".to_owned() } else { path.chars().take(200).collect() }
 }
 
-/// Splits after an opening quote: what stands in the quotes, and what comes after them.
+/// Splits after an opening quote: the content of the string, and what follows its closing quote.
 fn split_string(after_quote: &[u8]) -> (&[u8], &[u8]) {
     let mut is_escaped = false;
     let end = after_quote.iter().position(|byte| {

@@ -1,8 +1,8 @@
 //! One adapter per issuer: verify, decode, encode. Bytes in, bytes out.
 //!
-//! An adapter is a pure translation. Whoever speaks HTTP hands over a [`SignedMessage`], gets values
-//! of the domain or a [`RefusedMessage`], and sends back a [`EncodedResponse`] as it is; it needs to know no
-//! issuer. A new issuer is a file here, one in [`wire`](crate::card_path::issuers::wire), and an arm in each `match`.
+//! An adapter is a pure translation. The HTTP handler passes a [`SignedMessage`], gets domain
+//! values or a [`RefusedMessage`], and sends back an [`EncodedResponse`] unchanged, so it depends
+//! on no issuer. A new issuer is a file here, one in [`wire`], and an arm in each `match`.
 
 mod json;
 pub mod signature;
@@ -23,13 +23,13 @@ use crate::domain::money::Money;
 use crate::domain::purchase::issuer_decline::IssuerDeclineReason;
 use crate::domain::purchase::presentment::IssuerEvent;
 
-/// An issuer that we understand.
+/// A supported issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Issuer {
     Stripe,
 }
 
-/// A name that is no issuer's.
+/// A name that no supported issuer has, cut to 40 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an issuer we understand: use one of {names}", names = Issuer::names())]
 pub struct ParseIssuerError(String);
@@ -47,7 +47,6 @@ impl FromStr for Issuer {
 }
 
 impl Issuer {
-    /// Every issuer.
     pub const ALL: &[Self] = &[Self::Stripe];
 
     /// The name in a programme's file.
@@ -61,16 +60,23 @@ impl Issuer {
         Self::ALL.iter().map(|issuer| issuer.name()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Says whether a signing secret is one that this issuer could have made. For configuration.
+    /// Checks that `secret` has the format of this issuer's signing secrets, for configuration.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with its format.
     pub fn check_secret(self, secret: &SecretString) -> Result<(), SecretError> {
         match self {
             Self::Stripe => signature::check_stripe_secret(secret),
         }
     }
 
-    /// Checks that the message is genuine and fresh. `secrets` are all that are live.
+    /// Checks that one of the live `secrets` signed the message, at most 5 minutes from `now`. Call
+    /// it before the body is parsed.
     ///
-    /// To be called before any byte of the body is read.
+    /// # Errors
+    ///
+    /// [`RefusedMessage::Signature`].
     pub fn verify(
         self,
         secrets: &[SecretString],
@@ -83,7 +89,11 @@ impl Issuer {
         Ok(())
     }
 
-    /// Reads a question. Everything that can be refused is refused here.
+    /// Decodes an authorisation request. Every check of its content happens here.
+    ///
+    /// # Errors
+    ///
+    /// [`RefusedMessage::Malformed`].
     pub fn decode_authorisation(
         self,
         origin: &Origin,
@@ -94,23 +104,29 @@ impl Issuer {
         }
     }
 
-    /// Reads a later message. One whose kind we do not know is an event all the same.
+    /// Decodes an issuer event. An unknown kind or unreadable content is no error, because every
+    /// event is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`RefusedMessage::Malformed`] if the envelope cannot be read, or it is an authorisation
+    /// request.
     pub fn decode_event(self, body: &[u8]) -> Result<IssuerEvent, RefusedMessage> {
         match self {
             Self::Stripe => stripe::decode_event(body),
         }
     }
 
-    /// Why a question was refused, by the issuer's own word; none if the answer was ours.
+    /// Maps the issuer's reason for a decline; `None` if the outcome was our own response.
     pub fn refusal(self, reason: Option<&str>) -> Option<IssuerDeclineReason> {
         match self {
             Self::Stripe => stripe::refusal(reason),
         }
     }
 
-    /// Writes the answer to a question: the same bytes for the same answer, always.
+    /// Encodes a response. Equal responses give equal bytes.
     ///
-    /// `api_version` is the version of the issuer's interface that the connection is set to.
+    /// `api_version` is the version of the issuer's API that the connection is configured for.
     pub fn encode(self, response: &AuthorisationResponse, api_version: &str) -> EncodedResponse {
         match self {
             Self::Stripe => stripe::encode(response, api_version),
@@ -118,16 +134,16 @@ impl Issuer {
     }
 }
 
-/// A message as it came over HTTP.
+/// A message as received over HTTP.
 #[derive(Clone, Copy)]
 pub struct SignedMessage<'a> {
-    /// Names in any case. A name may come more than once.
+    /// Names in any case; a name may occur more than once.
     pub headers: &'a [(&'a str, &'a [u8])],
-    /// As received, byte by byte.
+    /// The raw bytes as received.
     pub body: &'a [u8],
 }
 
-/// Shows no content: headers may hold credentials, the body names people.
+/// Shows only sizes, because headers may hold credentials and the body personal data.
 impl fmt::Debug for SignedMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignedMessage")
@@ -137,25 +153,25 @@ impl fmt::Debug for SignedMessage<'_> {
     }
 }
 
-/// Where a message came in.
+/// The connection that received a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     pub programme: ProgrammeId,
     pub connection: ConnectionId,
 }
 
-/// What an issuer is told.
+/// The response to an authorisation request, in our terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthorisationResponse {
-    /// The recorded decision; none when nothing could be recorded.
+    /// The recorded decision; `None` if none could be recorded, or on a conflict.
     pub decision: Option<DecisionId>,
     pub verdict: Verdict,
 }
 
-/// Whether the purchase is paid.
+/// Whether the request is approved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// `amount` is what we hold; below `asked` it is a partial approval.
+    /// `amount` is approved; if it is below `asked`, the approval is partial.
     Approved {
         amount: Money,
         asked: Money,
@@ -165,7 +181,7 @@ pub enum Verdict {
     },
 }
 
-/// The HTTP response that the issuer gets.
+/// The HTTP response to the issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedResponse {
     pub status: u16,
@@ -174,13 +190,13 @@ pub struct EncodedResponse {
     pub body: String,
 }
 
-/// A message that we do not take. Its text holds no secret.
+/// A message that is refused. Its text holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedMessage {
-    /// Nobody proved who sent it, or it is too old. Not one byte of the body was read.
+    /// No valid signature, or one of the wrong time. The body was not parsed.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// It is genuine, but not what the issuer documents for this address.
+    /// The message is genuine, but not as the issuer documents it for this address.
     #[error(
         "the issuer's message is not as documented at {field}: {what}; check that the issuer sends \
          it to the right address of this connection, in the API version that is configured"

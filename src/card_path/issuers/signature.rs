@@ -1,8 +1,8 @@
-//! Who signed a message, and when: HMAC-SHA256 over raw bytes, and a window of time.
+//! Signatures of messages: HMAC-SHA256 over the raw bytes, and a time window.
 //!
-//! Every live secret is tried against every claimed signature, in constant time: how long it takes
-//! tells nothing about which one fits. The signature is checked first and the time after it, so that
-//! only the issuer can make us say that a message is old.
+//! Every live secret is tried against every candidate signature in constant time, so that the
+//! duration does not reveal which one matches. The signature is checked before the time, so that
+//! only the issuer can learn that a message is outside the window.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,13 +13,14 @@ use sha2::Sha256;
 
 use super::SignedMessage;
 
-/// How far a message's time may lie from ours, in both directions. Unit: seconds.
+/// The largest difference between a message's time and ours in either direction, in seconds.
 const TOLERANCE_S: i64 = 300;
-/// The shortest key that Standard Webhooks 1.0 allows. Unit: bytes.
+/// The shortest key that Standard Webhooks 1.0 allows, in bytes.
 const STANDARD_WEBHOOKS_KEY_MIN: usize = 24;
-/// How secrets of both begin.
+/// The prefix of the secrets of Stripe and of Standard Webhooks.
 const SECRET_PREFIX: &str = "whsec_";
-/// Stripe's secrets are `whsec_` and 32 characters or more; the whole text is the key.
+/// The shortest Stripe secret that is accepted, in characters. Real ones are `whsec_` and at least
+/// 32 characters; the whole text is the key.
 const STRIPE_SECRET_MIN: usize = 24;
 
 /// Why a message is not known to be genuine.
@@ -41,7 +42,7 @@ pub enum SignatureError {
     NoUsableSecret,
 }
 
-/// Why a text is no secret that an issuer could have made. Says nothing of the text itself.
+/// Why a text cannot be an issuer's secret. Reveals nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     #[error(
@@ -57,7 +58,7 @@ pub enum SecretError {
 }
 
 impl SignatureError {
-    /// The stable word, for metrics.
+    /// The stable label for metrics.
     pub const fn word(self) -> &'static str {
         match self {
             Self::MissingHeader(_) => "missing_header",
@@ -71,7 +72,11 @@ impl SignatureError {
     }
 }
 
-/// Whether a text can be the secret of a Stripe endpoint.
+/// Checks that `secret` has the format of a Stripe endpoint's secret.
+///
+/// # Errors
+///
+/// The first thing that is wrong with its format.
 pub fn check_stripe_secret(secret: &SecretString) -> Result<(), SecretError> {
     let text = secret.expose_secret();
     let rest = text.strip_prefix(SECRET_PREFIX).ok_or(SecretError::WrongPrefix)?;
@@ -87,8 +92,9 @@ pub fn check_stripe_secret(secret: &SecretString) -> Result<(), SecretError> {
 
 /// Checks `Stripe-Signature`: `t=<unix seconds>,v1=<lower-case hex>[,v1=…][,v0=…]`.
 ///
-/// The key is the whole secret as text. Stricter than Stripe's own libraries: one `t` only, and the
-/// window is closed towards the future too. A secret that is none stands in no other's way.
+/// The key is the whole secret as text. Stricter than Stripe's own libraries: exactly one `t`, and
+/// a time too far in the future is refused too. Unusable secrets are skipped, so that they do not
+/// block the others.
 pub fn verify_stripe(
     secrets: &[SecretString],
     message: &SignedMessage<'_>,
@@ -122,7 +128,11 @@ pub fn verify_stripe(
     check_window(signed_at, now)
 }
 
-/// Whether a text can be a secret of Standard Webhooks: `whsec_` and 24 bytes or more in base64.
+/// Checks that `secret` is one of Standard Webhooks: `whsec_` and at least 24 bytes in base64.
+///
+/// # Errors
+///
+/// The first thing that is wrong with its format.
 pub fn check_standard_webhooks_secret(secret: &SecretString) -> Result<(), SecretError> {
     standard_webhooks_key(secret).map(|_| ())
 }
@@ -140,7 +150,7 @@ fn standard_webhooks_key(secret: &SecretString) -> Result<Vec<u8>, SecretError> 
 
 /// Checks the headers of Standard Webhooks 1.0: `webhook-id`, `-timestamp` and `-signature`.
 ///
-/// Only digits make a timestamp: that keeps `id.timestamp.body` from being cut in another place.
+/// A timestamp is digits only, so that `id.timestamp.body` cannot be split at another place.
 pub fn verify_standard_webhooks(
     secrets: &[SecretString],
     message: &SignedMessage<'_>,
@@ -180,13 +190,14 @@ pub fn verify_standard_webhooks(
     check_window(signed_at, now)
 }
 
-/// Without any secret nothing is signed; with none that is one, somebody has to copy it again.
+/// Fails if there are secrets but none is usable, so that an operator copies them again. Without
+/// any secret the signature check fails later.
 fn require_usable_key<K>(secrets: &[SecretString], keys: &[K]) -> Result<(), SignatureError> {
     let is_hopeless = keys.is_empty() && !secrets.is_empty();
     if is_hopeless { Err(SignatureError::NoUsableSecret) } else { Ok(()) }
 }
 
-/// The value of a header that came once. Twice is malformed: nobody can say which one counts.
+/// The value of a header that occurs once. A repeated header is malformed, because it is ambiguous.
 fn header<'a>(message: &SignedMessage<'a>, name: &'static str) -> Result<&'a str, SignatureError> {
     let mut values = message.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
     let (_, value) = values.next().ok_or(SignatureError::MissingHeader(name))?;
@@ -206,7 +217,7 @@ fn unix_seconds(text: &str) -> Option<i64> {
     is_digits.then(|| text.parse().ok()).flatten()
 }
 
-/// Whether any key made any of the claimed signatures. Tries all of them, whatever it finds.
+/// Whether any key made any of the candidate signatures. Always tries all, for constant time.
 fn is_signed(keys: &[&[u8]], parts: &[&[u8]], candidates: &[Vec<u8>]) -> bool {
     let mut is_found = false;
     for key in keys {

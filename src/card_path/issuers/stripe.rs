@@ -1,4 +1,4 @@
-//! Stripe Issuing: real-time authorisations, and the events that follow.
+//! Stripe Issuing: real-time authorisation requests, and the events that follow.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -22,9 +22,9 @@ use crate::domain::purchase::presentment::{
 };
 use crate::domain::shop::merchant::{Mcc, Merchant};
 
-/// From the first second of 2000 to the last one of 2199.
+/// Plausible times in Unix seconds: the first second of 2000 to the last one of 2199.
 const PLAUSIBLE_TIMES: RangeInclusive<i64> = 946_684_800..=7_258_118_399;
-/// The most that one message may be about: a thousand million units with two decimals.
+/// The largest amount in a message, in minor units: 1,000,000,000.00 with two decimals.
 const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_00;
 
 pub(super) fn decode_authorisation(
@@ -35,7 +35,7 @@ pub(super) fn decode_authorisation(
 
     let body = JsonBody::new(body)?;
     let event = body.read::<wire::Event<wire::Authorization>>();
-    // Of another kind of message the kind is the news, not the first field that differs.
+    // For another kind of message the error names the kind, not the first field that differs.
     let kind = match &event {
         Ok(event) => Some(event.type_.clone()),
         Err(_) => body.read::<wire::EventEnvelope>().ok().map(|event| event.type_),
@@ -68,7 +68,7 @@ pub(super) fn decode_authorisation(
         transaction_amount(&pending.merchant_currency, pending.merchant_amount)?;
     let theirs = &pending.merchant_currency;
     let is_foreign = !theirs.is_empty() && !theirs.eq_ignore_ascii_case(currency.code());
-    // What is worth nothing in ours (one yen, 50 rupiah) is how a shop abroad checks a card.
+    // A foreign price may be zero in our currency (1 JPY, 50 IDR): shops verify cards with it.
     if amount.is_zero() && pending.merchant_amount != 0 && !is_foreign {
         let what = "nothing is asked for, but the shop asks for money";
         return Err(RefusedMessage::malformed("data.object.pending_request.amount", what));
@@ -91,7 +91,7 @@ pub(super) fn decode_authorisation(
         has_unread_price: is_foreign && transaction_amount.is_none(),
         kind: if amount.is_zero() { PurchaseKind::Verification } else { kind_of(&merchant) },
         presence: presence(about.card_presence.as_deref(), about.authorization_method.as_deref()),
-        // Also at a fuel pump (5542): where the amount is not ours to set, Stripe ignores one.
+        // Also at a fuel pump (MCC 5542): Stripe ignores our amount if it is not controllable.
         partial: if pending.is_amount_controllable {
             PartialApproval::Allowed
         } else {
@@ -113,13 +113,13 @@ pub(super) fn decode_event(body: &[u8]) -> Result<IssuerEvent, RefusedMessage> {
         let what = "it waits for an answer, and belongs to the other address";
         return Err(RefusedMessage::malformed("type", what));
     }
-    // It is genuine and has happened: what cannot be understood of it is kept, not refused.
+    // A genuine event has happened, so what cannot be read is stored as unclear, not refused.
     let body = event_body(&body, &kind, envelope.created, &id)
         .unwrap_or_else(|refused| EventBody::Unclear { why: refused.to_string() });
     Ok(IssuerEvent { reference: id, kind, body })
 }
 
-/// Which message it is, and when it was made.
+/// Which event it is, and when the issuer made it.
 #[derive(Clone, Copy)]
 struct EventStamp<'a> {
     at: Timestamp,
@@ -145,7 +145,7 @@ fn event_body(
         wire::AUTHORIZATION_CREATED | wire::AUTHORIZATION_UPDATED => {
             let kind = message_kind(kind == wire::AUTHORIZATION_CREATED);
             let stamp = EventStamp { at: at()?, kind, event: id };
-            standing(&body.read::<wire::Event<wire::Authorization>>()?.data.object, stamp)
+            snapshot(&body.read::<wire::Event<wire::Authorization>>()?.data.object, stamp)
         }
         wire::TRANSACTION_CREATED => {
             presentment(&body.read::<wire::Event<wire::Transaction>>()?.data.object)
@@ -184,12 +184,12 @@ pub(super) fn encode(response: &AuthorisationResponse, api_version: &str) -> Enc
             ("content-type", "application/json".to_owned()),
             ("stripe-version", api_version.to_owned()),
         ],
-        // Such a struct always becomes text; if ever not, nothing is paid.
+        // Serialising this struct cannot fail; if it ever does, the request is declined.
         body: serde_json::to_string(&body).unwrap_or_else(|_| r#"{"approved":false}"#.to_owned()),
     }
 }
 
-fn standing(
+fn snapshot(
     about: &wire::Authorization,
     stamp: EventStamp<'_>,
 ) -> Result<EventBody, RefusedMessage> {
@@ -205,14 +205,14 @@ fn standing(
         ("closed", false) => AuthorisationStatus::Declined,
         ("reversed", _) => AuthorisationStatus::Reversed,
         ("expired", _) => AuthorisationStatus::Expired,
-        // Nobody has answered yet, or it stands as nobody has heard of.
+        // Not answered yet, or in a status that Stripe does not document.
         _ => return Ok(EventBody::Other),
     };
     let is_over = !matches!(standing, AuthorisationStatus::Open { .. });
     let answers = count("data.object.request_history", about.request_history.len())?;
     let (cash_back, atm_fee) = parse_amount_details(about.amount_details, currency)?;
     let merchant = merchant(about.merchant_data.as_ref());
-    // What was reversed or has expired shows nothing either: the questions tell what it was.
+    // After a reversal or expiry the amount is zero too, but it was no verification.
     let has_money = !total.is_zero() || about.request_history.iter().any(|r| r.amount != 0);
     let has_ended =
         matches!(standing, AuthorisationStatus::Reversed | AuthorisationStatus::Expired);
@@ -249,7 +249,7 @@ fn standing(
     })))
 }
 
-/// An amount that cannot be read is nobody's reason to lose the whole snapshot.
+/// An unreadable amount becomes zero, so that the rest of the snapshot is kept.
 fn answer(answered: &wire::AnsweredRequest, currency: Currency) -> IssuerAnswer {
     let amount = money("data.object.request_history.amount", answered.amount, currency);
     IssuerAnswer {
@@ -260,8 +260,8 @@ fn answer(answered: &wire::AnsweredRequest, currency: Currency) -> IssuerAnswer 
     }
 }
 
-/// Whether the answer that the shop got was none of ours, by Stripe's own word. What Stripe or the
-/// network refuse before asking us is none of our business, but its own money running out is.
+/// Whether Stripe's reason says that our response did not decide the outcome. Refusals by Stripe or
+/// the network before we are asked do not count, but those for lack of Stripe's own balance do.
 fn is_without_us(reason: &str) -> bool {
     const REASONS: [&str; 5] = [
         "webhook_timeout",
@@ -273,15 +273,15 @@ fn is_without_us(reason: &str) -> bool {
     REASONS.contains(&reason)
 }
 
-/// When a message or an object was made; none when that is not told as a time of these two centuries.
-/// A clock that is that wrong would put one message behind all others of its purchase, for ever.
+/// The time of a message or an object; `None` if it is missing or not from 2000 to 2199. A clock
+/// that is so wrong would order one message after all others of its purchase for ever.
 fn parse_time(created: Option<i64>) -> Option<Timestamp> {
     Timestamp::from_second(created.filter(|second| PLAUSIBLE_TIMES.contains(second))?).ok()
 }
 
-/// Why a question was refused, by Stripe's own word for it. None where the answer was ours.
+/// Maps Stripe's reason for a decline; `None` if the outcome was our own response.
 ///
-/// The words: "Request history reasons" of an Issuing authorisation in Stripe's documentation.
+/// Source: "Request history reasons" of an Issuing authorisation in Stripe's documentation.
 pub(super) fn refusal(reason: Option<&str>) -> Option<IssuerDeclineReason> {
     Some(match reason.unwrap_or_default() {
         "webhook_declined" | "webhook_approved" => return None,
@@ -302,7 +302,7 @@ pub(super) fn refusal(reason: Option<&str>) -> Option<IssuerDeclineReason> {
     })
 }
 
-/// What the merchant has claimed, by the authorization's own list.
+/// What the merchant has captured, by the authorisation's own list of transactions.
 fn captured_total(
     about: &wire::Authorization,
     currency: Currency,
@@ -317,13 +317,13 @@ fn captured_total(
     money(FIELD, sum, currency)
 }
 
-fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
+fn presentment(transaction: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
     const AMOUNT: &str = "data.object.amount";
 
-    let currency = currency("data.object.currency", &claim.currency)?;
-    let (direction, amount) = match claim.type_.as_str() {
-        "capture" => (PresentmentDirection::Capture, claim.amount.checked_neg()),
-        "refund" => (PresentmentDirection::Refund, Some(claim.amount)),
+    let currency = currency("data.object.currency", &transaction.currency)?;
+    let (direction, amount) = match transaction.type_.as_str() {
+        "capture" => (PresentmentDirection::Capture, transaction.amount.checked_neg()),
+        "refund" => (PresentmentDirection::Refund, Some(transaction.amount)),
         _ => return Ok(EventBody::Other),
     };
     let Some(amount) = amount.filter(|amount| *amount >= 0) else {
@@ -334,26 +334,26 @@ fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
     if amount.is_zero() {
         return Ok(EventBody::Other);
     }
-    let (cash_back, atm_fee) = parse_amount_details(claim.amount_details, currency)?;
-    let purchase: Option<PurchaseReference> = match &claim.authorization {
+    let (cash_back, atm_fee) = parse_amount_details(transaction.amount_details, currency)?;
+    let purchase: Option<PurchaseReference> = match &transaction.authorization {
         Some(id) => Some(reference("data.object.authorization", id)?),
         None => None,
     };
-    let merchant = merchant(claim.merchant_data.as_ref());
+    let merchant = merchant(transaction.merchant_data.as_ref());
     Ok(EventBody::Presentment(Box::new(Presentment {
-        reference: reference("data.object.id", &claim.id)?,
+        reference: reference("data.object.id", &transaction.id)?,
         purchase,
         about: PurchaseReport {
-            card: reference::<CardToken>("data.object.card", &claim.card)?,
+            card: reference::<CardToken>("data.object.card", &transaction.card)?,
             kind: kind_of(&merchant),
-            // Clearing does not tell. Of a purchase that we know, its authorisation did.
+            // Clearing does not report it; for a known purchase the authorisation's counts.
             presence: Presence::InPerson,
             cash_back,
             atm_fee,
-            merchant_currency: merchant_currency(claim.merchant_currency.as_deref()),
-            merchant_amount: merchant_amount(claim),
+            merchant_currency: merchant_currency(transaction.merchant_currency.as_deref()),
+            merchant_amount: merchant_amount(transaction),
             merchant,
-            bought_at: parse_time(claim.created),
+            bought_at: parse_time(transaction.created),
         },
         direction,
         amount,
@@ -381,11 +381,10 @@ fn dispute(
         return Err(RefusedMessage::malformed(AMOUNT, "nothing is disputed"));
     }
     let is_over = outcome != DisputeOutcome::Open || funds == Some(DisputeFunds::TakenAgain);
-    let (wire::TransactionLink::Id(claim) | wire::TransactionLink::Whole { id: claim }) =
-        about.transaction;
+    let (wire::TransactionLink::Id(id) | wire::TransactionLink::Whole { id }) = about.transaction;
     Ok(EventBody::Dispute(Box::new(DisputeReport {
         reference: reference("data.object.id", &about.id)?,
-        presentment: reference("data.object.transaction", &claim)?,
+        presentment: reference("data.object.transaction", &id)?,
         amount,
         outcome,
         funds,
@@ -414,21 +413,25 @@ fn currency(field: &str, code: &str) -> Result<Currency, RefusedMessage> {
         .map_err(|_| RefusedMessage::malformed(field, "it is not the ISO 4217 code of a currency"))
 }
 
-/// The merchant's own currency; none where nobody here knows it, as in the question.
+/// The merchant's currency; `None` if it is unknown, as in the authorisation request.
 fn merchant_currency(code: Option<&str>) -> Option<Currency> {
     currency("data.object.merchant_currency", code?).ok()
 }
 
-/// What a transaction is in the merchant's own currency, whatever its sign; none where that cannot
-/// be read exactly.
-fn merchant_amount(claim: &wire::Transaction) -> Option<Money> {
+/// The amount of a transaction in the merchant's currency, without its sign; `None` if it cannot be
+/// read exactly.
+fn merchant_amount(transaction: &wire::Transaction) -> Option<Money> {
     const FIELD: &str = "data.object.merchant_amount";
 
-    let currency = merchant_currency(claim.merchant_currency.as_deref())?;
-    money(FIELD, claim.merchant_amount?.saturating_abs(), currency).ok()
+    let currency = merchant_currency(transaction.merchant_currency.as_deref())?;
+    money(FIELD, transaction.merchant_amount?.saturating_abs(), currency).ok()
 }
 
-/// Reads an amount in Stripe's minor units, exactly.
+/// Converts an amount in Stripe's minor units exactly.
+///
+/// # Errors
+///
+/// [`RefusedMessage::Malformed`] if it is negative, too fine or above [`AMOUNT_MINOR_MAX`].
 fn money(field: &str, amount: i64, currency: Currency) -> Result<Money, RefusedMessage> {
     if amount < 0 {
         return Err(RefusedMessage::malformed(field, "it is below zero"));
@@ -442,7 +445,7 @@ fn money(field: &str, amount: i64, currency: Currency) -> Result<Money, RefusedM
         .ok_or_else(|| RefusedMessage::malformed(field, "it is above 1,000,000,000.00"))
 }
 
-/// Stripe's minor units in ours; none above what one message may be about.
+/// Converts Stripe's minor units to ours, rounding down; `None` above [`AMOUNT_MINOR_MAX`].
 fn in_our_units(amount: i64, currency: Currency) -> Option<i64> {
     let (theirs, ours) = (their_exponent(currency), currency.exponent());
     let minor = amount.checked_mul(power_of_ten(ours.saturating_sub(theirs)))?;
@@ -450,7 +453,7 @@ fn in_our_units(amount: i64, currency: Currency) -> Option<i64> {
     (minor <= AMOUNT_MINOR_MAX).then_some(minor)
 }
 
-/// The amount in Stripe's minor units, cut to what the currency allows there: never more than ours.
+/// Converts to Stripe's minor units, rounded down to the currency's step, so never above `amount`.
 fn in_their_units(amount: Money) -> i64 {
     let currency = amount.currency();
     let (theirs, ours) = (their_exponent(currency), currency.exponent());
@@ -459,10 +462,11 @@ fn in_their_units(amount: Money) -> i64 {
     exact - exact % their_step(currency)
 }
 
-/// How many decimals Stripe's minor units have: "Supported currencies" of Stripe's documentation.
+/// How many decimals Stripe's minor units have. Source: "Supported currencies" in Stripe's
+/// documentation.
 ///
-/// UGX is on Stripe's list of currencies without decimals, but has been sent with two: ask Stripe
-/// before a programme runs in it.
+/// Stripe lists UGX as a currency without decimals, but has sent it with two: ask Stripe before a
+/// programme uses it.
 fn their_exponent(currency: Currency) -> u32 {
     match (currency.code(), currency.exponent()) {
         (
@@ -475,7 +479,7 @@ fn their_exponent(currency: Currency) -> u32 {
     }
 }
 
-/// Stripe's amounts are multiples of this: ISK has two zeros at the end, KWD one.
+/// The step of Stripe's amounts, in its minor units: 100 for ISK, 10 for KWD, and mostly 1.
 fn their_step(currency: Currency) -> i64 {
     match their_exponent(currency) {
         3 => 10,
@@ -487,11 +491,11 @@ const fn power_of_ten(exponent: u32) -> i64 {
     10_i64.saturating_pow(exponent)
 }
 
-/// What the shop asked in its own currency; none where that cannot be read.
+/// The price in the merchant's currency; `None` if the currency is unknown or the price too large.
 ///
-/// Nothing but a margin comes of it, so a currency that nobody here knows must not cost a person
-/// the purchase: the billing amount then stands in its place. Stripe's own steps are no rule for it:
-/// a shop in Kuwait asks for 1.005.
+/// It serves only to find the margin, so an unknown currency must not decline the purchase: the
+/// caller uses the billing amount instead. Stripe's step does not apply, because a shop in Kuwait
+/// charges 1.005.
 fn transaction_amount(code: &str, amount: i64) -> Result<Option<Money>, RefusedMessage> {
     const FIELD: &str = "data.object.pending_request.merchant_amount";
 
@@ -502,8 +506,7 @@ fn transaction_amount(code: &str, amount: i64) -> Result<Option<Money>, RefusedM
     Ok(in_our_units(amount, currency).map(|minor| Money::from_minor(minor, currency)))
 }
 
-/// Cash handed out and a cash machine's own fee, in a message about what has happened: they count
-/// whatever their sign.
+/// The cash back and the ATM fee of an event, without their signs.
 fn parse_amount_details(
     details: Option<wire::AmountDetails>,
     currency: Currency,
@@ -518,13 +521,13 @@ fn parse_amount_details(
     ))
 }
 
-/// 6010 is cash over a counter, 6011 cash from a machine (ISO 18245).
+/// MCC 6010 is cash over a counter, 6011 cash from a machine (ISO 18245).
 fn kind_of(merchant: &Merchant) -> PurchaseKind {
     let is_cash = merchant.mcc().is_some_and(|mcc| ["6010", "6011"].contains(&&*mcc.to_string()));
     if is_cash { PurchaseKind::Cash } else { PurchaseKind::Purchase }
 }
 
-/// In person only if the message says so: what says nothing counts as remote, the stricter case.
+/// In person only if the message says so; otherwise remote, which is the stricter case.
 fn presence(card_presence: Option<&str>, method: Option<&str>) -> Presence {
     match (card_presence, method) {
         (Some("not_present"), _) | (_, Some("online" | "keyed_in")) => Presence::Remote,
@@ -533,13 +536,13 @@ fn presence(card_presence: Option<&str>, method: Option<&str>) -> Presence {
     }
 }
 
-/// ISO 3166 reserves `UK` for the United Kingdom, and some tills send it for `GB`. Here and not where
-/// records are read: a decision is explained by the country that it knew.
+/// `GB` for `UK`, which ISO 3166 reserves for the United Kingdom and some terminals send. Done here
+/// and not when records are read, because a decision is explained with the country that it used.
 fn alpha_2(country: &str) -> &str {
     if country.eq_ignore_ascii_case("UK") { "GB" } else { country }
 }
 
-/// Nothing here can be refused: a shop without a usable code is of no known kind.
+/// Cannot fail: a shop without a usable category code has no MCC.
 fn merchant(data: Option<&wire::MerchantData>) -> Merchant {
     let text = |pick: fn(&wire::MerchantData) -> &Option<String>| {
         data.and_then(|data| pick(data).as_deref()).unwrap_or_default()

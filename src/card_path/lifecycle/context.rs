@@ -1,4 +1,4 @@
-//! One budget's book, and what messages change in it.
+//! One budget's book, and how events change it.
 
 use super::LifecycleError;
 use super::change::{ChangeCause, PurchaseChange};
@@ -26,7 +26,7 @@ use crate::platform::ids::NewIds;
 use crate::programme::directory::Programme;
 use crate::store::PendingWrites;
 
-/// One budget's locked book, and what booking in it needs.
+/// The locked book of one budget, and what booking in it needs.
 pub(super) struct LifecycleContext<'a> {
     pub(super) book: &'a mut Book,
     pub(super) programme: &'a Programme,
@@ -34,8 +34,8 @@ pub(super) struct LifecycleContext<'a> {
 }
 
 impl LifecycleContext<'_> {
-    /// A purchase that nobody told us of before begins with the message that names it; one that
-    /// was only declined so far counts from the message on that holds or claims something.
+    /// Adds the purchase of an event if it is unknown. A known purchase for which nothing was ever
+    /// held or captured restarts, so that it counts from this event on.
     pub(super) fn add_purchase(&mut self, message: &PurchaseMessage<'_>) {
         if self.is_in_other_currency(message) {
             return;
@@ -55,7 +55,7 @@ impl LifecycleContext<'_> {
         message.currency().is_some_and(|currency| currency != self.book.currency)
     }
 
-    /// Books one message that is not in the books yet.
+    /// Books one event that is not booked yet.
     pub(super) fn book(
         &mut self,
         message: &PurchaseMessage<'_>,
@@ -63,7 +63,7 @@ impl LifecycleContext<'_> {
     ) -> Result<(), LifecycleError> {
         let event = message.event;
         if self.is_in_other_currency(message) {
-            // The books of a budget have one currency; a message in another is kept for a person.
+            // A budget's book has one currency, so an event in another one is only stored.
             pending_writes.add_exception(self.message_note(
                 message,
                 "other_currency",
@@ -81,7 +81,7 @@ impl LifecycleContext<'_> {
         }
         let before = self.book.purchases.get(&message.key()).cloned();
         match &event.event.body {
-            EventBody::Snapshot(report) => self.apply_standing(message, report, digest)?,
+            EventBody::Snapshot(report) => self.apply_snapshot(message, report, digest)?,
             EventBody::HoldChange(report) => self.change_hold(message, report, digest)?,
             EventBody::Presentment(presentment) => {
                 self.book_presentment(message, presentment, digest, pending_writes)?;
@@ -92,7 +92,7 @@ impl LifecycleContext<'_> {
         self.record_change(message, before.as_ref(), pending_writes)
     }
 
-    /// Compares the purchase before and after the message.
+    /// Derives exceptions and notifications from the change of the purchase.
     fn record_change(
         &self,
         message: &PurchaseMessage<'_>,
@@ -116,16 +116,17 @@ impl LifecycleContext<'_> {
         Ok(())
     }
 
-    /// A snapshot: what it says is held.
-    fn apply_standing(
+    /// Applies a snapshot, and adjusts the hold to it.
+    fn apply_snapshot(
         &mut self,
         message: &PurchaseMessage<'_>,
         report: &AuthorisationSnapshot,
         record: Digest,
     ) -> Result<(), LifecycleError> {
-        let word = IssuerSnapshot { standing: report.standing, position: report.position.clone() };
+        let snapshot =
+            IssuerSnapshot { standing: report.standing, position: report.position.clone() };
         self.update_hold(message, record, |purchase| {
-            purchase.apply_snapshot(word);
+            purchase.apply_snapshot(snapshot);
             Ok(())
         })
     }
@@ -150,8 +151,8 @@ impl LifecycleContext<'_> {
         })
     }
 
-    /// A capture that names this purchase was booked elsewhere, because it does not fit: nothing is
-    /// held for it here. `message` has a posting of its own.
+    /// Releases what the purchase holds for a capture that names it but was booked elsewhere,
+    /// because it does not fit. `message` has its own posting.
     pub(super) fn release_moved_capture(
         &mut self,
         message: &PurchaseMessage<'_>,
@@ -169,7 +170,7 @@ impl LifecycleContext<'_> {
         self.record_change(message, Some(&before), pending_writes)
     }
 
-    /// A dispute: its money is brought to where the dispute now says that it is.
+    /// Applies a dispute, and moves its money to where the dispute now puts it.
     fn book_dispute(
         &mut self,
         message: &PurchaseMessage<'_>,
@@ -193,8 +194,8 @@ impl LifecycleContext<'_> {
     ) -> PostingCause {
         let event = message.event;
         let is_presentment = matches!(kind, PostingKind::Capture | PostingKind::Refund);
-        let claim = message.presentment().filter(|_| is_presentment);
-        let reference = claim.map_or(&event.event.reference, |claim| &claim.reference);
+        let presentment = message.presentment().filter(|_| is_presentment);
+        let reference = presentment.map_or(&event.event.reference, |found| &found.reference);
         PostingCause {
             posting: message.posting,
             kind,
@@ -204,7 +205,7 @@ impl LifecycleContext<'_> {
         }
     }
 
-    /// Takes over what a message says about a hold, and holds what is then to be held.
+    /// Applies what an event says about a hold, and adjusts the hold to the new target.
     fn update_hold(
         &mut self,
         message: &PurchaseMessage<'_>,
@@ -255,7 +256,7 @@ impl LifecycleContext<'_> {
             }
             match direction {
                 PresentmentDirection::Capture => {
-                    // Of a claim that does not fit, its link is the news.
+                    // A capture that does not fit already has an exception for its link.
                     remember_kind(
                         purchase,
                         other_kind.filter(|_| message.match_status == MatchStatus::Matched),
@@ -279,13 +280,13 @@ impl LifecycleContext<'_> {
         Ok(())
     }
 
-    /// The state of the card that the message names; none for a card of nobody's.
+    /// The state of the event's card; `None` for a card that no person holds.
     fn card_state(&self, message: &PurchaseMessage<'_>) -> Option<CardState> {
         let card = self.book.card(&message.event.connection, &message.about?.card)?;
         Some(card.standing.at(message.booked_at))
     }
 
-    /// The kind of shop that the message names, if it counts as something else than the purchase.
+    /// The event's MCC, if its category differs from the known one of the purchase.
     fn other_kind(&self, message: &PurchaseMessage<'_>) -> Option<Mcc> {
         let purchase = self.book.purchases.get(&message.key())?;
         let mcc = message.about?.merchant.mcc()?;
@@ -294,12 +295,12 @@ impl LifecycleContext<'_> {
         (is_known && *category != purchase.counted.category).then_some(mcc)
     }
 
-    /// The pots that may pay for this purchase, in the order in which they drain.
+    /// The pots that may pay for the purchase, in drain order.
     fn pots_for(&self, key: &PurchaseKey, cause: &PostingCause) -> Vec<PotId> {
         self.sources(key, cause).into_iter().map(|source| source.pot).collect()
     }
 
-    /// What the budget's pots have left for this purchase, in the order in which they drain.
+    /// What is left in the pots that may pay for the purchase, in drain order.
     fn sources(&self, key: &PurchaseKey, cause: &PostingCause) -> Vec<FundingSource> {
         let Some(owner) = &self.book.owner else { return Vec::new() };
         let Some(purchase) = self.book.purchases.get(key) else { return Vec::new() };
@@ -309,7 +310,7 @@ impl LifecycleContext<'_> {
         let kinds = ShopCategories { category: &counted.category, also };
         let order = owner.agreement.drain_order(streams, kinds, cause.moment.date);
         let left = |pot| self.book.pots.left(pot, self.book.currency);
-        // A claim is owed: pots of the person's own come last, whether they pay now or not.
+        // A capture must be paid: the person's own pots come last, whether they pay now or not.
         let pots = &self.book.pots.0;
         let own = pots.iter().filter(|(_, balance)| {
             let goal = balance.own.goal.as_ref();
@@ -325,7 +326,7 @@ fn remember_kind(purchase: &mut Purchase, other: Option<Mcc>) {
     purchase.anomalies.other_kind = known.into_iter().chain(other).min();
 }
 
-/// What is missing from the hold, split over `sources`.
+/// What is missing from the target hold, split over `sources`.
 fn parts(purchase: &Purchase, sources: &[FundingSource]) -> Result<Vec<PotPart>, MoneyError> {
     let missing = purchase.target_hold()?.saturating_sub(purchase.held()?)?;
     drain(missing, sources)

@@ -1,5 +1,5 @@
-//! Messages about disputes name the claim, not the purchase: here they find it. One whose claim has
-//! not been heard of is parked, and tried again.
+//! Finds the purchases of disputes, because a dispute event names only a presentment. A dispute of
+//! an unknown presentment is parked and retried.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,19 +15,19 @@ use crate::platform::ids::NewIds;
 use crate::programme::directory::Directory;
 use crate::store::{ParkedEvent, PendingWrites, StoreError, Tx};
 
-/// A claim, by the issuer's identifier.
+/// A presentment by the issuer's identifier.
 type PresentmentKey = (ProgrammeId, ConnectionId, IssuerReference);
 
-/// The disputes among some messages.
+/// The disputes among some events.
 #[derive(Debug)]
 pub(super) struct Disputes<'a> {
-    /// Those whose purchase is known.
+    /// Disputes whose purchase is known.
     pub(super) found: Vec<BookingTask<'a>>,
-    /// Those whose claim has not been heard of yet.
+    /// Disputes whose presentment is unknown so far.
     pub(super) unknown: Vec<&'a ReceivedEvent>,
 }
 
-/// Finds the purchases of the disputes among `events`: in the books, or among `tasks`, which are
+/// Finds the purchases of the disputes among `events`: in the store, or among `tasks`, which are
 /// booked in the same transaction.
 pub(super) async fn find<'a>(
     tx: &mut Tx,
@@ -36,17 +36,18 @@ pub(super) async fn find<'a>(
     ids: &NewIds,
 ) -> Result<Disputes<'a>, StoreError> {
     let mut disputes = Disputes { found: Vec::new(), unknown: Vec::new() };
-    let claims: BTreeSet<_> =
+    let presentments: BTreeSet<_> =
         events.iter().filter_map(|event| disputed_presentment(event)).collect();
-    if claims.is_empty() {
+    if presentments.is_empty() {
         return Ok(disputes);
     }
-    let stored = tx.purchases_of_claims(&claims.into_iter().collect::<Vec<_>>()).await?;
+    let stored =
+        tx.purchases_of_presentments(&presentments.into_iter().collect::<Vec<_>>()).await?;
     let mut purchases: BTreeMap<_, _> = tasks.iter().filter_map(presentment_in_batch).collect();
     purchases.extend(stored);
     for event in events {
-        let Some(claim) = disputed_presentment(event) else { continue };
-        match purchases.get(&claim) {
+        let Some(presentment) = disputed_presentment(event) else { continue };
+        match purchases.get(&presentment) {
             Some((budget, purchase)) => {
                 let message = PurchaseMessage::of_dispute(event, purchase.clone(), ids);
                 disputes.found.push(BookingTask::new(message, budget.clone()));
@@ -57,7 +58,7 @@ pub(super) async fn find<'a>(
     Ok(disputes)
 }
 
-/// Stores disputes whose claim is unknown, and writes down that they wait.
+/// Stores disputes of unknown presentments as parked, each with an exception.
 pub(super) fn park(events: &[&ReceivedEvent], ids: &NewIds, pending_writes: &mut PendingWrites) {
     for event in events {
         let Some(report) = report(event) else { continue };
@@ -75,9 +76,13 @@ pub(super) fn park(events: &[&ReceivedEvent], ids: &NewIds, pending_writes: &mut
     }
 }
 
-/// Books those of `parked` whose claim has come meanwhile; returns how many.
+/// Books those of `parked` whose presentment has arrived meanwhile. Returns how many.
 ///
-/// A message whose text was erased cannot be read again: it stays, for a person to look at.
+/// An event whose text was erased cannot be decoded again: it stays parked, for a person to review.
+///
+/// # Errors
+///
+/// Errors of the database and the ledger.
 pub async fn book_parked(
     tx: &mut Tx,
     directory: &Directory,
@@ -124,8 +129,8 @@ fn disputed_presentment(event: &ReceivedEvent) -> Option<PresentmentKey> {
     Some((event.programme.clone(), event.connection.clone(), report.presentment.clone()))
 }
 
-/// The claim that a task books, and whose it is. Of one that does not fit the purchase that it names
-/// nobody knows yet: its dispute waits until it is booked.
+/// The presentment that a task books, with its budget and purchase. `None` if it does not fit the
+/// purchase that it names, because where it will be booked is not known yet: its dispute is parked.
 fn presentment_in_batch(
     task: &BookingTask<'_>,
 ) -> Option<(PresentmentKey, (BudgetId, PurchaseReference))> {
@@ -134,6 +139,6 @@ fn presentment_in_batch(
     }
     let event = task.message.event;
     let reference = task.message.presentment()?.reference.clone();
-    let claim = (event.programme.clone(), event.connection.clone(), reference);
-    Some((claim, (task.budget.clone(), task.message.purchase.clone())))
+    let key = (event.programme.clone(), event.connection.clone(), reference);
+    Some((key, (task.budget.clone(), task.message.purchase.clone())))
 }

@@ -1,6 +1,6 @@
-//! Messages that come again. The same identifier with the same content is nothing new; with other
-//! content somebody has to hear of it. What is decoded is compared, because issuers change bytes
-//! that mean nothing when they send a message again.
+//! Repeated messages. The same identifier with the same content changes nothing; with other content
+//! it is an exception. Decoded content is compared, because issuers change insignificant bytes when
+//! they resend.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,15 @@ use crate::ledger::record::event::ReceivedEvent;
 use crate::programme::directory::Directory;
 use crate::store::{ReferenceKey, StoredPresentment};
 
-/// Whether a message that came again says what it said before.
+/// Whether a repeated message has the same content as before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repetition {
     Same,
     OtherContent,
 }
 
-/// Compares a message with the text that is stored under its identifier; none when that was erased.
+/// Compares an event with the text that is stored under its identifier. An erased text, `None`,
+/// counts as the same.
 pub(super) fn compare(
     directory: &Directory,
     stored: Option<&str>,
@@ -31,13 +32,13 @@ pub(super) fn compare(
     }
 }
 
-/// What a stored text says; none if it can no longer be read.
+/// Decodes a stored text; `None` if it can no longer be read.
 fn decode(directory: &Directory, text: &str, event: &ReceivedEvent) -> Option<IssuerEvent> {
     let live = directory.connection(&event.connection)?;
     live.issuer.decode_event(text.as_bytes()).ok()
 }
 
-/// Presentments that are in the books, or come before in the same transaction.
+/// Presentments that are booked, or come earlier in the same transaction.
 #[derive(Debug, Default)]
 pub(super) struct BookedPresentments<'a> {
     pub(super) stored: BTreeMap<ReferenceKey, StoredPresentment>,
@@ -49,7 +50,7 @@ impl<'a> BookedPresentments<'a> {
         Self { stored, in_batch: BTreeMap::new() }
     }
 
-    /// Adds a presentment; says how it repeats one that is there.
+    /// Adds a presentment. Returns how it repeats a known one; `None` if it is new.
     pub(super) fn add(
         &mut self,
         directory: &Directory,
@@ -70,15 +71,15 @@ impl<'a> BookedPresentments<'a> {
     }
 }
 
-/// Whether two tell the same money. When it was made is no part of that: what was booked first
-/// counts on its day.
+/// Whether two presentments are equal but for their time, which is ignored because the one that was
+/// booked first counts on its day.
 fn is_same(one: &Presentment, other: &Presentment) -> bool {
     let mut other = other.clone();
     other.about.bought_at = one.about.bought_at;
     *one == other
 }
 
-/// By the message that told it first; where its text is gone, by what was booked.
+/// Compares with the event that was stored first; if its text is gone, with what was booked.
 fn is_as_stored(
     directory: &Directory,
     stored: &StoredPresentment,

@@ -1,5 +1,5 @@
-//! What somebody should look at after a message. Each exception is named by its cause and by what it
-//! is about, so it is noted once, and a later message that explains it settles it.
+//! Exceptions for a person to review after an event. The id of an exception derives from its kind
+//! and subject, so that it is noted once and a later event that explains it resolves it.
 
 use super::LifecycleError;
 use super::change::{ChangeCause, PurchaseChange};
@@ -11,12 +11,12 @@ use crate::domain::purchase::presentment::{EventBody, IssuerAnswer, PresentmentD
 use crate::domain::purchase::{ApprovedIncrement, IncrementState, Purchase};
 use crate::store::{NewException, PendingWrites, ResolvedException, exception_id};
 
-/// Noted when our own clock gives a hold back; settled by whatever comes after that.
+/// Noted when a hold expires by our own clock; resolved by any later event of the purchase.
 pub(super) const NEVER_CONFIRMED: &str = "never_confirmed";
 pub(super) const CAPTURE_NEVER_CAME: &str = "capture_never_came";
 
 impl LifecycleContext<'_> {
-    /// Notes what is to be looked at now and was not before, and settles what no longer is.
+    /// Notes the findings that are new, and resolves those that are gone.
     pub(super) fn note_findings(
         &self,
         change: &PurchaseChange<'_>,
@@ -26,7 +26,7 @@ impl LifecycleContext<'_> {
         let before = findings(change.before, permissions)?;
         let after = findings(change.after, permissions)?;
         let is_among = |all: &[Finding], one: &Finding| all.iter().any(|f| f.word() == one.word());
-        // That money is owed for a capture says that it was above the hold.
+        // Money owed for a capture has its own exception, which implies an excess over the hold.
         let is_already_noted = |finding: &Finding| {
             matches!(finding, Finding::CapturedAboveHold { .. }) && change.is_more_owed()
         };
@@ -47,10 +47,10 @@ impl LifecycleContext<'_> {
         Ok(())
     }
 
-    /// Notes every question that the issuer answered otherwise than we did, by our own records.
+    /// Notes every request whose outcome at the issuer differs from our recorded response.
     ///
-    /// A question is judged by the first snapshot that knows of its answer; a later one that finds
-    /// both answers alike settles what was noted before our own was recorded.
+    /// A snapshot that reports an outcome notes the difference. A later snapshot resolves it if our
+    /// approval was withdrawn meanwhile, because both outcomes are then declines.
     pub(super) fn note_answers(
         &self,
         change: &PurchaseChange<'_>,
@@ -75,7 +75,7 @@ impl LifecycleContext<'_> {
         }
     }
 
-    /// Notes what only the message itself tells.
+    /// Notes what only the presentment itself shows.
     pub(super) fn note_presentment(
         &self,
         change: &PurchaseChange<'_>,
@@ -111,7 +111,7 @@ impl LifecycleContext<'_> {
         }
     }
 
-    /// Notes that a dispute took money again which the person had spent meanwhile.
+    /// Notes that a dispute took back money that the person had spent meanwhile.
     pub(super) fn note_dispute(
         &self,
         change: &PurchaseChange<'_>,
@@ -126,7 +126,7 @@ impl LifecycleContext<'_> {
         }
     }
 
-    /// A note about the message itself, not about its purchase.
+    /// An exception about the event itself, not about its purchase.
     pub(super) fn message_note(
         &self,
         message: &PurchaseMessage<'_>,
@@ -186,9 +186,9 @@ impl LifecycleContext<'_> {
     }
 }
 
-/// What of a claim does not fit the purchase that it names, and where it was booked.
+/// What of a presentment does not fit the purchase that it names, and where it was booked.
 fn mismatch_detail(mismatch: MismatchReason, message: &PurchaseMessage<'_>) -> String {
-    let named = message.presentment().and_then(|claim| claim.purchase.as_ref());
+    let named = message.presentment().and_then(|presentment| presentment.purchase.as_ref());
     let named = named.map(ToString::to_string).unwrap_or_default();
     let what = match mismatch {
         MismatchReason::Card => "its card is another person's than that of",
@@ -205,7 +205,7 @@ fn mismatch_detail(mismatch: MismatchReason, message: &PurchaseMessage<'_>) -> S
     format!("{what} purchase {named}; {booked_where}")
 }
 
-/// The message that changed the purchase; without one, the purchase.
+/// The event that changed the purchase; for an expiry, the purchase.
 fn subject(change: &PurchaseChange<'_>) -> String {
     match change.cause {
         ChangeCause::Message(event) => format!("{}/{}", event.connection, event.event.reference),
@@ -213,8 +213,8 @@ fn subject(change: &PurchaseChange<'_>) -> String {
     }
 }
 
-/// How the issuer's answer differs from ours. A check of the card for nothing needs no yes of ours
-/// that is kept.
+/// How the issuer's outcome differs from our response; `None` if it does not. An approval of zero
+/// needs no approved increment of ours, because it holds nothing.
 fn differs(purchase: &Purchase, sequence: u32, answer: &IssuerAnswer) -> Option<&'static str> {
     let kept = |p: &&ApprovedIncrement| p.sequence == sequence && p.state == IncrementState::Kept;
     let is_promised = purchase.increments.iter().any(|increment| kept(&increment));

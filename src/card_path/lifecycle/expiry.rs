@@ -1,4 +1,4 @@
-//! What is held and nobody speaks of any more: our own clock gives it back.
+//! Expiry by our own clock: releases holds that no event has touched for too long.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,11 +21,15 @@ use crate::platform::ids::NewIds;
 use crate::programme::directory::Directory;
 use crate::store::{BookRequest, OpenPurchase, PendingWrites, Tx};
 
-/// Gives back what `due` purchases hold, as far as their time has run out at `now`; returns how
-/// many there were.
+/// Releases the holds of those `due` purchases that have expired at `now`. Returns how many
+/// expired.
 ///
-/// Whether it has is looked at again under the budget's lock: a capture that came meanwhile wins,
-/// and running it twice, or in two places at once, gives nothing back twice.
+/// The expiry is checked again under the budget's lock, so that a capture that came meanwhile wins,
+/// and so that repeated or concurrent runs release nothing twice.
+///
+/// # Errors
+///
+/// Errors of the database and the ledger.
 pub async fn expire(
     tx: &mut Tx,
     directory: &Directory,
@@ -74,7 +78,7 @@ impl LifecycleContext<'_> {
         let cause = PostingCause {
             posting: PostingId::new(self.ids.next(now)),
             kind: PostingKind::Expiry,
-            // No message says it: the posting vouches for its own words.
+            // No event causes an expiry, so the record is the digest of the subject itself.
             record: Digest::of_text(&subject),
             subject,
             moment: Moment::new(now, self.programme.zone()),
@@ -95,14 +99,14 @@ impl LifecycleContext<'_> {
     }
 }
 
-/// What somebody should hear of when nobody has spoken of a purchase any more.
+/// The exception to note when a purchase expires; `None` if nothing is unusual.
 fn expiry_finding(purchase: &Purchase) -> Option<(&'static str, String)> {
     if purchase.is_unconfirmed() {
-        // We said yes, and the issuer never said what became of it.
+        // We approved, and the issuer never reported the outcome.
         let detail = "its time ran out, and what it held was given back";
         return Some((NEVER_CONFIRMED, detail.to_owned()));
     }
-    let standing = purchase.snapshot.as_ref().map(|word| word.standing);
+    let standing = purchase.snapshot.as_ref().map(|last| last.standing);
     if let Some(AuthorisationStatus::Closed { claimed }) = standing {
         let captured = purchase.captured;
         let detail = format!("closed with captures of {claimed}, of which {captured} came");

@@ -1,4 +1,5 @@
-//! Which purchase a claim belongs to. The purchase that it names is a hint: issuers guess it.
+//! Which purchase a presentment belongs to. The one that it names is a hint, because issuers guess
+//! it.
 
 use std::collections::BTreeSet;
 
@@ -14,34 +15,35 @@ use crate::domain::shop::merchant::{Mcc, Merchant, ShopCategories};
 use crate::ledger::book::PurchaseKey;
 use crate::store::{StoreError, Tx};
 
-/// The most links of a budget's chain that are looked at for the purchase that a claim fits.
+/// The most links of a budget's chain that are searched for a purchase that a presentment fits.
 const LINKS_MOST: u32 = 500;
 
-/// How far the purchase that a message is booked on is the one that it names.
+/// Whether a presentment is booked on the purchase that it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MatchStatus {
     Matched,
-    /// It names none.
+    /// It names no purchase.
     Unlinked,
-    /// It fits no known purchase, and is one of its own.
+    /// It fits no known purchase, and is booked as one of its own.
     OwnPurchase,
-    /// Booked on the only purchase that it fits.
+    /// It is booked on the only other purchase that it fits.
     Relinked,
-    /// It does not fit, and stays where it is: the pots that pay may all pay for it.
+    /// It does not fit, but stays on the named purchase, because the pots that pay there may all
+    /// pay for it.
     KeptMismatch,
 }
 
-/// Why a claim does not fit the purchase that it names.
+/// Why a presentment does not fit the purchase that it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MismatchReason {
     /// The card is another person's.
     Card,
     Shop,
-    /// The merchant claims in another currency than before, and in neither is the card.
+    /// The merchant's currency differs from the earlier one, and neither is the card's.
     Currency,
 }
 
-/// A shop as far as claims are compared with purchases.
+/// What presentments and purchases are compared by to tell whether their shop is the same.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ShopMatcher {
     shop: ShopIdentity,
@@ -67,10 +69,10 @@ impl ShopMatcher {
         }
     }
 
-    /// Whether one shop may have sent both: names differ between authorisation and clearing.
+    /// Whether both may be one shop. Names may differ, as between authorisation and clearing.
     pub(super) fn may_match(&self, other: &Self) -> bool {
         let is_nameless = self.shop.is_empty() || other.shop.is_empty();
-        // A name that was erased cannot be compared.
+        // An erased name cannot be compared.
         let may_share_a_word = match (&self.first_word, &other.first_word) {
             (Some(one), Some(other)) => one == other,
             (None, _) | (_, None) => true,
@@ -84,20 +86,20 @@ impl ShopMatcher {
     }
 }
 
-/// The letters of a name's first word that has any, in capitals.
+/// The letters of the first word that has any, in upper case.
 fn first_word(name: &str) -> Option<String> {
     let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).collect::<String>();
     let words = name.split_whitespace().map(letters);
     words.map(|word| word.to_uppercase()).find(|word| !word.is_empty())
 }
 
-/// What is known of a purchase that a claim names.
+/// What is known of the purchase that a presentment names.
 #[derive(Debug, Clone)]
 pub(super) struct NamedPurchase {
     pub(super) budget: BudgetId,
     pub(super) card: Option<CardToken>,
     pub(super) shop: ShopMatcher,
-    /// In which the merchant has claimed, if it is not that of the card.
+    /// The merchant's currency of earlier captures, if it is not the card's.
     pub(super) foreign_currency: Option<Currency>,
 }
 
@@ -111,20 +113,20 @@ impl NamedPurchase {
         }
     }
 
-    /// What the first message about a purchase says of it.
+    /// The purchase as the first message about it reports it.
     pub(super) fn first(message: &PurchaseMessage<'_>, owner: Option<&BudgetId>) -> Self {
         let about = message.about;
         Self {
             budget: owner.cloned().unwrap_or_else(BudgetId::house),
             card: about.map(|about| about.card.clone()),
             shop: ShopMatcher::of_message(message),
-            foreign_currency: foreign_currency_of_claim(message),
+            foreign_currency: foreign_currency_of_presentment(message),
         }
     }
 }
 
-/// What does not fit between a claim and the purchase that it names, if anything. `owner` is whose
-/// the claim's card is; a card that replaces another one is the same person's.
+/// What does not fit between a presentment and the purchase that it names, if anything. `owner` is
+/// the budget of the presentment's card; a replacement card has the same budget.
 pub(super) fn mismatch(
     message: &PurchaseMessage<'_>,
     named: &NamedPurchase,
@@ -142,34 +144,36 @@ pub(super) fn mismatch(
     }
     let is_other = named
         .foreign_currency
-        .zip(foreign_currency_of_claim(message))
+        .zip(foreign_currency_of_presentment(message))
         .is_some_and(|(one, two)| one != two);
     is_other.then_some(MismatchReason::Currency)
 }
 
-/// The merchant's own currency of what was captured, if it is not that of the card.
+/// The merchant's currency of what was captured, if it is not the card's.
 fn foreign_currency_of(purchase: &Purchase) -> Option<Currency> {
     purchase.merchant_sums.map(|sums| sums.captured.currency())
 }
 
-/// The merchant's own currency of a claim, if it is not that of the card.
-fn foreign_currency_of_claim(message: &PurchaseMessage<'_>) -> Option<Currency> {
-    let claim = message.presentment()?;
-    let theirs = claim.about.merchant_amount?.currency();
-    Some(theirs).filter(|theirs| *theirs != claim.amount.currency())
+/// The merchant's currency of a presentment, if it is not the card's.
+fn foreign_currency_of_presentment(message: &PurchaseMessage<'_>) -> Option<Currency> {
+    let presentment = message.presentment()?;
+    let theirs = presentment.about.merchant_amount?.currency();
+    Some(theirs).filter(|theirs| *theirs != presentment.amount.currency())
 }
 
-/// A claim that does not fit the purchase that it names, and where else it may belong.
+/// A presentment that does not fit the purchase that it names, and where else it may belong.
 #[derive(Debug)]
 pub(super) struct RelinkOptions {
     pub(super) mismatch: MismatchReason,
-    /// Whose the purchase is that it names.
+    /// The budget of the named purchase.
     pub(super) named_budget: BudgetId,
-    /// Purchases of the same shop, in the budget of the claim's card.
+    /// Purchases that it may be booked on instead, all in the budget of its
+    /// [`BookingTask`](super::BookingTask).
     pub(super) candidates: BTreeSet<PurchaseReference>,
 }
 
-/// Purchases of `budget` at the shop of a claim, on the connection of the claim: the latest ones.
+/// The other purchases of `budget` at the shop and on the connection of a presentment, from the
+/// newest [`LINKS_MOST`] links of its chain.
 pub(super) async fn candidates(
     tx: &mut Tx,
     programme: &ProgrammeId,
@@ -193,7 +197,8 @@ pub(super) async fn candidates(
 }
 
 impl LifecycleContext<'_> {
-    /// Where a claim that does not fit is booked in this budget, which is that of its card.
+    /// Where a presentment that does not fit is booked in this budget. `None` if its identifier
+    /// cannot be that of a purchase.
     pub(super) fn relink<'a>(
         &self,
         message: &PurchaseMessage<'a>,
@@ -221,12 +226,12 @@ impl LifecycleContext<'_> {
         Ok(message.as_own_purchase())
     }
 
-    /// Whether every pot that may pay for the named purchase may pay for what the claim is, too: so
-    /// no other funder's money moves if the claim stays where it is. Money back never stays.
+    /// Whether every pot that may pay for the named purchase may also pay at the presentment's
+    /// shop, so that no other funder's money moves if the link stays. Never for a refund.
     fn may_keep_link(&self, message: &PurchaseMessage<'_>) -> bool {
         let is_capture = message
             .presentment()
-            .is_some_and(|claim| claim.direction == PresentmentDirection::Capture);
+            .is_some_and(|presentment| presentment.direction == PresentmentDirection::Capture);
         let (Some(owner), Some(about)) = (&self.book.owner, message.about) else { return false };
         let Some(purchase) = self.book.purchases.get(&message.key()) else { return false };
         let streams = &self.programme.settings.streams;
@@ -245,18 +250,18 @@ impl LifecycleContext<'_> {
     }
 }
 
-/// Whether a claim could be one of `purchase`: a capture of what is still open, a refund of what was
-/// captured and has not come back.
+/// Whether a presentment could belong to `purchase`: a capture up to the open amount with the usual
+/// excess, or a refund up to what was captured and not given back; each with the exchange margin.
 fn could_match(purchase: &Purchase, message: &PurchaseMessage<'_>) -> Result<bool, MoneyError> {
-    let Some(claim) = message.presentment() else { return Ok(false) };
+    let Some(presentment) = message.presentment() else { return Ok(false) };
     let is_same = ShopMatcher::of_purchase(purchase).is_same(&ShopMatcher::of_message(message));
     let is_other = foreign_currency_of(purchase)
-        .zip(foreign_currency_of_claim(message))
+        .zip(foreign_currency_of_presentment(message))
         .is_some_and(|(a, b)| a != b);
-    if !is_same || is_other || purchase.currency != claim.amount.currency() {
+    if !is_same || is_other || purchase.currency != presentment.amount.currency() {
         return Ok(false);
     }
-    let most = match claim.direction {
+    let most = match presentment.direction {
         PresentmentDirection::Capture => {
             let open = purchase.requested_hold()?;
             let excess = usual_excess(purchase.counted.mcc, purchase.counted.presence, open)?;
@@ -267,10 +272,10 @@ fn could_match(purchase: &Purchase, message: &PurchaseMessage<'_>) -> Result<boo
             with_exchange_margin(purchase, paid, paid)?
         }
     };
-    Ok(most.is_positive() && claim.amount.minor() <= most.minor())
+    Ok(most.is_positive() && presentment.amount.minor() <= most.minor())
 }
 
-/// `sum`, and what another exchange rate may make of `base`.
+/// `sum` and the exchange margin on `base`; zero if `base` is zero.
 fn with_exchange_margin(purchase: &Purchase, sum: Money, base: Money) -> Result<Money, MoneyError> {
     if base.is_zero() { Ok(base) } else { sum.checked_add(purchase.margin.on(base)?) }
 }

@@ -1,5 +1,5 @@
-//! What happens to a purchase after the answer: the issuer's later messages, in any order and any
-//! number of times. They are facts; none is refused. And what happens when no message comes.
+//! The life of a purchase after the response: issuer events in any order and with repeats, and
+//! expiry if none comes. Events are facts, so none is refused.
 
 mod change;
 mod context;
@@ -36,7 +36,7 @@ use links::{MatchStatus, MismatchReason, NamedPurchase, RelinkOptions, candidate
 use notifications::find_own_declines;
 use purchase_message::PurchaseMessage;
 
-/// Why messages could not be booked. Nothing of them has been written.
+/// Why events could not be booked. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
 pub enum LifecycleError {
     #[error(transparent)]
@@ -46,15 +46,15 @@ pub enum LifecycleError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("programme {0} has no house budget")]
-    NoHouse(ProgrammeId),
+    BudgetNotFound(ProgrammeId),
 }
 
 impl LifecycleError {
-    /// What the database had to do with it, if anything.
+    /// The database error behind it, if there is one.
     pub const fn store(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) | Self::Directory(DirectoryError::Store(error)) => Some(error),
-            Self::Directory(_) | Self::Ledger(_) | Self::NoHouse(_) => None,
+            Self::Directory(_) | Self::Ledger(_) | Self::BudgetNotFound(_) => None,
         }
     }
 }
@@ -65,10 +65,15 @@ impl From<MoneyError> for LifecycleError {
     }
 }
 
-/// Stores `events` whole and books what they say. A message that was stored before is passed over.
+/// Stores `events` whole and books them. An event that was stored before is skipped.
 ///
-/// Each purchase is brought to what the *set* of messages about it says, so order and repetition
-/// do not matter. The messages may be acknowledged only after `tx` was committed.
+/// Each purchase is brought to the state that the *set* of its events describes, so order and
+/// repetition do not matter. The events may be acknowledged only after `tx` was committed.
+///
+/// # Errors
+///
+/// Errors of the database and the ledger; [`LifecycleError::BudgetNotFound`] if a budget cannot be
+/// opened.
 pub async fn book(
     tx: &mut Tx,
     directory: &Directory,
@@ -89,7 +94,7 @@ pub async fn book(
     book_tasks(tx, directory, ids, &mut tasks, pending_writes).await
 }
 
-/// The messages that were not stored before, each once.
+/// The events that were not stored before, each once.
 fn new_events<'a>(
     directory: &Directory,
     stored: &BTreeMap<ReferenceKey, Option<String>>,
@@ -116,7 +121,7 @@ fn new_events<'a>(
     new_events
 }
 
-/// A message or a claim came again under its identifier, and says something else.
+/// The exception about an event or a presentment that was repeated with other content.
 fn changed_content_note(event: &ReceivedEvent, reference: &IssuerReference) -> NewException {
     const KIND: &str = "same_identifier_other_content";
 
@@ -133,13 +138,14 @@ fn changed_content_note(event: &ReceivedEvent, reference: &IssuerReference) -> N
     }
 }
 
-/// One message, and the budget in whose book it belongs.
+/// One event, and the budget in whose book it belongs.
 #[derive(Debug)]
 struct BookingTask<'a> {
     message: PurchaseMessage<'a>,
-    /// Of a claim that does not fit the purchase that it names: that of its card.
+    /// The budget of the named purchase, or of the card if a presentment's card is another
+    /// person's.
     budget: BudgetId,
-    /// Where else it may belong, if it does not fit.
+    /// Where else a presentment may belong, if it does not fit the purchase that it names.
     relink_options: Option<RelinkOptions>,
 }
 
@@ -148,7 +154,7 @@ impl<'a> BookingTask<'a> {
         Self { message, budget, relink_options: None }
     }
 
-    /// The purchases that may be changed, by budget.
+    /// The purchases that the booking may change, with their budgets.
     fn purchases(&self) -> Vec<(&BudgetId, PurchaseKey)> {
         let mut purchases = vec![(&self.budget, self.message.key())];
         if let Some(relink_options) = &self.relink_options {
@@ -162,7 +168,7 @@ impl<'a> BookingTask<'a> {
     }
 }
 
-/// Opens the books that `tasks` are about, books them in order, and writes all of it.
+/// Opens the books of `tasks`, books the tasks in order, and writes everything.
 async fn book_tasks(
     tx: &mut Tx,
     directory: &Directory,
@@ -186,7 +192,7 @@ async fn book_tasks(
     for task in &*tasks {
         let event = task.message.event;
         let presentment = task.message.presentment();
-        let repeated = presentment.and_then(|claim| booked.add(directory, event, claim));
+        let repeated = presentment.and_then(|new| booked.add(directory, event, new));
         if let Some((repetition, presentment)) = repeated.zip(presentment) {
             pending_writes.events.push(event.row(EventState::StoredOnly));
             if repetition == Repetition::OtherContent {
@@ -222,13 +228,13 @@ impl OpenLedger<'_> {
         programme: &ProgrammeId,
         budget: &BudgetId,
     ) -> Result<LifecycleContext<'_>, LifecycleError> {
-        let missing = || LifecycleError::NoHouse(programme.clone());
+        let missing = || LifecycleError::BudgetNotFound(programme.clone());
         let open = self.books.get_mut(programme, budget).ok_or_else(missing)?;
         let programme = self.programmes.of(open).ok_or_else(missing)?;
         Ok(LifecycleContext { book: &mut open.book, programme, ids: self.ids })
     }
 
-    /// Books a claim that does not fit the purchase that it names.
+    /// Books a presentment that does not fit the purchase that it names.
     fn book_mismatched(
         &mut self,
         task: &BookingTask<'_>,
@@ -250,21 +256,21 @@ impl OpenLedger<'_> {
         };
         context.add_purchase(&relinked);
         context.book(&relinked, pending_writes)?;
-        let is_lost =
+        let is_moved =
             matches!(relinked.match_status, MatchStatus::OwnPurchase | MatchStatus::Relinked);
         match message.presentment() {
-            Some(claim) if is_lost && claim.direction == PresentmentDirection::Capture => {
+            Some(capture) if is_moved && capture.direction == PresentmentDirection::Capture => {
                 let mut named = message.clone();
                 named.posting = PostingId::new(ids.next(message.event.received_at));
                 let mut context = self.context(programme, &relink_options.named_budget)?;
-                context.release_moved_capture(&named, claim.amount, pending_writes)
+                context.release_moved_capture(&named, capture.amount, pending_writes)
             }
             Some(_) | None => Ok(()),
         }
     }
 }
 
-/// Messages that move nothing are stored whole; those that nobody understood, for a person too.
+/// Stores events that book nothing. One that could not be read gets an exception too.
 fn store_without_booking(
     new_events: &[&ReceivedEvent],
     ids: &NewIds,
@@ -282,7 +288,7 @@ fn store_without_booking(
                 ));
             }
             EventBody::Other => pending_writes.events.push(event.row(EventState::StoredOnly)),
-            // One that names no purchase at all cannot be booked either.
+            // Without a purchase, a presentment needs an identifier that can be that of one.
             EventBody::Presentment(_) if PurchaseMessage::of(event, ids).is_none() => {
                 let why = "its identifier cannot be that of a purchase".to_owned();
                 pending_writes.events.push(event.row(EventState::StoredOnly));
@@ -296,7 +302,7 @@ fn store_without_booking(
     }
 }
 
-/// A note about a message that is in nobody's book.
+/// An exception about an event that is in no person's book.
 fn house_note(
     event: &ReceivedEvent,
     ids: &NewIds,
@@ -315,8 +321,12 @@ fn house_note(
     }
 }
 
-/// Stores a message whole that could not be booked, and writes down that somebody has to look at
-/// it: nothing that an issuer tells us is lost.
+/// Stores an event that could not be booked, with an exception for a person to review, because
+/// nothing that an issuer reports may be lost. Does nothing if the event is stored already.
+///
+/// # Errors
+///
+/// Errors of the database.
 pub async fn store_unbooked(
     tx: &mut Tx,
     ids: &NewIds,
@@ -356,8 +366,9 @@ fn presentments(tasks: &[BookingTask<'_>]) -> Vec<(ProgrammeId, ConnectionId, Is
     keys.into_iter().collect()
 }
 
-/// Whose purchase each message is about: as known, else as the first message here says, by its card,
-/// else the house. A claim that does not fit the purchase that it names belongs to its card.
+/// The budget of each message: that of its purchase if it is known, else that of the card in the
+/// first message about it, else the house budget. A presentment that names another person's
+/// purchase belongs to the budget of its card.
 async fn tasks<'a>(
     tx: &mut Tx,
     messages: Vec<PurchaseMessage<'a>>,
@@ -402,7 +413,7 @@ async fn tasks<'a>(
     Ok(tasks)
 }
 
-/// Finds where claims may belong that do not fit: among what is booked, and what comes with them.
+/// Finds where presentments that do not fit may belong: in the store, and in the same batch.
 async fn find_candidates(tx: &mut Tx, tasks: &mut [BookingTask<'_>]) -> Result<(), StoreError> {
     if tasks.iter().all(|task| task.relink_options.is_none()) {
         return Ok(());
@@ -426,8 +437,8 @@ async fn find_candidates(tx: &mut Tx, tasks: &mut [BookingTask<'_>]) -> Result<(
     Ok(())
 }
 
-/// Tells captures of purchases that nobody has spoken of whether we declined them: a question that
-/// was declined leaves no purchase behind.
+/// Marks captures whose request we declined. A declined request leaves no purchase behind, so only
+/// captures of purchases without approvals and snapshots are looked up.
 async fn mark_declined(
     tx: &mut Tx,
     tasks: &mut [BookingTask<'_>],
@@ -435,8 +446,8 @@ async fn mark_declined(
 ) -> Result<(), StoreError> {
     let first_request = |task: &BookingTask<'_>| {
         let PurchaseMessage { event, purchase, .. } = &task.message;
-        let claim = task.message.presentment()?;
-        let is_capture = claim.direction == PresentmentDirection::Capture
+        let presentment = task.message.presentment()?;
+        let is_capture = presentment.direction == PresentmentDirection::Capture
             && task.message.match_status == MatchStatus::Matched;
         let open = books.get(&event.programme, &task.budget)?;
         let known = open.book.purchases.get(&task.message.key());
@@ -482,7 +493,7 @@ async fn load_counters(
             let context = ledger.context(programme, budget)?;
             let Some(agreement) = context.book.agreement() else { continue };
             let known = context.book.purchases.get(&purchase).map(|known| known.counted.clone());
-            // What a claim of its own would count as is not known yet.
+            // A presentment that may become a purchase of its own is not in the book yet.
             let own = || {
                 let about = task.message.about.filter(|_| task.relink_options.is_some())?;
                 Some(task.message.counted(about, context.book, context.programme))

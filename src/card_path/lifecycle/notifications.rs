@@ -1,4 +1,4 @@
-//! What the person hears of what happened to a purchase, written with the fact itself.
+//! Notifications to the person about a purchase, written in the same transaction as the event.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,14 +25,15 @@ use crate::store::{
     MessageThread, NewMessage, PendingWrites, PurchaseReferenceKey, StoreError, Tx,
 };
 
-/// Notes in `tasks` which of the questions that an issuer says it refused we have declined ourselves:
-/// of them the person has heard. Nearly always there is none to look for.
+/// Marks in `tasks` which of the requests that an issuer reports as refused we have declined
+/// ourselves: the person was notified of those already. Usually no snapshot reports a refusal, and
+/// nothing is read.
 pub(super) async fn find_own_declines(
     tx: &mut Tx,
     tasks: &mut [BookingTask<'_>],
 ) -> Result<(), StoreError> {
     let is_refused = |task: &&BookingTask<'_>| {
-        let report = standing_report(&task.message);
+        let report = snapshot_of(&task.message);
         report.is_some_and(|report| report.answers.last().is_some_and(|a| !a.is_approved))
     };
     let names: BTreeSet<_> = tasks.iter().filter(is_refused).map(purchase_name).collect();
@@ -56,7 +57,7 @@ pub(super) async fn find_own_declines(
     Ok(())
 }
 
-fn standing_report<'a>(message: &PurchaseMessage<'a>) -> Option<&'a AuthorisationSnapshot> {
+fn snapshot_of<'a>(message: &PurchaseMessage<'a>) -> Option<&'a AuthorisationSnapshot> {
     match &message.event.event.body {
         EventBody::Snapshot(report) => Some(report),
         EventBody::HoldChange(_)
@@ -73,8 +74,8 @@ fn purchase_name(task: &BookingTask<'_>) -> PurchaseReferenceKey {
 }
 
 impl LifecycleContext<'_> {
-    /// Writes what the owner of the budget hears of a change, with the change itself. Of a card that
-    /// is nobody's, nobody hears.
+    /// Adds the messages about a change for the owner of the budget, and for the duty where needed.
+    /// None for a card that no person holds.
     pub(super) fn notify(
         &self,
         change: &PurchaseChange<'_>,
@@ -132,20 +133,20 @@ impl LifecycleContext<'_> {
         }
     }
 
-    /// What the issuer refused by itself, as far as it is news: behind everything that was approved
-    /// and heard of before.
+    /// The requests that the issuer refused by itself and that are new: those after the last
+    /// approval, and not reported before.
     pub(super) fn issuer_refusals(
         &self,
         message: &PurchaseMessage<'_>,
         before: &Purchase,
     ) -> Vec<IssuerDecline> {
-        let Some(report) = standing_report(message) else { return Vec::new() };
+        let Some(report) = snapshot_of(message) else { return Vec::new() };
         let connections = &self.programme.settings.connections;
         let known = connections.iter().find(|known| known.id == message.event.connection);
         let Some(issuer) = known.and_then(|known| known.issuer.parse::<Issuer>().ok()) else {
             return Vec::new();
         };
-        let known_answers = before.snapshot.as_ref().map_or(0, |word| word.position.answers);
+        let known_answers = before.snapshot.as_ref().map_or(0, |last| last.position.answers);
         let mut refused = Vec::new();
         for (sequence, answer) in (0_u32..).zip(&report.answers) {
             if answer.is_approved {
@@ -157,11 +158,11 @@ impl LifecycleContext<'_> {
             let is_withdrawn = increment.is_some_and(|p| p.state == IncrementState::Withdrawn);
             let is_ours = is_withdrawn || message.own_declines.contains(&sequence);
             if sequence >= known_answers && !is_ours {
-                // A no of ours that we have no record of is one that we could not help.
+                // A decline of ours without a record was sent because of our own fault.
                 let why = issuer.refusal(answer.reason.as_deref());
                 let why = why.unwrap_or(IssuerDeclineReason::OurFault);
-                let is_after_our_yes = increment.is_some();
-                refused.push(IssuerDecline { asked: answer.amount, why, is_after_our_yes });
+                let was_approved_by_us = increment.is_some();
+                refused.push(IssuerDecline { asked: answer.amount, why, was_approved_by_us });
             }
         }
         refused
@@ -183,7 +184,7 @@ fn facts(notice: &PurchaseNotice, purchase: &Purchase) -> String {
     facts.optional("why", why).to_text()
 }
 
-/// A card company that refuses the same again and again is one matter, like a refusal of ours.
+/// Repeated refusals by the issuer share one thread, as our own declines do.
 fn message_thread(
     notice: &PurchaseNotice,
     purchase: &Purchase,
@@ -191,13 +192,13 @@ fn message_thread(
 ) -> Option<MessageThread> {
     let refused = notice.refused()?;
     let counted = &purchase.counted;
-    let refusal = DeclineThread {
+    let thread = DeclineThread {
         card: &purchase.card,
         shop: &shop_of(&counted.shop, counted.mcc),
         reason: &format!("issuer:{}", refused.why.word()),
         presence: counted.presence,
         amount: refused.asked,
     };
-    let digest = Digest::of_text(&refusal.thread_key());
-    Some(MessageThread { digest, since: refusal.since(at) })
+    let digest = Digest::of_text(&thread.thread_key());
+    Some(MessageThread { digest, since: thread.since(at) })
 }

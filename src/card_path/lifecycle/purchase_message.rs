@@ -1,4 +1,4 @@
-//! What a later message is about, whatever its kind.
+//! An event about a purchase, in one shape for all kinds.
 
 use std::collections::BTreeSet;
 
@@ -19,34 +19,35 @@ use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, Programme};
 use crate::programme::rules::built_in_shops;
 
-/// A message about a purchase.
+/// An event about a purchase.
 #[derive(Debug, Clone)]
 pub(super) struct PurchaseMessage<'a> {
     pub(super) event: &'a ReceivedEvent,
-    /// The purchase; a claim that belongs to none is a purchase of its own.
+    /// The purchase; a presentment that belongs to none is a purchase of its own.
     pub(super) purchase: PurchaseReference,
-    /// What it says about the purchase; a dispute says nothing.
+    /// What the event reports about the purchase; `None` for a dispute.
     pub(super) about: Option<&'a PurchaseReport>,
-    /// By what its shop is known.
+    /// What the shop is known by.
     pub(super) shop: ShopIdentity,
-    /// How the message is stored: one that was parked has its row already.
+    /// How the event is stored; a parked one has its row already.
     pub(super) state: EventState,
-    /// When it goes into the books: as it came, or later if it was parked.
+    /// When the event is booked: on receipt, or later if it was parked.
     pub(super) booked_at: Timestamp,
-    /// The posting that will book it.
+    /// The posting that will book the event.
     pub(super) posting: PostingId,
-    /// How far the purchase that a claim names is its own.
+    /// Whether `purchase` is the one that a presentment names.
     pub(super) match_status: MatchStatus,
-    /// What does not fit; none if the link does.
+    /// What does not fit the named purchase; `None` if everything fits.
     pub(super) mismatch: Option<MismatchReason>,
-    /// Whether we declined the only question that is known about the purchase.
+    /// Whether we declined the only known request of the purchase.
     pub(super) is_declined: bool,
-    /// Which of the questions that a snapshot says were refused we declined ourselves.
+    /// Sequences of the requests of the purchase that we declined ourselves, for a snapshot with
+    /// refusals.
     pub(super) own_declines: BTreeSet<u32>,
 }
 
 impl<'a> PurchaseMessage<'a> {
-    /// The shape of `event`, if it names its purchase.
+    /// The message of `event`; `None` if that names no purchase itself, as a dispute.
     pub(super) fn of(event: &'a ReceivedEvent, ids: &NewIds) -> Option<Self> {
         let (purchase, about) = match &event.event.body {
             EventBody::Snapshot(report) => (report.purchase.clone(), &report.about),
@@ -66,14 +67,14 @@ impl<'a> PurchaseMessage<'a> {
         Some(message)
     }
 
-    /// The same, with its shop as the table of the programme knows it. The latest that is in memory
-    /// will do: a claim is compared with what the purchase was known by when it began.
+    /// Identifies the shop by the programme's table of shops. The latest table in memory suffices,
+    /// because a presentment is compared with what the purchase was known by when it began.
     pub(super) fn with_known_shop(mut self, directory: &Directory) -> Self {
         if let Some(about) = self.about {
             let programme = directory.latest(&self.event.programme);
             let shops = programme.as_ref().map_or(built_in_shops().as_ref(), |p| p.rules.shops());
             let (shop, merchant) = (shops.identify(&about.merchant), &about.merchant);
-            // A till that two shops of the table share makes them no one shop.
+            // A network number does not identify a shop of the table, because two may share a till.
             let number = ShopKey::of_network(merchant.network_id(), merchant.mcc());
             let is_known = shops.recognise(merchant).is_some();
             self.shop = shop.only(|key| !is_known || Some(*key) != number);
@@ -81,7 +82,7 @@ impl<'a> PurchaseMessage<'a> {
         self
     }
 
-    /// The shape of a dispute about `purchase`.
+    /// The message of a dispute about `purchase`.
     pub(super) fn of_dispute(
         event: &'a ReceivedEvent,
         purchase: PurchaseReference,
@@ -102,18 +103,18 @@ impl<'a> PurchaseMessage<'a> {
         }
     }
 
-    /// The same claim as a purchase of its own; none if its identifier cannot be that of one.
+    /// The presentment as a purchase of its own; `None` if its identifier cannot be that of one.
     pub(super) fn as_own_purchase(&self) -> Option<Self> {
         let purchase = own_reference(self.presentment()?)?;
         Some(Self { purchase, match_status: MatchStatus::OwnPurchase, ..self.clone() })
     }
 
-    /// The same claim on another purchase.
+    /// The presentment moved to another purchase.
     pub(super) fn moved_to(&self, purchase: PurchaseReference) -> Self {
         Self { purchase, match_status: MatchStatus::Relinked, ..self.clone() }
     }
 
-    /// The claim, if it is one.
+    /// The presentment, if the event is one.
     pub(super) fn presentment(&self) -> Option<&'a Presentment> {
         match &self.event.event.body {
             EventBody::Presentment(presentment) => Some(presentment),
@@ -125,7 +126,7 @@ impl<'a> PurchaseMessage<'a> {
         }
     }
 
-    /// The currency of the message.
+    /// The billing currency of the event, if it reports one.
     pub(super) fn currency(&self) -> Option<Currency> {
         match &self.event.event.body {
             EventBody::Dispute(report) => Some(report.amount.currency()),
@@ -137,23 +138,23 @@ impl<'a> PurchaseMessage<'a> {
         }
     }
 
-    /// Tells `purchase` the merchant's own currency, if the message does.
+    /// Applies the merchant's currency to `purchase`, if the event reports it.
     pub(super) fn note_currency(&self, purchase: &mut Purchase) {
         if let Some(theirs) = self.about.and_then(|about| about.merchant_currency) {
             purchase.apply_merchant_currency(theirs);
         }
     }
 
-    /// The purchase's place in its book.
+    /// The key of the purchase in its book.
     pub(super) fn key(&self) -> PurchaseKey {
         (self.event.connection.clone(), self.purchase.clone())
     }
 
-    /// A purchase that is known from this message only; none from a dispute.
+    /// A purchase that is known from this event only; `None` for a dispute.
     pub(super) fn new_purchase(&self, book: &Book, programme: &Programme) -> Option<Purchase> {
         let about = self.about?;
         Some(Purchase::begin(NewPurchase {
-            // The list of purchases tells by it which link of the chain is the first.
+            // The first posting has the same id: the list of purchases finds the first link by it.
             id: PurchaseId::new(self.posting.uuid()),
             budget: book.budget.clone(),
             connection: self.event.connection.clone(),
@@ -166,7 +167,7 @@ impl<'a> PurchaseMessage<'a> {
         }))
     }
 
-    /// What the purchase counts as: as if it had been asked about when it was bought.
+    /// What the purchase counts as: the same as an authorisation request when it was made.
     pub(super) fn counted(
         &self,
         about: &PurchaseReport,
@@ -197,7 +198,7 @@ impl<'a> PurchaseMessage<'a> {
     }
 }
 
-/// A claim without a purchase is known by its own identifier.
+/// The identifier of a presentment without a purchase, as that of a purchase of its own.
 fn own_reference(presentment: &Presentment) -> Option<PurchaseReference> {
     let reference: &IssuerReference = &presentment.reference;
     reference.as_str().parse().ok()

@@ -1,7 +1,7 @@
-//! What would change in a list, term by term: looser, tighter, the same, or some of both.
+//! The difference between two lists, part by part: looser, tighter, the same, or mixed.
 //!
-//! A change is judged by what it does to purchases, not by what it says: a new term is compared
-//! with whatever held for the same purchases before. What cannot be compared counts as both.
+//! A change is judged by its effect on purchases, not by its text: a new term is compared with the
+//! terms that covered the same purchases before. What cannot be compared counts as mixed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,20 +16,21 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::pot::PotPlan;
 use crate::domain::shop::merchant::MerchantRules;
 
-/// How many terms a list has at most. Nobody reads more, and every decision looks at each.
+/// The most terms that a list has, because people do not read more and every decision scans all of
+/// them.
 pub const MAX_TERMS: usize = 200;
 
-/// What an agreement says, apart from who agreed it when.
+/// The content of an agreement, without who agreed to it and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List {
-    /// Whether a purchase may be paid in part.
+    /// Whether partial approvals are allowed.
     pub partial: bool,
     pub terms: Vec<Term>,
     /// In the order in which the person wants them used.
     pub pots: Vec<PotPlan>,
 }
 
-/// Why a list cannot take the place of another one.
+/// Why a list cannot replace another one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
     #[error("two terms are about {0}; keep one")]
@@ -41,8 +42,8 @@ pub enum ListError {
     #[error("a sum of {0} is in another currency than the money, or below nothing")]
     Sum(Scope),
     #[error(
-        "{0} would be decided by the worker alone: every change of a list takes the person's yes, so \
-         nothing on it is; write decides = \"together\""
+        "{0} would be decided by the worker alone: every change of a list takes the person's yes, \
+         so nothing on it is; write decides = \"together\""
     )]
     WorkerAlone(Scope),
     #[error("pots are added and taken away where their money is planned; a list orders them")]
@@ -50,14 +51,19 @@ pub enum ListError {
 }
 
 impl Agreement {
-    /// What it says, apart from who agreed it when.
+    /// Its content, without who agreed to it and when.
     pub fn list(&self) -> List {
         List { partial: self.partial, terms: self.terms.clone(), pots: self.pots.clone() }
     }
 }
 
 impl List {
-    /// Checks that this list can take the place of `before`. What is there already may stay as it is.
+    /// Checks that this list can replace `before`. What `before` already has may stay: its length,
+    /// and unchanged terms with duplicate limits or with a worker who decides alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`]: the first rule that this list breaks.
     pub fn check(&self, before: &Self, currency: Currency) -> Result<(), ListError> {
         if self.terms.len() > MAX_TERMS.max(before.terms.len()) {
             return Err(ListError::TooLong);
@@ -70,18 +76,18 @@ impl List {
             if !seen.insert(term.scope().clone()) {
                 return Err(ListError::Twice(term.scope().clone()));
             }
-            // A list from before this was refused goes on as it is.
+            // A term from before this rule may stay unchanged.
             let is_kept = before.term(term.scope()) == Some(term);
             if term.decides() == Decider::Worker && !is_kept {
                 return Err(ListError::WorkerAlone(term.scope().clone()));
             }
-            let is_fair = |limit: &Limit| match limit {
+            let is_valid = |limit: &Limit| match limit {
                 Limit::PerPurchase(most) | Limit::Amount { most, .. } => {
                     most.currency() == currency && most.minor() >= 0
                 }
                 Limit::Count { .. } => true,
             };
-            if !term.limits().iter().all(is_fair) {
+            if !term.limits().iter().all(is_valid) {
                 return Err(ListError::Sum(term.scope().clone()));
             }
         }
@@ -94,8 +100,8 @@ impl List {
         if pots(self) == pots(before) { Ok(()) } else { Err(ListError::OtherPots) }
     }
 
-    /// Whether both say the same; the order of terms says nothing.
-    pub fn says_the_same_as(&self, other: &Self) -> bool {
+    /// Whether both lists have the same content. The order of terms does not matter.
+    pub fn has_same_content(&self, other: &Self) -> bool {
         self.partial == other.partial
             && self.pots == other.pots
             && self.terms.len() == other.terms.len()
@@ -107,7 +113,7 @@ impl List {
         self.terms.iter().find(|term| term.scope() == scope)
     }
 
-    /// This list with those parts of `next` that `keys` name.
+    /// This list, with the parts that `keys` name taken from `next`.
     #[must_use]
     pub fn with(&self, next: &Self, keys: &BTreeSet<TermKey>) -> Self {
         let mut list = self.clone();
@@ -143,8 +149,8 @@ impl List {
         list
     }
 
-    /// What holds for the purchases that `scope` is about: its own term, or every term that can
-    /// answer in its place. `None` is a plain yes.
+    /// The terms that cover the purchases of `scope`: its own term, or every term that can apply in
+    /// its place. `None` is a plain yes.
     fn covering(&self, scope: &Scope, rules: &MerchantRules) -> Vec<Option<&Term>> {
         if let Some(term) = self.term(scope) {
             return vec![Some(term)];
@@ -168,19 +174,19 @@ impl List {
     }
 }
 
-/// Which part of a list.
+/// A part of a list that changes separately.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TermKey {
     Term(Scope),
-    /// Whether purchases may be paid in part.
+    /// Whether partial approvals are allowed.
     Partial,
     PotOrder,
-    /// What a pot is called and what it pays for.
+    /// The properties of a pot, such as its name and what it pays for.
     Pot(PotId),
 }
 
 impl fmt::Display for TermKey {
-    /// Writes the stored form: a scope's, or `partial`, `pot_order`, `pot:week`.
+    /// Writes the stored form: that of the scope, or `partial`, `pot_order`, `pot:week`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Term(scope) => scope.fmt(f),
@@ -191,7 +197,7 @@ impl fmt::Display for TermKey {
     }
 }
 
-/// Text that is not the stored form of a part of a list.
+/// The text is not the stored form of a part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a part of a list such as \"category:food\" or \"pot_order\"")]
 pub struct ParseTermKeyError;
@@ -211,21 +217,21 @@ impl FromStr for TermKey {
     }
 }
 
-/// Which way a change goes.
+/// The direction of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeDirection {
-    /// Every purchase fares as before; only words, dates or who decides differ.
+    /// Every purchase is treated as before; only words, dates or deciders differ.
     Same,
-    /// Nothing is paid that was not paid before.
+    /// Nothing can be paid that could not be paid before.
     Tighter,
-    /// Everything is paid that was paid before.
+    /// Everything can still be paid that could be paid before.
     Looser,
-    /// Some of both, or nobody can tell.
+    /// Tighter for some purchases and looser for others, or not comparable.
     Mixed,
 }
 
 impl ChangeDirection {
-    /// The direction of two changes together.
+    /// The direction of both changes together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -236,7 +242,7 @@ impl ChangeDirection {
         }
     }
 
-    /// Whether anything may be paid after it that was not paid before. What is mixed does.
+    /// Whether something may be paid that could not be paid before; true for [`Self::Mixed`] too.
     pub const fn loosens(self) -> bool {
         matches!(self, Self::Looser | Self::Mixed)
     }
@@ -251,24 +257,26 @@ impl ChangeDirection {
     }
 }
 
-/// One part of a list that differs from the list before.
+/// A part that differs between two lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TermChange {
     pub key: TermKey,
-    /// The term before and after; none where there was or is none, and for pots.
+    /// The terms before and after; none where there is no term, and for parts that are not terms.
     pub before: Option<Term>,
     pub after: Option<Term>,
     pub direction: ChangeDirection,
-    /// Who decided before: together, unless every term that covered the same purchases says otherwise.
+    /// Who decided before: [`Decider::Together`], unless all terms that covered the same purchases
+    /// name another decider.
     pub decided: Decider,
-    /// The longest cooling time that the person chose for what this would loosen.
+    /// The longest cooling time, in days, that the person chose for what this change loosens; 0 for
+    /// none.
     pub cooling_days: u32,
-    /// The most that was possible at a time under each term that covered it, and that is now.
-    was_possible: Vec<SpendingCeiling>,
-    is_possible: SpendingCeiling,
+    /// The ceiling of each term that covered it before, and the highest ceiling now.
+    ceilings_before: Vec<SpendingCeiling>,
+    ceiling_after: SpendingCeiling,
 }
 
-/// The most that can be spent at a time without asking, from little to much.
+/// The most that can be spent at a time without an ask. Ordered from the lowest to the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum SpendingCeiling {
     Nothing,
@@ -300,15 +308,15 @@ impl SpendingCeiling {
 }
 
 impl TermChange {
-    /// Whether more than `sum` at a time becomes possible that was not possible before.
+    /// Whether more than `sum` at a time becomes possible where it was not possible before.
     pub fn frees_more_than(&self, sum: Money) -> bool {
         self.direction.loosens()
-            && self.is_possible.is_above(sum)
-            && self.was_possible.iter().any(|was| !was.is_above(sum))
+            && self.ceiling_after.is_above(sum)
+            && self.ceilings_before.iter().any(|before| !before.is_above(sum))
     }
 }
 
-/// What differs between two lists, part by part.
+/// The parts that differ between two lists.
 pub fn changes(before: &List, after: &List, rules: &MerchantRules) -> Vec<TermChange> {
     let scopes: BTreeSet<_> =
         before.terms.iter().chain(&after.terms).map(|term| term.scope().clone()).collect();
@@ -321,8 +329,8 @@ pub fn changes(before: &List, after: &List, rules: &MerchantRules) -> Vec<TermCh
         direction,
         decided: Decider::Together,
         cooling_days: 0,
-        was_possible: Vec::new(),
-        is_possible: SpendingCeiling::Nothing,
+        ceilings_before: Vec::new(),
+        ceiling_after: SpendingCeiling::Nothing,
     };
     if before.partial != after.partial {
         let direction =
@@ -353,9 +361,9 @@ fn term_change(
     if old == new {
         return None;
     }
-    let covered = before.covering(&scope, rules);
-    let covers = after.covering(&scope, rules);
-    // A term of its own counts fewer purchases than one that covers more than it.
+    let covered_before = before.covering(&scope, rules);
+    let covered_after = after.covering(&scope, rules);
+    // A specific term counts fewer purchases than a wider term that covers the same scope.
     let width = match (old, new) {
         (None, Some(_)) => ScopeWidth::Narrower,
         (Some(_), None) => ScopeWidth::Wider,
@@ -363,8 +371,8 @@ fn term_change(
     };
     let mut direction = ChangeDirection::Same;
     let mut cooling_days = 0;
-    for was in &covered {
-        for is in &covers {
+    for was in &covered_before {
+        for is in &covered_after {
             let one = compare(*was, *is, width.under(*is));
             direction = direction.and(one);
             if one.loosens() {
@@ -373,7 +381,7 @@ fn term_change(
         }
     }
     let who = |term: Option<&Term>| term.map_or(Decider::Together, Term::decides);
-    let mut deciders = covered.iter().copied().map(who);
+    let mut deciders = covered_before.iter().copied().map(who);
     let first = deciders.next().unwrap_or(Decider::Together);
     let by_all = if deciders.all(|decider| decider == first) { first } else { Decider::Together };
     Some(TermChange {
@@ -382,8 +390,8 @@ fn term_change(
         direction,
         decided: by_all,
         cooling_days,
-        was_possible: covered.iter().map(|term| SpendingCeiling::under(*term)).collect(),
-        is_possible: covers
+        ceilings_before: covered_before.iter().map(|term| SpendingCeiling::under(*term)).collect(),
+        ceiling_after: covered_after
             .iter()
             .map(|term| SpendingCeiling::under(*term))
             .max()
@@ -392,25 +400,25 @@ fn term_change(
     })
 }
 
-/// How many purchases the term after counts, beside the term before.
+/// Which purchases the term after counts, compared with the term before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ScopeWidth {
     Same,
     Narrower,
     Wider,
-    /// Others, from nothing: what was counted before counts there no more.
-    Apart,
+    /// It counts from zero: what was counted before is no longer counted.
+    Restarted,
 }
 
 impl ScopeWidth {
-    /// "Everything else" counts what no other term was about at the time: it begins anew for what a
-    /// term that is taken away has counted.
+    /// "Everything else" counts only purchases that no other term covered at the time, so that it
+    /// counts from zero for those of a term that is removed.
     fn under(self, term: Option<&Term>) -> Self {
         let is_anew = term.is_some_and(|term| *term.scope() == Scope::EverythingElse);
-        if self == Self::Wider && is_anew { Self::Apart } else { self }
+        if self == Self::Wider && is_anew { Self::Restarted } else { self }
     }
 
-    /// Whether all that was counted before is counted after.
+    /// Whether everything counted before is still counted.
     const fn keeps_count(self) -> bool {
         matches!(self, Self::Same | Self::Wider)
     }
@@ -420,13 +428,12 @@ impl ScopeWidth {
             Self::Same => Self::Same,
             Self::Narrower => Self::Wider,
             Self::Wider => Self::Narrower,
-            Self::Apart => Self::Apart,
+            Self::Restarted => Self::Restarted,
         }
     }
 }
 
-/// Which way it is from one term to another one for a purchase that both are about. No term is a
-/// plain yes.
+/// The direction from one term to another for a purchase that both cover. No term is a plain yes.
 fn compare(before: Option<&Term>, after: Option<&Term>, width: ScopeWidth) -> ChangeDirection {
     let rank = |term: Option<&Term>| match term.map(Term::answer) {
         None | Some(TermAnswer::Yes) => 0,
@@ -441,7 +448,7 @@ fn compare(before: Option<&Term>, after: Option<&Term>, width: ScopeWidth) -> Ch
                 let limits = |term: Option<&Term>| term.map_or(Vec::new(), |t| t.limits().to_vec());
                 compare_limits(&limits(before), &limits(after), width)
             }
-            // A permission lifts the answer and the limits beside it together.
+            // Limits beside an ask or a no do not matter, because a permission lifts both together.
             std::cmp::Ordering::Equal => ChangeDirection::Same,
         },
         (was, is) => {
@@ -470,8 +477,8 @@ fn compare_limits(before: &[Limit], after: &[Limit], width: ScopeWidth) -> Chang
     )
 }
 
-/// Whether whoever keeps to `limit` keeps to `other` too, when the first counts as many purchases
-/// as the second, fewer, or more.
+/// Whether spending within `limit` is always within `other` too. `width` compares the purchases
+/// that `limit` counts with those that `other` counts.
 fn implies(limit: &Limit, other: &Limit, width: ScopeWidth) -> bool {
     match (limit, other) {
         (Limit::PerPurchase(most) | Limit::Amount { most, .. }, Limit::PerPurchase(others)) => {
@@ -489,7 +496,7 @@ fn implies(limit: &Limit, other: &Limit, width: ScopeWidth) -> bool {
     }
 }
 
-/// From one set of hours in which the card works to another one; none is the whole day.
+/// The direction from one set of hours in which the card works to another; none is the whole day.
 fn compare_hours(before: Option<Hours>, after: Option<Hours>) -> ChangeDirection {
     match (before, after) {
         (None, None) => ChangeDirection::Same,
@@ -499,12 +506,12 @@ fn compare_hours(before: Option<Hours>, after: Option<Hours>) -> ChangeDirection
     }
 }
 
-/// Whether all of `inner` is part of `outer`, over midnight too.
+/// Whether `inner` lies within `outer`, also across midnight.
 fn lie_within(inner: Hours, outer: Hours) -> bool {
-    const DAY: i64 = 86_400_000_000_000;
+    const DAY_NANOSECONDS: i64 = 86_400_000_000_000;
     let after = |from: Time, to: Time| {
         let span = to.duration_since(from).as_nanos();
-        i64::try_from(span).unwrap_or(0).rem_euclid(DAY)
+        i64::try_from(span).unwrap_or(0).rem_euclid(DAY_NANOSECONDS)
     };
     let begins = after(outer.from, inner.from);
     let ends = begins.saturating_add(after(inner.from, inner.to));

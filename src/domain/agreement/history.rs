@@ -1,4 +1,4 @@
-//! The versions of a list over time: what is agreed together, and how old each restriction is.
+//! The versions of a list over time: what was agreed together, and how old each restriction is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::domain::agreement::proposal::ProposalKind;
 use crate::domain::agreement::{Agreement, Decider, Scope, Term, TermAnswer};
 use crate::domain::shop::merchant::MerchantRules;
 
-/// One version that was in force.
+/// One version that is or was in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgreementVersion {
     pub agreement: Arc<Agreement>,
@@ -18,8 +18,10 @@ pub struct AgreementVersion {
     pub started_on: Date,
 }
 
-/// What is agreed with the worker, part by part, once `after` has started in the place of `before`:
-/// what the person makes stricter alone is left out.
+/// The list agreed with the worker, after `after` has replaced `before`.
+///
+/// It takes over each part that changed, except from a version that the person made alone
+/// ([`ProposalKind::Own`]).
 pub fn agreed_after(
     agreed: List,
     before: &List,
@@ -34,7 +36,8 @@ pub fn agreed_after(
     agreed.with(after, &keys)
 }
 
-/// `now` without what a law made of `before`, as far as it is still what the law made of it.
+/// `now` without the parts that a law changed (from `before` to `forced`), except parts that have
+/// been changed again since.
 pub fn without_forced(now: &List, before: &List, forced: &List, rules: &MerchantRules) -> List {
     let keys = |from: &List, to: &List| -> BTreeSet<TermKey> {
         changes(from, to, rules).into_iter().map(|change| change.key).collect()
@@ -51,17 +54,17 @@ pub struct Restriction {
     pub scope: Scope,
     pub decides: Decider,
     pub reason: String,
-    /// The day from which the same purchases have been restricted without a break.
+    /// The day since which the same scope has been restricted without a break.
     pub since: Date,
     pub days: i32,
     pub review_on: Option<Date>,
-    /// Whether its review is late. That switches nothing off.
+    /// Whether its review is overdue, which never stops spending.
     pub is_overdue: bool,
-    /// Whether the person chose it for themselves, with a time to cool.
+    /// Whether the person set it on themselves, with a cooling time.
     pub is_own: bool,
 }
 
-/// Every restriction in force on `today`, the oldest first: the fewer, the better.
+/// Every restriction in force on `today`, oldest first.
 pub fn restrictions(history: &[AgreementVersion], today: Date) -> Vec<Restriction> {
     let Some(now) = history.last() else { return Vec::new() };
     let restriction = |term: &Term| {

@@ -1,4 +1,5 @@
-//! The agreement: the versioned list that a person and their worker both said yes to.
+//! The agreement: the versioned list that a person and their worker both agreed to.
+
 pub mod change;
 pub mod history;
 pub mod proposal;
@@ -16,19 +17,19 @@ use crate::domain::pot::PotPlan;
 use crate::domain::shop::merchant::{Category, Mcc, ShopCategories};
 use crate::domain::shop::{ShopIdentity, ShopKey};
 
-/// What a term is about. Ordered from the most to the least specific.
+/// What a term is about, ordered from the most to the least specific.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// One shop, by its name.
     Shop(ShopKey),
-    /// One shop that no table knows: by its name, or by the number that its network gives it,
-    /// because its till may print another name each time.
+    /// One shop that the shop table does not know: matched by its name or by its network's number,
+    /// because its terminal may send another name each time.
     OneShop(ShopKey, ShopKey),
     /// One merchant category code.
     Code(Mcc),
     /// One everyday category.
     Category(Category),
-    /// Whatever no more specific term is about.
+    /// Every purchase that no more specific term covers.
     EverythingElse,
     /// A way of paying, whatever the shop.
     Gate(Gate),
@@ -37,7 +38,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The keys of the shop that it is about, if it is about one.
+    /// The keys of the shop, if the scope is one shop.
     pub fn shops(&self) -> impl Iterator<Item = ShopKey> {
         let (one, other) = match self {
             Self::Shop(shop) => (Some(*shop), None),
@@ -67,7 +68,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Text that is not the stored form of a scope.
+/// The text is not the stored form of a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a scope such as \"category:food\"")]
 pub struct ParseScopeError;
@@ -97,23 +98,23 @@ fn shop_scope(text: &str) -> Option<Scope> {
     }
 }
 
-/// A way of paying that an agreement can speak about apart from the shop.
+/// A way of paying that an agreement can restrict apart from the shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gate {
-    /// Taking out notes and coins.
+    /// Cash withdrawals.
     Cash,
     /// Cash on top of a purchase.
     CashBack,
-    /// Buying without the card being there.
+    /// Purchases without the card being present.
     Online,
     /// A shop in another country.
     Abroad,
-    /// Buying outside the hours of the term.
+    /// Purchases outside the hours of the term.
     Hours,
 }
 
 impl Gate {
-    /// Every gate, for reading stored words.
+    /// Every gate, for parsing stored words.
     pub const ALL: [Self; 5] =
         [Self::Cash, Self::CashBack, Self::Online, Self::Abroad, Self::Hours];
 
@@ -134,7 +135,7 @@ impl Gate {
     }
 }
 
-/// What the list says: yes, ask first, or no. Ordered from the loosest to the strictest.
+/// The answer of a term: yes, ask first, or no. Ordered from the loosest to the strictest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TermAnswer {
     Yes,
@@ -158,7 +159,7 @@ impl TermAnswer {
     }
 }
 
-/// Who decides about a term, as the two agreed.
+/// Who decides about a term, as the person and the worker agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decider {
     Person,
@@ -182,8 +183,8 @@ impl Decider {
     }
 }
 
-/// The hours within which the card works: from the first (inclusive) to the second (exclusive).
-/// Hours that end before they begin run over midnight.
+/// The hours in which the card works: `from` is inclusive, `to` is exclusive. Hours with `to`
+/// before `from` run over midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hours {
     pub from: Time,
@@ -203,7 +204,7 @@ impl Hours {
 
 /// One line of an agreement.
 ///
-/// Built by [`Term::new`], so that a restriction without a reason and a review date cannot be.
+/// Built by [`Term::new`], so that every restriction has a reason and a review date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Term {
     scope: Scope,
@@ -216,7 +217,7 @@ pub struct Term {
     cooling_days: Option<u32>,
 }
 
-/// What a term says, before it has been checked.
+/// The content of a term before it is validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TermDraft {
     pub scope: Scope,
@@ -226,11 +227,12 @@ pub struct TermDraft {
     pub decides: Decider,
     pub reason: Option<String>,
     pub review_on: Option<Date>,
-    /// Set by the person as a block on themselves: how many days it holds after they ask to lift it.
+    /// For a block that the person set on themselves: how many days it still holds after they ask
+    /// to lift it.
     pub cooling_days: Option<u32>,
 }
 
-/// Why a term is not one that two people can have agreed.
+/// Why a term is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TermError {
     #[error("a restriction needs a reason")]
@@ -248,7 +250,11 @@ pub enum TermError {
 }
 
 impl Term {
-    /// Checks `draft`.
+    /// Validates `draft`.
+    ///
+    /// # Errors
+    ///
+    /// [`TermError`]: the first rule that `draft` breaks.
     pub fn new(draft: TermDraft) -> Result<Self, TermError> {
         let TermDraft { scope, answer, limits, hours, decides, reason, review_on, cooling_days } =
             draft;
@@ -274,7 +280,7 @@ impl Term {
         Ok(Self { scope, answer, limits, hours, decides, reason, review_on, cooling_days })
     }
 
-    /// The same term about `scope`, which is one shop as its own is.
+    /// The same term about `scope`. Both scopes must be one shop.
     #[must_use]
     pub fn about(self, scope: Scope) -> Self {
         Self { scope, ..self }
@@ -285,12 +291,12 @@ impl Term {
         &self.scope
     }
 
-    /// What the list says about it.
+    /// The answer of the term.
     pub const fn answer(&self) -> TermAnswer {
         self.answer
     }
 
-    /// Up to how much, how often.
+    /// The limits on amounts and on numbers of purchases.
     pub fn limits(&self) -> &[Limit] {
         &self.limits
     }
@@ -305,46 +311,47 @@ impl Term {
         self.decides
     }
 
-    /// Why it restricts, in words the person can read.
+    /// Why it restricts, in words for the person.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
-    /// When the two look at it again. A late review never switches spending off.
+    /// When the term is reviewed. An overdue review never stops spending.
     pub const fn review_on(&self) -> Option<Date> {
         self.review_on
     }
 
-    /// How many days a block that the person set on themselves outlasts their wish to lift it.
+    /// How many days a block that the person set on themselves still holds after they ask to lift
+    /// it.
     pub const fn cooling_days(&self) -> Option<u32> {
         self.cooling_days
     }
 }
 
-/// One version of one person's agreement. Never changed: the next version replaces it.
+/// One version of one person's agreement. It is immutable: the next version replaces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreement {
     pub budget: BudgetId,
-    /// 1 for the first.
+    /// 1 for the first version.
     pub version: u32,
     pub agreed_on: Date,
-    /// Who said yes, by name.
+    /// The names of those who agreed.
     pub agreed_by: Vec<String>,
-    /// Where, how long, and who was there.
+    /// Where it was agreed, how long that took, and who was present.
     pub how: String,
-    /// Whether a purchase may be paid in part where the issuer and the till allow it.
+    /// Whether partial approvals are allowed where the issuer and the terminal support them.
     pub partial: bool,
     pub terms: Vec<Term>,
-    /// The pots in the order in which the person wants them used.
+    /// The pots, in the order in which the person wants them used.
     pub pots: Vec<PotPlan>,
 }
 
 impl Agreement {
-    /// The most specific term about a purchase at `shop`: this shop, this code, this category,
+    /// The most specific term for a purchase at `shop`: by this shop, this code, this category, or
     /// everything else.
     ///
-    /// What is said about one of the other kinds that the shop may sell counts where it is stricter
-    /// and no term names the shop or the code itself.
+    /// If no term names the shop or the code, a term about another category that the shop may sell
+    /// applies instead where it is stricter, because nobody can tell which of them was bought.
     pub fn matched(
         &self,
         request: &AuthorisationRequest,
@@ -383,15 +390,17 @@ impl Agreement {
         stricter.filter(|term| strictness(term) > usual).or(matched)
     }
 
-    /// The term about `gate`, if the two agreed one.
+    /// The term about `gate`, if one was agreed.
     pub fn gate(&self, gate: Gate) -> Option<&Term> {
         self.terms.iter().find(|term| *term.scope() == Scope::Gate(gate))
     }
 
-    /// The pots that may pay for a purchase of `kinds` on `date`, in the order in which they drain.
+    /// The pots that may pay for a purchase of `kinds` on `date`, in the order in which they are
+    /// used.
     ///
-    /// Pots whose stream must go first, then the person's own order; emergency pots come last. A
-    /// pot whose stream may never buy one of the kinds does not count, whatever was agreed.
+    /// Pots whose stream must be used first come first, then the others in the person's order;
+    /// emergency pots come last. A pot is left out if its stream may not buy one of the kinds,
+    /// whatever was agreed.
     pub fn drain_order(
         &self,
         streams: &[Stream],
@@ -404,15 +413,16 @@ impl Agreement {
             |pot: &&PotPlan| pot.pays_for(kinds.category) && stream_of(pot).is_some_and(may_buy);
         let mut pots: Vec<_> = self.pots.iter().filter(pays).collect();
         let goes_first = |pot: &PotPlan| stream_of(pot).is_some_and(|s| s.drains_first);
-        pots.sort_by_key(|pot| (pot.emergency, !goes_first(pot))); // stable: keeps the person's order
+        // The sort is stable, so that it keeps the person's order.
+        pots.sort_by_key(|pot| (pot.emergency, !goes_first(pot)));
         pots
     }
 
-    /// The kind for which none of the streams may pay on `date`: no agreement and no permission
-    /// lifts that.
+    /// A category that bars the purchase, because none of the streams may buy all of `kinds` on
+    /// `date`. Neither the agreement nor a permission lifts that.
     ///
-    /// A pot that was agreed for other things cannot pay anyway, so its stream does not matter,
-    /// unless all pots are such pots.
+    /// Only pots that were agreed for the category count, because no other pot can pay; if there is
+    /// none, all pots count.
     pub fn barred<'a>(
         &self,
         streams: &[Stream],
@@ -424,12 +434,12 @@ impl Agreement {
             kinds.iter().find(|kind| !stream.is_some_and(|stream| stream.may_buy(kind, date)))
         };
         let agreed: Vec<_> = self.pots.iter().filter(|pot| pot.pays_for(kinds.category)).collect();
-        let asked = if agreed.is_empty() { self.pots.iter().collect() } else { agreed };
-        let barred: Option<Vec<_>> = asked.into_iter().map(barred_by).collect();
+        let relevant = if agreed.is_empty() { self.pots.iter().collect() } else { agreed };
+        let barred: Option<Vec<_>> = relevant.into_iter().map(barred_by).collect();
         barred?.into_iter().next()
     }
 
-    /// The limits on every purchase, if the two agreed any.
+    /// The term about every purchase, if one was agreed.
     pub fn everything(&self) -> Option<&Term> {
         self.terms.iter().find(|term| *term.scope() == Scope::Everything)
     }

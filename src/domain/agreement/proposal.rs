@@ -1,7 +1,7 @@
-//! A next version of a list, from the first draft to the moment at which it starts.
+//! A proposed next version of a list, from the first draft to its start.
 //!
-//! What can become of a proposal is decided here and nowhere else. Nothing happens by silence: a
-//! proposal that nobody answers runs out, and nothing has changed.
+//! All state transitions of a proposal are here. Silence changes nothing: a proposal that nobody
+//! answers runs out.
 
 use std::collections::BTreeSet;
 
@@ -16,29 +16,30 @@ use crate::domain::shop::merchant::MerchantRules;
 
 /// How long a draft is kept.
 pub const DRAFT_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24);
-/// How many drafts for one person an account may keep.
+/// How many drafts for one person an account may have.
 pub const MAX_DRAFTS: usize = 10;
 /// How long the other side has to answer.
 pub const PROPOSAL_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// How long the same change cannot be proposed again after a no.
+/// How long a refused change cannot be proposed again.
 pub const REFUSAL_COOLDOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 stored_enum!(
-    /// Whose agreement it takes.
+    /// Whose consent a proposal takes.
     ProposalKind {
-        /// Of two people.
+        /// That of the person and, where they cannot decide alone, of the worker and the manager.
         Together => "together",
-        /// Of the person alone: stricter at once, or back to what was agreed after their own time.
+        /// That of the person alone: tighter at once, or back to what was agreed after their own
+        /// cooling time.
         Own => "own",
-        /// A law forces it: two humans of the staff say so, and the person is told.
+        /// A law forces it: two human beings of the staff consent, and the person is told.
         Law => "law",
     }
 );
 
 stored_enum!(
-    /// How far it has come.
+    /// The state of a proposal.
     ProposalState {
-        /// Somebody is writing it. Nobody is asked.
+        /// It is being written. Nobody is asked for consent.
         Draft => "draft",
         Open => "open",
         Agreed => "agreed",
@@ -46,25 +47,25 @@ stored_enum!(
         /// Answered with another proposal.
         Countered => "countered",
         Withdrawn => "withdrawn",
-        /// Nobody answered in time, or another version started meanwhile.
+        /// Nobody answered in time, or another version started first.
         RunOut => "run_out",
-        /// A draft that somebody else has made their own.
+        /// A draft that somebody else has proposed as their own.
         TakenUp => "taken_up",
     }
 );
 
 stored_enum!(
-    /// Who answers.
+    /// The side for which a consent is given.
     ConsentSide {
         Person => "person",
         Worker => "worker",
-        /// Joins above a sum that the programme sets; never instead of the person.
+        /// Required as well above a sum that the programme sets, and for what a law forces.
         Manager => "manager",
     }
 );
 
 stored_enum!(
-    /// What a side said.
+    /// What a side answered.
     ConsentAnswer {
         Yes => "yes",
         No => "no",
@@ -72,7 +73,7 @@ stored_enum!(
 );
 
 stored_enum!(
-    /// Where a side said it.
+    /// Where a side answered.
     ConsentChannel {
         OwnPhone => "own_phone",
         OwnPage => "own_page",
@@ -81,14 +82,14 @@ stored_enum!(
 );
 
 stored_enum!(
-    /// Whether it is agreed as a whole, or may be agreed in parts.
+    /// Whether a proposal is agreed as a whole, or may be agreed in parts.
     ConsentGranularity {
         Whole => "whole",
         Parts => "parts",
     }
 );
 
-/// A next version of a list.
+/// A proposed next version of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
     pub id: ProposalId,
@@ -99,57 +100,58 @@ pub struct Proposal {
     pub list: List,
     /// Why, in words that the person reads.
     pub words: String,
-    /// The proposal that this one answers, or the draft that it took up.
+    /// The proposal that this one counters, or the draft that it took up.
     pub answers: Option<ProposalId>,
     pub parts: ConsentGranularity,
     pub state: ProposalState,
     pub proposed_by: MemberId,
     pub proposed_at: Timestamp,
-    /// Until then it cannot start: somebody's own cooling time runs.
+    /// When it can start at the earliest, because the person's own cooling time runs until then.
     pub not_before: Timestamp,
     pub open_until: Timestamp,
     pub ended_at: Option<Timestamp>,
-    /// The version that it became.
+    /// The version of the agreement that it became.
     pub version: Option<u32>,
 }
 
-/// How, where, how long and with whom somebody agreed.
+/// How, where, for how long and in whose presence a side answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsentSession {
     pub how: ConsentChannel,
     pub place: String,
     pub minutes: u32,
-    /// Who else was there; empty for nobody.
+    /// Who else was present; empty for nobody.
     pub present: String,
 }
 
-/// One side's answer.
+/// One side's answer to a proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
     pub side: ConsentSide,
     pub member: MemberId,
     pub human: HumanId,
     pub said: ConsentAnswer,
-    /// What of it is agreed; none for all of it.
+    /// The parts that are agreed; none for all.
     pub parts: Option<BTreeSet<TermKey>>,
     pub session: ConsentSession,
-    /// What they wanted to say with it; empty for nothing.
+    /// Optional words; empty for none.
     pub words: String,
-    /// When it was last confirmed that it is this human's own word. What somebody else wrote down
-    /// for them counts for nothing before, and what cools counts when it is said again.
+    /// When this human being last confirmed the answer as their own. An answer that somebody else
+    /// wrote down for them does not count before that, and with a cooling time a yes counts only
+    /// when it is repeated afterwards.
     pub confirmed_at: Option<Timestamp>,
-    /// When it was said; of what was written down, when it was first confirmed.
+    /// When it was first said or, if somebody else wrote it down, first confirmed.
     pub said_at: Timestamp,
 }
 
 impl Consent {
-    /// Whether it is a yes that counts.
+    /// Whether it is a confirmed yes.
     pub fn is_yes(&self) -> bool {
         self.said == ConsentAnswer::Yes && self.confirmed_at.is_some()
     }
 
-    /// Whether `answer` says the same of the same account: sent twice, it counts once.
-    pub fn says_the_same_as(&self, answer: &Self) -> bool {
+    /// Whether `answer` is the same answer by the same account, so that a retry is idempotent.
+    pub fn has_same_content(&self, answer: &Self) -> bool {
         self.member == answer.member
             && self.said == answer.said
             && self.parts == answer.parts
@@ -157,13 +159,13 @@ impl Consent {
             && self.words == answer.words
     }
 
-    /// This yes, said again with `answer`: the parts that were agreed both times. The cooling time
-    /// still runs from the first one.
+    /// This yes, repeated with `answer`: it keeps the parts that were agreed both times. The
+    /// cooling time still runs from the first yes.
     ///
     /// # Errors
     ///
-    /// [`ProposalError::NotSaidThen`] when a part is named that was left out the first time: agreeing to
-    /// more begins a cooling time of its own, and so takes a proposal of its own.
+    /// [`ProposalError::NotSaidThen`] when `answer` names a part that the first yes left out:
+    /// agreeing to more needs a cooling time and a proposal of its own.
     pub fn said_again(&self, answer: &Self) -> Result<Self, ProposalError> {
         let parts = match (&self.parts, &answer.parts) {
             (Some(then), Some(now)) => {
@@ -179,7 +181,7 @@ impl Consent {
     }
 }
 
-/// Why a move is not possible.
+/// Why a transition of a proposal is not possible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProposalError {
     #[error("it is {} already", .0.word())]
@@ -211,8 +213,8 @@ pub enum ProposalError {
 }
 
 impl Proposal {
-    /// The state at a moment: what nobody answered in time has run out, whether or not anybody has
-    /// written that down.
+    /// The state at `at`: an unanswered proposal has run out after its time, whether or not that is
+    /// stored yet.
     pub fn state_at(&self, at: Timestamp) -> ProposalState {
         match self.state {
             ProposalState::Draft | ProposalState::Open if at >= self.open_until => {
@@ -229,8 +231,13 @@ impl Proposal {
         }
     }
 
-    /// Whether a human being can answer it for one side: yes if nobody has for that side, no and
-    /// something else until it starts.
+    /// Checks that `human` can answer for `side`. A no or another proposal is possible until this
+    /// one starts; for a yes see [`Self::may_say_yes`].
+    ///
+    /// # Errors
+    ///
+    /// [`ProposalError::SameHuman`] when they have answered for another side, and those of
+    /// [`Self::is_open`].
     pub fn may_answer(
         &self,
         consents: &[Consent],
@@ -245,8 +252,13 @@ impl Proposal {
         Ok(())
     }
 
-    /// Whether a human being can say yes to it for one side: it is about the list in force, and
-    /// nobody has said so for that side.
+    /// Checks that `human` can say yes for `side`.
+    ///
+    /// # Errors
+    ///
+    /// [`ProposalError::Stale`] when another version than `base_version` is in force,
+    /// [`ProposalError::Answered`] when the side has a confirmed answer, and those of
+    /// [`Self::may_answer`].
     pub fn may_say_yes(
         &self,
         consents: &[Consent],
@@ -265,8 +277,8 @@ impl Proposal {
         Ok(())
     }
 
-    /// The yes that the person can say again, because their own cooling time runs: nothing starts by
-    /// silence.
+    /// The person's yes that they can repeat after their own cooling time, because nothing starts
+    /// by silence; none without such a time.
     pub fn cooling_consent<'c>(
         &self,
         consents: &'c [Consent],
@@ -278,7 +290,12 @@ impl Proposal {
         consents.iter().find(own).filter(|_| is_cooling)
     }
 
-    /// Whether `side` can take it back: the side that proposed it.
+    /// Checks that `side` can withdraw the proposal.
+    ///
+    /// # Errors
+    ///
+    /// [`ProposalError::NotYours`] unless it is the proposer's side, and those of
+    /// [`Self::is_open`].
     pub fn may_withdraw(
         &self,
         consents: &[Consent],
@@ -293,27 +310,31 @@ impl Proposal {
         }
     }
 
-    /// The side for which it was proposed, while the proposer's own answer stands.
+    /// The side for which it was proposed; none if the proposer has no answer on it.
     pub fn side_of_proposer(&self, consents: &[Consent]) -> Option<ConsentSide> {
         consents.iter().find(|c| c.member == self.proposed_by).map(|c| c.side)
     }
 
-    /// Waits until a moment at which the person can say yes again, and as long after it as for any
-    /// answer.
+    /// Delays the start until `from`, when the person can repeat their yes, and keeps the proposal
+    /// open for [`PROPOSAL_LIFETIME`] after that.
     pub fn cool_until(&mut self, from: Timestamp) {
         self.not_before = self.not_before.max(from);
         let until = from.checked_add(PROPOSAL_LIFETIME).unwrap_or(Timestamp::MAX);
         self.open_until = self.open_until.max(until);
     }
 
-    /// The human beings who forced it, if it became a version because a law says so.
+    /// The human beings who consented, if it became a version because a law forces it.
     pub fn forced_by(&self, consents: &[Consent]) -> Option<BTreeSet<HumanId>> {
         let is_forced = self.kind == ProposalKind::Law && self.state == ProposalState::Agreed;
         let yes = consents.iter().filter(|consent| consent.is_yes());
         is_forced.then(|| yes.map(|consent| consent.human.clone()).collect())
     }
 
-    /// Whether it waits for answers.
+    /// Checks that it waits for answers at `at`.
+    ///
+    /// # Errors
+    ///
+    /// [`ProposalError::TimeIsUp`] or [`ProposalError::NotOpen`].
     pub fn is_open(&self, at: Timestamp) -> Result<(), ProposalError> {
         match self.state_at(at) {
             ProposalState::Open => Ok(()),
@@ -330,7 +351,11 @@ impl Proposal {
         }
     }
 
-    /// Whether the parts that somebody names can be agreed apart from the rest.
+    /// Checks that `parts` of `changes` can be agreed without the rest.
+    ///
+    /// # Errors
+    ///
+    /// [`ProposalError::Whole`], [`ProposalError::NoSuchPart`] or [`ProposalError::NothingLeft`].
     pub fn check_parts(
         &self,
         parts: Option<&BTreeSet<TermKey>>,
@@ -349,7 +374,7 @@ impl Proposal {
     }
 }
 
-/// The list that everybody who has said yes so far has said yes to.
+/// `base` with the changes of `proposal` that every confirmed yes includes.
 pub fn agreed_list(
     base: &List,
     proposal: &Proposal,
@@ -363,24 +388,23 @@ pub fn agreed_list(
     base.with(&proposal.list, &keys)
 }
 
-/// What decides whose yes a change takes.
+/// What decides which sides must consent to a change.
 #[derive(Debug, Clone)]
 pub struct ConsentRequirements {
-    /// What differs between the list in force and the next one.
+    /// The changes from the list in force to the next one.
     pub changes: Vec<TermChange>,
-    /// What differs between the list that was last agreed with the worker and the next one: what
-    /// the person made stricter alone is not in it.
+    /// The changes from the list that was last agreed with the worker, which leaves out what the
+    /// person made stricter alone, to the next one.
     since_agreed: Vec<TermChange>,
-    /// What differs already between the list that was last agreed with the worker and the one in
-    /// force.
+    /// The changes from the list that was last agreed with the worker to the one in force.
     own_so_far: Vec<TermChange>,
-    /// Above this a manager joins; none if the programme has not set a sum.
+    /// The sum above which a manager must consent too; none if the programme has not set one.
     manager_above: Option<Money>,
 }
 
 impl ConsentRequirements {
-    /// For the way from the list in force, `now`, to `next`; `agreed` is what was last agreed with the
-    /// worker.
+    /// The requirements of the change from `now`, the list in force, to `next`. `agreed` is the
+    /// list that was last agreed with the worker.
     pub fn of(
         now: &List,
         agreed: &List,
@@ -396,8 +420,7 @@ impl ConsentRequirements {
         }
     }
 
-    /// Whose yes it takes. The person's, always: nobody loosens or tightens without them, but for
-    /// what a law forces.
+    /// The sides that must consent: always the person, except for what a law forces.
     pub fn required_sides(&self, kind: ProposalKind) -> BTreeSet<ConsentSide> {
         if kind == ProposalKind::Law {
             return BTreeSet::from([ConsentSide::Worker, ConsentSide::Manager]);
@@ -417,7 +440,8 @@ impl ConsentRequirements {
         sides
     }
 
-    /// Who has heard of it: those whose yes it takes, and the worker of what two agree on.
+    /// The sides that know of the proposal: only the person for one that they make alone, otherwise
+    /// those that must consent and the worker.
     pub fn informed_sides(&self, kind: ProposalKind) -> BTreeSet<ConsentSide> {
         let mut sides = match kind {
             ProposalKind::Own => BTreeSet::from([ConsentSide::Person]),
@@ -429,7 +453,7 @@ impl ConsentRequirements {
         sides
     }
 
-    /// Whether the person alone cannot make this change.
+    /// Whether the worker must consent to `change`.
     fn needs_worker(&self, change: &TermChange) -> bool {
         if changes_decider(change) {
             return true;
@@ -439,14 +463,15 @@ impl ConsentRequirements {
         }
         let agreed = self.since_agreed.iter().find(|agreed| agreed.key == change.key);
         match agreed {
-            // It is what was agreed together: the person takes their own tightening back.
+            // It restores what was agreed together: the person undoes their own tightening.
             None => false,
             Some(agreed) if agreed.decided == Decider::Person => changes_decider(agreed),
-            // The person loosens their own tightening, and not further than what was agreed.
+            // The person loosens their own tightening, but not beyond what was agreed.
             Some(agreed) => {
                 let is_within = match agreed.direction {
                     ChangeDirection::Tighter => true,
-                    // A term of the person's own that says no more than what covered it.
+                    // A term that the person added and that says no more than the terms that
+                    // covered it.
                     ChangeDirection::Same => agreed.before.is_none(),
                     ChangeDirection::Looser | ChangeDirection::Mixed => false,
                 };
@@ -455,8 +480,9 @@ impl ConsentRequirements {
         }
     }
 
-    /// Whether something that is not touched itself is freed all the same, beyond what was agreed: a
-    /// term that the person took out because another one held as much, when that one goes too.
+    /// Whether the change loosens, beyond what was agreed, something that it does not touch: a term
+    /// that the person removed because another term restricted as much, when that other term is
+    /// removed too.
     fn loosens_indirectly(&self) -> bool {
         let is_freed =
             |agreed: &&TermChange| agreed.direction.loosens() && agreed.decided != Decider::Person;
@@ -469,20 +495,20 @@ impl ConsentRequirements {
             .any(|freed| !is_known(&self.changes, &freed.key) && !is_known(&was_freed, &freed.key))
     }
 
-    /// How long the person wanted to wait before what they chose for themselves is loosened.
+    /// How long the person chose to wait before their own restrictions are loosened.
     pub fn cooling(&self) -> SignedDuration {
         let loosening = self.changes.iter().filter(|change| change.direction.loosens());
         let days = loosening.map(|change| change.cooling_days).max().unwrap_or(0);
         SignedDuration::from_hours(i64::from(days).saturating_mul(24))
     }
 
-    /// When the cooling time is over that runs from the first yes of the person.
+    /// When the cooling time ends, which runs from the person's `first` yes.
     pub fn cools_until(&self, first: &Consent) -> Timestamp {
         first.said_at.checked_add(self.cooling()).unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether saying the `first` yes again counts now: the cooling time is over, and it has not been
-    /// said since.
+    /// Whether the `first` yes counts if it is repeated at `at`: the cooling time is over, and it
+    /// has not been repeated since.
     pub fn counts_again(&self, first: &Consent, at: Timestamp) -> bool {
         let from = self.cools_until(first);
         let was_said_since = first.confirmed_at.is_some_and(|said| said >= from);
@@ -490,8 +516,8 @@ impl ConsentRequirements {
     }
 }
 
-/// Whether another one would decide than before. On a term that the person adds for themselves, they
-/// may decide alone: it takes nothing from what was agreed.
+/// Whether the decider changes. A term that the person adds for themselves may name the person,
+/// because it takes nothing from what was agreed.
 fn changes_decider(change: &TermChange) -> bool {
     match (&change.before, &change.after) {
         (Some(before), Some(after)) => before.decides() != after.decides(),
@@ -502,15 +528,20 @@ fn changes_decider(change: &TermChange) -> bool {
     }
 }
 
-/// What comes of the answers so far.
+/// What follows from the answers so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProposalOutcome {
-    /// These sides have not said yes.
+    /// These sides have not consented yet.
     Waits(BTreeSet<ConsentSide>),
     Starts,
 }
 
-/// Whether everybody whose yes it takes has said yes, each of them another human being.
+/// Whether every required side has consented, each by a different human being.
+///
+/// # Errors
+///
+/// [`ProposalError::NothingLeft`], [`ProposalError::SameHuman`], or [`ProposalError::Cooling`]
+/// while the person has not repeated their yes after the cooling time.
 pub fn outcome(
     proposal: &Proposal,
     consents: &[Consent],
@@ -530,8 +561,8 @@ pub fn outcome(
     if !missing.is_empty() {
         return Ok(ProposalOutcome::Waits(missing));
     }
-    // The time runs from the person's own wish, and they say it again when it has passed: what
-    // others say meanwhile or after it lifts nothing.
+    // The cooling time runs from the person's first yes, and they must repeat it afterwards.
+    // Answers of other sides do not shorten that time.
     let Some(person) = yes.iter().find(|consent| consent.side == ConsentSide::Person) else {
         return Ok(ProposalOutcome::Starts);
     };
@@ -546,8 +577,8 @@ pub fn outcome(
     }
 }
 
-/// Whether everything that somebody said no to is proposed again, in the same words of the list.
-pub fn is_same_again(refused: &[TermChange], proposed: &[TermChange]) -> bool {
+/// Whether `proposed` contains every change that was `refused`, with the same terms.
+pub fn repeats_refusal(refused: &[TermChange], proposed: &[TermChange]) -> bool {
     let is_there = |change: &TermChange| {
         proposed.iter().any(|new| new.key == change.key && new.after == change.after)
     };

@@ -1,4 +1,4 @@
-//! An appeal: somebody else looks at a no.
+//! An appeal: another human being reviews a refusal or a restriction.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,61 +16,63 @@ use crate::domain::money::{Money, MoneyError};
 use crate::domain::people::role::stored_enum;
 
 stored_enum!(
-    /// How far it has come.
+    /// The state of an appeal.
     AppealState {
         Open => "open",
-        /// We were wrong.
+        /// The decision was wrong.
         Changed => "changed",
-        /// It stays as it was, and there is a next step outside of the programme.
+        /// The decision stands, and the person is told a next step outside the programme.
         Kept => "kept",
         TakenBack => "taken_back",
     }
 );
 
 stored_enum!(
-    /// What holds until it is answered.
+    /// What applies until the appeal is answered.
     InterimMeasure {
         AsItWas => "as_it_was",
-        /// Essentials do not wait: a small permission, at once.
+        /// A small permission at once, because essentials must not wait.
         YesForNow => "yes_for_now",
     }
 );
 
-/// How many appeals of one person may wait at the same time.
+/// How many appeals of one person may be open at the same time.
 pub const MAX_OPEN_APPEALS: usize = 10;
-/// For how long a no of somebody's, or of a till, can be appealed: what was wanted then is bought, or
-/// not wanted any more.
+/// For how long a refused ask or a declined purchase can be appealed; after that it has been bought
+/// or is no longer wanted.
 pub const APPEAL_WINDOW: SignedDuration = SignedDuration::from_hours(31 * 24);
 
-/// For how long a yes for now that was used counts against the next ones.
+/// For how long a used interim permission counts against [`InterimLimits::all`].
 pub const INTERIM_LIMIT_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// A yes for now that an appeal became.
+/// An interim permission that an earlier appeal gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InterimGrant {
-    /// Whether its appeal waits for an answer.
+    /// Whether that appeal waits for an answer.
     pub is_waiting: bool,
-    /// None when it ended long ago and was forgotten.
+    /// None when it ended long ago and was purged.
     pub permission: Option<Permission>,
     pub given_at: Timestamp,
 }
 
-/// How much yeses for now may come to.
+/// The limits of interim permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InterimLimits {
-    /// One of them.
+    /// The highest amount of a single one.
     pub each: Money,
-    /// All of one person that are open, or were used within [`INTERIM_LIMIT_WINDOW`].
+    /// The total of one person's interim permissions that are live, or were used and given within
+    /// [`INTERIM_LIMIT_WINDOW`].
     pub all: Money,
 }
 
 impl InterimGrant {
-    /// Whether something can still be bought with it, or an appeal may yet say yes to the same.
+    /// Whether the permission can still be used, or its appeal may yet approve the same.
     fn is_open(&self, at: Timestamp) -> bool {
         self.is_waiting || self.permission.as_ref().is_some_and(|known| known.is_live(at))
     }
 
-    /// What it counts. One that nobody used and nobody can use any more stepped over nothing.
+    /// The amount that counts against [`InterimLimits::all`]. A permission that was never used and
+    /// is no longer live does not count.
     fn counts(&self, at: Timestamp) -> Option<Money> {
         let permission = self.permission.as_ref()?;
         let is_recent = at.duration_since(self.given_at) < INTERIM_LIMIT_WINDOW;
@@ -80,8 +82,12 @@ impl InterimGrant {
     }
 }
 
-/// Up to how much a purchase in `scope` is a yes for now, beside those that were given `before`; none
-/// when one for the same is open, or when they come to as much as they may.
+/// The cap of a new interim permission for `scope`, beside the earlier ones `before`. None while
+/// one for the same scope or shop is open, or when the limits leave nothing.
+///
+/// # Errors
+///
+/// [`MoneyError`] for another currency or an overflow.
 pub fn interim_cap(
     scope: &Scope,
     wanted: Money,
@@ -104,21 +110,22 @@ pub fn interim_cap(
     Ok(Some(cap).filter(|cap| cap.is_positive()))
 }
 
-/// What an appeal is about.
+/// The decision that an appeal is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppealSubject {
     Ask(AskId),
     Pause(PauseId),
-    /// What a law forced: the proposal that became a version.
+    /// A version of the list that a law forced: its proposal.
     Version(ProposalId),
-    /// What a till refused by the list, and nobody was asked about.
+    /// A purchase that was declined because of the list, without an ask.
     Refusal(DecisionId),
-    /// A card that staff froze without a pause that ends by itself.
+    /// A card that staff froze without an end.
     Card(CardToken),
 }
 
 impl AppealSubject {
-    /// Until when it can be appealed; none for as long as it holds.
+    /// When a decision made at `decided_at` can no longer be appealed; none if it can be appealed
+    /// for as long as it is in force.
     pub fn until(&self, decided_at: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Ask(_) | Self::Refusal(_) => {
@@ -128,7 +135,7 @@ impl AppealSubject {
         }
     }
 
-    /// The word of its kind.
+    /// The kind, as it is stored.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Ask(_) => "ask",
@@ -153,7 +160,7 @@ impl fmt::Display for AppealSubject {
     }
 }
 
-/// Text that names nothing that can be looked at again.
+/// The text is not the stored form of an appeal's subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not something to look at again, such as \"ask:ask_…\"")]
 pub struct ParseAppealSubjectError;
@@ -174,53 +181,52 @@ impl FromStr for AppealSubject {
     }
 }
 
-/// Something that can be appealed.
+/// A decision that can be appealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appealable {
     pub about: AppealSubject,
     pub decided_at: Timestamp,
-    /// None for as long as it holds.
+    /// When it can no longer be appealed; none for as long as it is in force.
     pub until: Option<Timestamp>,
-    /// Why it was decided so: a code, or somebody's words.
+    /// Why it was decided: a reason code, or the words of the human being who decided.
     pub reason: Option<String>,
-    /// Where and for how much it was; only the person reads that without a look that is kept.
+    /// The shop and the amount: only the person sees these without a recorded view.
     pub place: Option<String>,
     pub amount: Option<Money>,
 }
 
-/// One appeal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appeal {
     pub id: AppealId,
     pub budget: BudgetId,
     pub about: AppealSubject,
-    /// The human beings who decided: none of them is the one who looks.
+    /// The human beings who made the decision; none of them may answer the appeal.
     pub decided_by: BTreeSet<HumanId>,
     pub words: Option<String>,
     pub opened: ActorIdentity,
     pub opened_at: Timestamp,
     pub interim: InterimMeasure,
-    /// The permission that holds until it is answered.
+    /// The interim permission, if one was given.
     pub permission: Option<PermissionId>,
     pub answer_by: Timestamp,
     pub state: AppealState,
     pub outcome: Option<AppealOutcome>,
 }
 
-/// What came of it.
+/// The answer to an appeal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppealOutcome {
     pub by: ActorIdentity,
     pub at: Timestamp,
     /// Why, in words that the person reads.
     pub words: String,
-    /// Where to go next, outside of the programme.
+    /// The next step outside the programme; none if the decision was changed.
     pub next_step: Option<String>,
-    /// The permission that a changed no becomes.
+    /// The permission created if a refusal was changed.
     pub permission: Option<PermissionId>,
 }
 
-/// Why an outcome is none, or cannot be given.
+/// Why an answer is invalid or cannot be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AppealError {
     #[error("whoever decided does not look at it again")]
@@ -235,7 +241,7 @@ pub enum AppealError {
     NoNextStep,
 }
 
-/// What somebody found who looked again.
+/// The finding of the human being who reviewed the decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppealFinding<'a> {
     Changed,
@@ -243,7 +249,7 @@ pub enum AppealFinding<'a> {
 }
 
 impl AppealFinding<'_> {
-    /// The state that an appeal has after it.
+    /// The state of an appeal with this finding.
     pub const fn state(self) -> AppealState {
         match self {
             Self::Changed => AppealState::Changed,
@@ -253,8 +259,8 @@ impl AppealFinding<'_> {
 }
 
 impl Appeal {
-    /// Whether asking again for the same is this one: not when it was taken back, and not when a card
-    /// that it freed was frozen again.
+    /// Whether a new appeal about the same subject repeats this one. It does not if this one was
+    /// withdrawn, or unfroze a card that has been frozen again.
     pub fn is_repeat(&self) -> bool {
         match (self.state, &self.about) {
             (AppealState::TakenBack, _) | (AppealState::Changed, AppealSubject::Card(_)) => false,
@@ -262,12 +268,17 @@ impl Appeal {
         }
     }
 
-    /// Whether it is still looked at.
+    /// Whether it waits for an answer.
     pub const fn is_open(&self) -> bool {
         matches!(self.state, AppealState::Open)
     }
 
-    /// The appeal after somebody has looked at it.
+    /// The appeal after an answer. `permission` is kept only if the decision was changed.
+    ///
+    /// # Errors
+    ///
+    /// [`AppealError`]: the answer is invalid, the appeal is not open, or the human being decided
+    /// or opened it.
     pub fn answered(
         &self,
         by: &ActorIdentity,
@@ -302,12 +313,12 @@ impl Appeal {
         Ok(Self { state, outcome: Some(outcome), ..self.clone() })
     }
 
-    /// Whoever opened it does not want it looked at any more; none if it has been answered.
+    /// The appeal after its opener has withdrawn it; none if it is not open.
     pub fn taken_back(&self) -> Option<Self> {
         self.is_open().then(|| Self { state: AppealState::TakenBack, ..self.clone() })
     }
 
-    /// Whether `by` has answered it so already, to the last word: sent twice, it counts once.
+    /// Whether `by` has already given exactly this answer, so that a retry is idempotent.
     pub fn is_same_answer(
         &self,
         by: &ActorIdentity,

@@ -1,28 +1,30 @@
-//! The clock of asks: by when each step answers, and what follows when it does not.
+//! Deadlines of asks: by when each escalation step answers, and what follows if it does not.
 //!
-//! An ask is answered within three working hours, for essentials the same day; then it goes to
-//! cover, then to a manager, and it is decided by 72 hours. A programme may promise less, never
-//! more. A late ask steps up by itself; it never just passes, and silence is never a no.
+//! An ask is answered within three working hours, an essential one on the same day. Then it
+//! escalates to cover, then to a manager, and it is decided within 72 hours. A programme may
+//! promise less time, never more. An overdue ask escalates by itself; it never lapses, and silence
+//! never refuses it.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::ask::{Ask, EscalationStep, Urgency};
 use crate::domain::time::working_time::WorkingTime;
 
-/// The longest that a programme may promise for an answer, in working hours.
+/// The longest answer time that a programme may promise, in working hours.
 pub const MAX_ANSWER_HOURS: u32 = 3;
-/// When an ask is decided at the latest.
+/// The final deadline of an ordinary ask, counted from when it was sent.
 pub const DECISION_DEADLINE: SignedDuration = SignedDuration::from_hours(72);
-/// The least time that all steps together have: somebody may ask just before midnight.
+/// The least time that all steps of an essential ask have together, because it may be sent just
+/// before midnight.
 const MIN_ESSENTIAL_TIME: SignedDuration = SignedDuration::from_hours(3);
-/// What is kept for each later step.
+/// The time that is reserved for each later step.
 const MIN_STEP_TIME: SignedDuration = SignedDuration::from_hours(1);
-/// What a step still has that begins too late.
+/// The time that the manager has if their step begins after the final deadline.
 const GRACE: SignedDuration = SignedDuration::from_mins(30);
-/// How often a manager who does not answer is told again, at the least.
+/// The longest time between reminders of an overdue answer.
 const REMINDER_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 
-/// A programme's promise, in its own working time.
+/// The answer times that a programme promises, in its own working time.
 #[derive(Debug, Clone, Copy)]
 pub struct AskClock<'a> {
     pub working: WorkingTime<'a>,
@@ -30,7 +32,7 @@ pub struct AskClock<'a> {
     pub answer_within: SignedDuration,
 }
 
-/// Who is there to answer beside the worker.
+/// Who can answer in place of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StaffAvailability {
     /// The worker is away, and somebody covers for them.
@@ -40,13 +42,13 @@ pub struct StaffAvailability {
 }
 
 impl StaffAvailability {
-    /// Whether anybody is there.
+    /// Whether anybody can.
     pub const fn is_there(self) -> bool {
         self.worker_is_away || self.has_duty_cover
     }
 }
 
-/// Whose turn it is, by when, and when all turns are over.
+/// The current step, its deadline, and the final deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AskDeadlines {
     pub step: EscalationStep,
@@ -54,19 +56,23 @@ pub struct AskDeadlines {
     pub decide_by: Timestamp,
 }
 
-/// What follows when a step has not answered in time.
+/// What follows when a step has missed its deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OverdueStep {
-    /// Somebody else's turn, or the manager's last hours.
+    /// The next step has its turn, or the manager has until the final deadline.
     Escalate { step: EscalationStep, answer_by: Timestamp },
-    /// The last step is over too, and the programme has said that it is a yes then.
+    /// The final deadline has passed, and the programme approves such an ask without an answer.
     ApproveOnTimeout,
-    /// The last step is over, and only a human being can decide: it is told again.
+    /// The final deadline has passed and only a human being can decide: the manager is reminded.
     Remind { answer_by: Timestamp },
 }
 
 impl AskClock<'_> {
-    /// What is promised to somebody who asks at `at`.
+    /// The deadlines of an ask that is sent at `at`.
+    ///
+    /// The worker answers first. Cover answers first if the worker is away, or if the ask is
+    /// essential and sent out of hours while somebody is on duty. The manager answers an essential
+    /// ask that is sent out of hours if nobody is on duty and no working day ends before midnight.
     pub fn begin(&self, at: Timestamp, urgency: Urgency, cover: StaffAvailability) -> AskDeadlines {
         let decide_by = self.decide_by(at, urgency);
         let is_out_of_hours = urgency == Urgency::Essential && !self.working.is_open(at);
@@ -86,7 +92,8 @@ impl AskClock<'_> {
         AskDeadlines { step, answer_by, decide_by }
     }
 
-    /// What follows at `now`, when the ask's step has run out.
+    /// What follows at `now` for an ask whose step has missed its deadline. `silence_is_yes` says
+    /// whether the programme approves this ask without an answer.
     pub fn overdue_step(
         &self,
         ask: &Ask,
@@ -112,7 +119,7 @@ impl AskClock<'_> {
             (false, _) => {
                 OverdueStep::Escalate { step: EscalationStep::Manager, answer_by: ask.decide_by }
             }
-            // Nobody has asked the manager yet: they get a moment.
+            // The manager has not been asked yet, so they get a grace period.
             (true, false) => OverdueStep::Escalate {
                 step: EscalationStep::Manager,
                 answer_by: later(now, GRACE),
@@ -122,12 +129,12 @@ impl AskClock<'_> {
         }
     }
 
-    /// When somebody who has not decided in time is told again.
+    /// When the next reminder of an overdue answer is due.
     pub fn next_reminder(&self, now: Timestamp) -> Timestamp {
         self.working.after(now, self.answer_within).min(later(now, REMINDER_INTERVAL))
     }
 
-    /// When everything about something that was asked at `at` is decided.
+    /// The final deadline of an ask or appeal that is sent at `at`.
     pub fn decide_by(&self, at: Timestamp, urgency: Urgency) -> Timestamp {
         match urgency {
             Urgency::Ordinary => later(at, DECISION_DEADLINE),
@@ -143,7 +150,7 @@ impl AskClock<'_> {
         decide_by: Timestamp,
     ) -> Timestamp {
         let in_working_hours = self.working.after(from, self.answer_within);
-        let wanted = match (step, urgency) {
+        let promised = match (step, urgency) {
             (EscalationStep::Worker | EscalationStep::Cover, Urgency::Ordinary) => in_working_hours,
             (EscalationStep::Worker, Urgency::Essential) => {
                 in_working_hours.min(self.working.end_of_working_day(from))
@@ -156,8 +163,8 @@ impl AskClock<'_> {
             EscalationStep::Cover => 1,
             EscalationStep::Manager | EscalationStep::Decided => 0,
         };
-        let kept = MIN_STEP_TIME.saturating_mul(steps_after);
-        wanted.min(decide_by.checked_sub(kept).unwrap_or(decide_by))
+        let reserved = MIN_STEP_TIME.saturating_mul(steps_after);
+        promised.min(decide_by.checked_sub(reserved).unwrap_or(decide_by))
     }
 }
 

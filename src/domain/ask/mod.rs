@@ -1,7 +1,8 @@
-//! An ask: a person wants a one-time OK for something that the list does not allow by itself.
+//! An ask: a person requests a one-time OK for something that the list does not allow.
 //!
-//! What can become of an ask is decided here and nowhere else; when its time runs out is said by
-//! its [clock](crate::domain::ask::clock).
+//! All state transitions of an ask are here; its deadlines are computed by its
+//! [clock].
+
 pub mod appeal;
 pub mod clock;
 pub mod permission;
@@ -17,33 +18,33 @@ use crate::domain::money::Money;
 use crate::domain::people::role::stored_enum;
 use crate::domain::shop::merchant::{Category, MerchantRules};
 
-/// How many asks of one person may wait at the same time.
+/// How many asks of one person may be open at the same time.
 pub const MAX_OPEN_ASKS: usize = 3;
-/// How long a one-time OK works, unless somebody says otherwise.
+/// How long a one-time OK lasts by default.
 pub const DEFAULT_PERMISSION_LIFETIME: SignedDuration = SignedDuration::from_hours(48);
-/// The longest that somebody can say.
+/// The longest lifetime that an answer may set.
 pub const MAX_PERMISSION_LIFETIME: SignedDuration = SignedDuration::from_hours(31 * 24);
-/// What nobody should have to wait for.
+/// The categories of [`Urgency::Essential`]: nobody should have to wait for them.
 const ESSENTIALS: [&str; 5] = ["food", "energy", "health", "around", "phone"];
 
 stored_enum!(
-    /// What kind of ask it is.
+    /// The kind of an ask.
     AskKind {
         OneTime => "one_time",
-        /// The card company says that the shop is something that it is not.
+        /// The card company classifies the shop wrongly.
         WrongGroup => "wrong_group",
     }
 );
 
 stored_enum!(
-    /// How far it has come.
+    /// The state of an ask.
     AskState {
         Sent => "sent",
         Seen => "seen",
-        /// Somebody wants to talk before they answer, at a time that they have said.
+        /// Staff want to talk before they answer, at a time that they have named.
         TalkFirst => "talk_first",
         Yes => "yes",
-        /// Yes, but up to less than was asked.
+        /// Approved, with a lower cap than was asked for.
         YesLess => "yes_less",
         NotThisTime => "not_this_time",
         TakenBack => "taken_back",
@@ -61,7 +62,7 @@ stored_enum!(
 );
 
 stored_enum!(
-    /// Whether it can wait.
+    /// Whether an ask can wait.
     Urgency {
         /// Food, energy, health, getting around, the phone: answered the same day.
         Essential => "essential",
@@ -70,15 +71,15 @@ stored_enum!(
 );
 
 stored_enum!(
-    /// Why not this time. That somebody finds it poor value is no reason.
+    /// Why an ask was refused. Poor value for money is deliberately no reason.
     AskRefusalReason {
-        /// The law, or the rule that came with this money.
+        /// The law, or a rule that came with this money.
         Law => "law_of_money",
-        /// No pot is for such things.
+        /// No pot pays for such things.
         Purpose => "not_in_purpose",
-        /// It is over a sum that the two agreed.
+        /// It exceeds a sum that the person and the worker agreed.
         OverSum => "over_agreed_sum",
-        /// A recorded talk about safety speaks against it.
+        /// A recorded safety talk speaks against it.
         Safety => "safety_record",
         /// There is not enough money for it.
         Money => "not_enough_money",
@@ -86,21 +87,20 @@ stored_enum!(
 );
 
 impl Urgency {
-    /// Whether something of this kind can wait.
+    /// The urgency of an ask for `category`; ordinary if the category is not known.
     pub fn of(category: Option<&Category>) -> Self {
         let is_essential = category.is_some_and(|category| ESSENTIALS.contains(&category.as_str()));
         if is_essential { Self::Essential } else { Self::Ordinary }
     }
 }
 
-/// Somebody who acted: by which account, and which human being that is.
+/// The account that acted, and the human being who used it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActorIdentity {
     pub member: MemberId,
     pub human: HumanId,
 }
 
-/// One ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     pub id: AskId,
@@ -108,49 +108,49 @@ pub struct Ask {
     pub kind: AskKind,
     /// What it is for.
     pub scope: Scope,
-    /// The group of the shop, if it is known.
+    /// The category of the shop, if known.
     pub category: Option<Category>,
-    /// The shop as the till spelled it, if it is known.
+    /// The shop's name as its terminal sent it, if known.
     pub place: Option<String>,
-    /// Up to how much.
+    /// The highest amount of the purchase.
     pub amount: Money,
-    /// The purchase that was not paid, if it is about one, and why it was not.
+    /// The declined authorisation request that the ask is about, if any; `refused_for` is why.
     pub decision: Option<DecisionId>,
     pub refused_for: Option<ReasonCode>,
-    /// What the person wants to say. They do not have to.
+    /// The person's own words, which are optional.
     pub words: Option<String>,
     pub urgency: Urgency,
     pub asked: ActorIdentity,
     pub asked_at: Timestamp,
     pub state: AskState,
     pub step: EscalationStep,
-    /// When it passes on by itself.
+    /// When it escalates to the next step.
     pub answer_by: Timestamp,
-    /// When the last step ends.
+    /// The final deadline, at which the last step ends.
     pub decide_by: Timestamp,
     pub answer: Option<AskAnswer>,
 }
 
-/// An answer that was given, or that somebody wants to talk first.
+/// An answer to an ask, or the wish to talk first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskAnswer {
-    /// None when nobody answered, and the programme had said that it is a yes then.
+    /// None when the programme's rule or timeout approved it.
     pub by: Option<ActorIdentity>,
     pub at: Timestamp,
     pub reason: Option<AskRefusalReason>,
     pub words: Option<String>,
-    /// Up to how much it is a yes, for what and until when, and the permission that it became.
+    /// The approved cap, scope and end, and the permission created; none unless approved.
     pub up_to: Option<Money>,
     pub scope: Option<Scope>,
     pub ends_at: Option<Timestamp>,
     pub permission: Option<PermissionId>,
-    /// When an answer out of hours is looked at again.
+    /// When an approval is reviewed that was given out of hours or by the programme's own rule.
     pub review_on: Option<Date>,
-    /// Who has looked at it then.
+    /// The review, once it is done.
     pub review: Option<AskReview>,
 }
 
-/// A look at a yes that was given out of hours, or by the programme's own rule.
+/// A review of an approval that was given out of hours or by the programme's own rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskReview {
     pub by: ActorIdentity,
@@ -158,7 +158,7 @@ pub struct AskReview {
     pub words: Option<String>,
 }
 
-/// Why there is nothing to look at for somebody.
+/// Why an approval cannot be reviewed, or not by this human being.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AskReviewError {
     #[error("there is nothing to look at")]
@@ -169,23 +169,23 @@ pub enum AskReviewError {
     Own,
 }
 
-/// How far a yes reaches.
+/// What an approval covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrantScope {
-    /// What was asked for: mostly one shop.
+    /// What was asked for: usually one shop.
     Place,
-    /// The whole group of that shop.
+    /// The whole category of that shop.
     Group,
 }
 
-/// What somebody answers.
+/// The content of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AskReply {
     Yes {
-        /// Less than was asked; none is all of it.
+        /// The cap, at most the amount of the ask; none for that amount.
         up_to: Option<Money>,
         reach: GrantScope,
-        /// None is as long as usual.
+        /// None for [`DEFAULT_PERMISSION_LIFETIME`].
         ends_at: Option<Timestamp>,
     },
     NotThisTime(AskRefusalReason),
@@ -194,7 +194,7 @@ pub enum AskReply {
     },
 }
 
-/// Why an answer is none, or cannot be given.
+/// Why an answer is invalid or cannot be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AskReplyError {
     #[error("nobody answers their own question")]
@@ -211,18 +211,18 @@ pub enum AskReplyError {
     TalkTime,
 }
 
-/// Who answers what, when.
+/// An answer as it is submitted.
 #[derive(Debug, Clone)]
 pub struct AskReplySubmission<'a> {
     pub by: ActorIdentity,
     pub reply: &'a AskReply,
     pub words: Option<String>,
     pub at: Timestamp,
-    /// The permission that a yes becomes.
+    /// The identifier of the permission that an approval creates.
     pub permission: PermissionId,
-    /// For how many days a block that the person set on themselves outlasts a yes.
+    /// For how many days a block that the person set on themselves still holds after an approval.
     pub cooling_days: Option<u32>,
-    /// When an answer out of hours is looked at again.
+    /// When an approval is reviewed that is given out of hours; none within hours.
     pub review_on: Option<Date>,
 }
 
@@ -233,30 +233,35 @@ impl Ask {
         AskSubject { scope, category: category.as_ref(), refused_for: *refused_for }
     }
 
-    /// Whether an answer is still waited for.
+    /// Whether it waits for an answer.
     pub const fn is_open(&self) -> bool {
         matches!(self.state, AskState::Sent | AskState::Seen | AskState::TalkFirst)
     }
 
-    /// Somebody who may answer has opened it; none if they had before.
+    /// The ask after somebody who may answer has opened it; none unless it was unseen.
     pub fn seen(&self) -> Option<Self> {
         (self.state == AskState::Sent).then(|| Self { state: AskState::Seen, ..self.clone() })
     }
 
-    /// The person takes it back; none if it has been answered.
+    /// The ask after the person has withdrawn it; none if it is not open.
     pub fn taken_back(&self) -> Option<Self> {
         let over =
             Self { state: AskState::TakenBack, step: EscalationStep::Decided, ..self.clone() };
         self.is_open().then_some(over)
     }
 
-    /// Somebody leaves the answer to the manager. What the person was promised stays promised.
+    /// The ask after somebody has passed it on to the manager; none if it is not open or is the
+    /// manager's already. The deadlines stay, because they were promised to the person.
     pub fn escalated(&self) -> Option<Self> {
         let passed = Self { step: EscalationStep::Manager, ..self.clone() };
         (self.is_open() && self.step != EscalationStep::Manager).then_some(passed)
     }
 
-    /// The ask after an answer, and the permission that a yes is.
+    /// The ask after an answer, and the permission if it was approved.
+    ///
+    /// # Errors
+    ///
+    /// [`AskReplyError`]: the answer is invalid, the ask is not open, or the asker answers it.
     pub fn answered(
         &self,
         given: &AskReplySubmission<'_>,
@@ -308,8 +313,12 @@ impl Ask {
         }
     }
 
-    /// The ask after somebody else has looked at a yes. Nothing but that changes: a look, however
-    /// late, switches nothing off.
+    /// The ask after another human being has reviewed its approval. Only the review is added:
+    /// however late, it does not revoke the permission.
+    ///
+    /// # Errors
+    ///
+    /// [`AskReviewError`]: no review is needed, it is done, or the reviewer asked or answered.
     pub fn with_review(&self, look: AskReview) -> Result<Self, AskReviewError> {
         let answer = self.answer.as_ref().filter(|answer| answer.review_on.is_some());
         let answer = answer.ok_or(AskReviewError::Nothing)?;
@@ -325,8 +334,9 @@ impl Ask {
         Ok(Self { answer: Some(AskAnswer { review, ..answer.clone() }), ..self.clone() })
     }
 
-    /// Whether nobody's answer may be a yes here, up to `most` by the programme's own word. Silence
-    /// lifts neither what the person has set on themselves nor what came with the money.
+    /// Whether the ask may be approved without an answer, up to `most`, the programme's setting. A
+    /// timeout lifts neither a block that the person set on themselves nor a rule that came with
+    /// the money (`is_barred`).
     pub fn may_approve_on_timeout(
         &self,
         most: Money,
@@ -336,7 +346,7 @@ impl Ask {
         self.amount.minor() <= most.minor() && cooling_days.is_none() && !is_barred
     }
 
-    /// The yes that comes of nobody answering.
+    /// The ask after a timeout has approved it, and its permission.
     pub fn approve_on_timeout(&self, at: Timestamp, id: PermissionId) -> (Self, Permission) {
         let permission = Permission {
             id,
@@ -363,14 +373,13 @@ impl Ask {
         (self.decided(AskState::Yes, answer), permission)
     }
 
-    /// Whether `given` is what has been answered already, to the last word: sent twice, it counts
-    /// once.
+    /// Whether `given` repeats the recorded answer exactly, so that a retry is idempotent.
     pub fn is_same_answer(&self, given: &AskReplySubmission<'_>) -> bool {
         let Some(answer) = &self.answer else { return false };
         let is_same = match given.reply {
             AskReply::Yes { up_to, reach, ends_at } => {
                 let is_yes = matches!(self.state, AskState::Yes | AskState::YesLess);
-                is_yes && self.is_yes_of(answer, given, (*up_to, *reach, *ends_at))
+                is_yes && self.grants_the_same(answer, given, (*up_to, *reach, *ends_at))
             }
             AskReply::NotThisTime(reason) => {
                 self.state == AskState::NotThisTime && answer.reason == Some(*reason)
@@ -382,8 +391,8 @@ impl Ask {
         is_same && answer.by.as_ref() == Some(&given.by) && answer.words == given.words
     }
 
-    /// Whether a yes with these terms would have become the permission that `answer` became.
-    fn is_yes_of(
+    /// Whether an approval with these terms would have created the permission in `answer`.
+    fn grants_the_same(
         &self,
         answer: &AskAnswer,
         given: &AskReplySubmission<'_>,
@@ -443,22 +452,23 @@ fn permission(
     })
 }
 
-/// From when a permission that is given at `at` lifts a block that the person set on themselves.
+/// When a permission that is given at `at` starts to lift a block that the person set on
+/// themselves.
 pub fn effective_from(at: Timestamp, cooling_days: Option<u32>) -> Timestamp {
     let hours = i64::from(cooling_days.unwrap_or_default()).saturating_mul(24);
     at.checked_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX)
 }
 
-/// Why something cannot be asked for. It is no refusal: nothing was asked.
+/// Why an ask is not possible. This is not a refusal, because no ask was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAskableError {
-    /// The law or the funder: nobody here can lift it.
+    /// The law or the funder forbids it: nobody in the programme can lift that.
     #[error("the rule came with the money")]
     FunderRule,
-    /// The till's mistake, or ours: trying again helps.
+    /// A fault of the terminal or of ours: trying again helps.
     #[error("it was a mix-up; trying again helps")]
     MixUp,
-    /// The card, the person or the programme: an OK would not be used.
+    /// The card, the person or the programme cannot pay now: an OK could not be used.
     #[error("the card cannot be used now")]
     Card,
     /// An OK adds no money.
@@ -466,7 +476,11 @@ pub enum NotAskableError {
     NoMoney,
 }
 
-/// What can be asked for after a refusal for `reasons`: the first one that an OK lifts.
+/// The reason that an ask after a decline for `reasons` is about: the first one that an OK lifts.
+///
+/// # Errors
+///
+/// [`NotAskableError`] when an OK lifts none of them, or one of them rules an ask out.
 pub fn askable(reasons: &[ReasonCode]) -> Result<ReasonCode, NotAskableError> {
     use ReasonCode as R;
 
@@ -509,7 +523,7 @@ pub fn askable(reasons: &[ReasonCode]) -> Result<ReasonCode, NotAskableError> {
     lifted.ok_or(otherwise)
 }
 
-/// What somebody wants to buy, as far as it is known.
+/// What an ask is for, as far as it is known.
 #[derive(Debug, Clone, Copy)]
 pub struct AskSubject<'a> {
     pub scope: &'a Scope,
@@ -517,7 +531,8 @@ pub struct AskSubject<'a> {
     pub refused_for: Option<ReasonCode>,
 }
 
-/// For how many days a block that the person set on themselves outlasts a yes to what is wanted.
+/// The longest cooling time, in days, of the person's blocks on themselves that an approval of
+/// `ask` would lift; none without such a block.
 pub fn cooling_days(
     agreement: &Agreement,
     rules: &MerchantRules,

@@ -1,4 +1,4 @@
-//! A permission: a one-off OK for something the agreement does not allow by itself.
+//! A permission: a one-off OK for a purchase that the agreement does not allow.
 
 use std::collections::BTreeMap;
 
@@ -13,56 +13,63 @@ use crate::domain::people::role::stored_enum;
 stored_enum!(
     /// Who gave a permission.
     Grantor {
-        /// Somebody, by name.
+        /// A named human being.
         People => "people",
-        /// The programme's rule, or its clock. It never lifts what the person set on themselves.
+        /// A rule or a timeout of the programme. Such a permission never lifts a block that the
+        /// person set on themselves.
         Programme => "programme",
     }
 );
 
-/// How long after its end a permission is kept: longer than any hold that it allowed can be open.
+/// How long a permission is kept after its end: longer than any hold that it allowed can be open.
 const PERMISSION_RETENTION: SignedDuration = SignedDuration::from_hours(40 * 24);
 
-/// A one-off OK, made by answering an ask, used up by an approval, handed back if it is undone.
+/// A one-off OK. The answer to an ask creates it, an approval uses it, and undoing the approval
+/// returns the use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permission {
     pub id: PermissionId,
     /// What it is for.
     pub scope: Scope,
-    /// The most that one purchase may be.
+    /// The most that one purchase may cost.
     pub cap: Money,
-    /// Below nothing when a purchase that was undone came back to life: it allows nothing then.
+    /// Negative when a purchase that was undone has become active again; it then allows no new use.
     pub uses_left: i64,
-    /// From when it helps.
+    /// When its validity begins (inclusive).
     pub given_at: Timestamp,
     pub ends_at: Timestamp,
     pub giver: Grantor,
-    /// What the purchases that use it hold and have captured. None for one that was given before
-    /// this was kept: no second hold joins the first one then.
+    /// The usage by the purchases under this permission. None for a permission from before usage
+    /// was recorded: a second hold then never shares its use.
     pub uses: Option<PermissionUsage>,
 }
 
-/// What is made of a permission: sums over the purchases that use it, whatever the order in which
-/// anything was told about them.
+/// The usage of a permission: sums over the purchases that use it, independent of the order in
+/// which their messages arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PermissionUsage {
-    /// What is committed by purchases of which nothing was captured.
+    /// The total committed by purchases without a capture.
     pub open: Money,
-    /// How many those are, by what their shop is known by. Facts leave it out, and keep whether all
-    /// of them are at the shop that asks.
+    /// The number of those purchases per shop.
+    /// [`Facts`](crate::domain::decision::authorisation::Facts) omit it and keep only whether all
+    /// of them are at the shop of the request.
     pub open_at: BTreeMap<String, u32>,
-    /// Of how many purchases something was captured.
+    /// The number of purchases with a capture.
     pub captured: u32,
 }
 
 impl PermissionUsage {
-    /// Not used so far.
+    /// No usage.
     pub const fn none(currency: Currency) -> Self {
         Self { open: Money::zero(currency), open_at: BTreeMap::new(), captured: 0 }
     }
 
-    /// With one purchase more: `open` is what it has committed, none if something of it was
-    /// captured.
+    /// Adds a purchase at `shop`. `open` is the amount that it has committed; none once something
+    /// of it was captured.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError`] for another currency or an overflow.
     pub fn add(&mut self, shop: &str, open: Option<Money>) -> Result<(), MoneyError> {
         let Some(open) = open else {
             self.captured = self.captured.saturating_add(1);
@@ -74,7 +81,11 @@ impl PermissionUsage {
         Ok(())
     }
 
-    /// Without a purchase that was added before.
+    /// Removes a purchase that was added with the same arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`MoneyError`] for another currency or an overflow.
     pub fn take(&mut self, shop: &str, open: Option<Money>) -> Result<(), MoneyError> {
         let Some(open) = open else {
             self.captured = self.captured.saturating_sub(1);
@@ -88,32 +99,33 @@ impl PermissionUsage {
         Ok(())
     }
 
-    /// Whether holds are open and nothing was captured: then one more at the same shop is part of
-    /// the same use.
+    /// Whether holds are open and nothing was captured: one more hold at the same shop is then part
+    /// of the same use.
     fn is_open(&self) -> bool {
         self.captured == 0 && self.open.is_positive()
     }
 }
 
 impl Permission {
-    /// Its precedence where several permissions cover a purchase: the one given first is used first,
-    /// and of those given together the one with the narrowest scope, so that an OK for one shop is not
+    /// The sort key when several permissions cover a purchase: the earliest is used first, and of
+    /// those given together the one with the narrowest scope, so that an OK for one shop is not
     /// left over while the OK for its category is used up.
     pub const fn precedence(&self) -> (Timestamp, &Scope, PermissionId) {
         (self.given_at, &self.scope, self.id)
     }
 
-    /// What ended then or before is forgotten when this one is given.
+    /// Permissions that ended at or before this instant are purged when this one is given.
     pub fn retention_cutoff(&self) -> Timestamp {
         self.given_at.checked_sub(PERMISSION_RETENTION).unwrap_or(Timestamp::MIN)
     }
 }
 
-/// Why a permission that was given does not help this purchase.
+/// Why a permission does not cover a purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PermissionShortfall {
     Used,
-    /// Earlier holds, of which nothing was captured, leave too little of it.
+    /// Open holds without a capture have taken its use: they are at another shop, or leave too
+    /// little of it.
     Held {
         held: Money,
     },
@@ -128,12 +140,13 @@ pub enum PermissionShortfall {
 /// A purchase that needs a permission.
 #[derive(Debug, Clone, Copy)]
 pub struct PermissionRequirement {
-    /// What it comes to with what was approved of it before. The currencies are the same.
+    /// The total of the purchase, including what was approved of it before, in the currency of the
+    /// permission.
     pub whole: Money,
     pub at: Timestamp,
-    /// By how much the price may have moved since the permission was given.
+    /// The margin by which the price may have moved since the permission was given.
     pub exchange: MarginPercent,
-    /// Whether the open holds under the permission are all at its shop.
+    /// Whether all open holds under the permission are at the shop of this purchase.
     pub is_same_shop: bool,
 }
 
@@ -144,11 +157,15 @@ impl Permission {
         (self.uses_left > 0 || is_open) && at < self.ends_at
     }
 
-    /// Whether the permission can pay for what is needed.
+    /// Checks that the permission covers `needed`.
     ///
-    /// * It covers its cap, and in another currency the programme's margin beyond it.
-    /// * Where it was used up by holds of which nothing was captured, a further one at the same shop
-    ///   is part of the same use, as long as all of them together stay within that.
+    /// * The most that it covers is its cap plus, in another currency, the programme's margin.
+    /// * Once its use is taken by holds without a capture, a further hold at the same shop is part
+    ///   of the same use, as long as all of them together stay within that amount.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionShortfall`]: the first reason why it does not.
     pub fn covers(&self, needed: &PermissionRequirement) -> Result<(), PermissionShortfall> {
         let most = self.most(needed.exchange);
         let is_spare = self.uses_left > 0;
@@ -175,7 +192,7 @@ impl Permission {
         }
     }
 
-    /// The most that it covers of a price that may have moved by `exchange`, in minor units.
+    /// The cap plus the margin `exchange`, in minor units.
     fn most(&self, exchange: MarginPercent) -> i64 {
         let margin = exchange.of(self.cap).map_or(0, Money::minor);
         self.cap.minor().saturating_add(margin)

@@ -1,28 +1,30 @@
-//! A payment card, known by its issuer's token; we never see its number.
+//! A payment card, identified by its issuer's token; we never see its number (PAN).
+
 pub mod pause;
 pub mod safety;
 
 use jiff::Timestamp;
 
-/// What the card may do now.
+/// Whether a card can pay now, and why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CardState {
     Active,
-    /// Not switched on yet.
+    /// Not activated yet.
     NotStarted,
-    /// Stopped by the person; they alone start it again.
+    /// Frozen by the person; only they unfreeze it.
     FrozenByPerson,
-    /// Paused for safety by staff, with a reason and an end that the person is told.
+    /// Paused by staff for safety, with a reason and normally an end ([`CardStatus::then`]), both
+    /// of which the person is told.
     FrozenByStaff,
     Lost,
-    /// An old card whose place another card has taken.
+    /// An old card that another card has replaced.
     Replaced,
-    /// Its printed end date has passed.
+    /// Its printed expiry date has passed.
     Expired,
 }
 
 impl CardState {
-    /// Every state, for reading stored words.
+    /// Every state, for parsing stored words.
     pub const ALL: [Self; 7] = [
         Self::Active,
         Self::NotStarted,
@@ -46,8 +48,8 @@ impl CardState {
         }
     }
 
-    /// Whether the words about a card that cannot pay in this state name a card by its last four
-    /// digits: its own, or that which takes its place.
+    /// Whether texts about a card in this state name a card by its last four digits: this card, or
+    /// its replacement.
     pub const fn is_identified_by_last_four(self) -> bool {
         match self {
             Self::Lost | Self::Replaced | Self::Expired => true,
@@ -60,7 +62,7 @@ impl CardState {
         Self::ALL.into_iter().find(|state| state.word() == word)
     }
 
-    /// Whether it was in use and nobody may pay with it any more.
+    /// Whether the card has been in use and cannot pay now.
     pub const fn is_stopped(self) -> bool {
         match self {
             Self::FrozenByPerson
@@ -73,12 +75,12 @@ impl CardState {
     }
 }
 
-/// What a card may do over time: a pause by staff ends by itself, to the second, whether or not
-/// anybody is there to end it.
+/// A card's state over time. A pause by staff ends by itself at the stored instant, so that nobody
+/// has to be there to end it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CardStatus {
     pub state: CardState,
-    /// When another state comes by itself, and which.
+    /// When the state changes by itself, and to which state.
     pub then: Option<(Timestamp, CardState)>,
 }
 
@@ -88,7 +90,7 @@ impl CardStatus {
         Self { state, then: None }
     }
 
-    /// The state at a moment.
+    /// The state at `at`.
     pub fn at(self, at: Timestamp) -> CardState {
         match self.then {
             Some((until, state)) if at >= until => state,
@@ -96,7 +98,7 @@ impl CardStatus {
         }
     }
 
-    /// The state that stays when every pause is over.
+    /// The state that remains when every pause is over.
     pub const fn lasting_state(self) -> CardState {
         match self.then {
             Some((_, state)) => state,
@@ -104,7 +106,8 @@ impl CardStatus {
         }
     }
 
-    /// Paused by staff until `until`. A card that nobody could use anyway stays as it is.
+    /// This status, paused by staff until `until`. A card that is lost, replaced, expired or frozen
+    /// by staff keeps its status.
     #[must_use]
     pub fn paused(self, at: Timestamp, until: Timestamp) -> Self {
         let now = self.at(at);
@@ -119,8 +122,8 @@ impl CardStatus {
         }
     }
 
-    /// As whoever adds or changes a card leaves it during a pause that ends `until`: the pause is
-    /// about the person's money, not about one piece of plastic.
+    /// The status of a card that is added or changed during a pause that ends at `until`. The pause
+    /// covers every card, because it is about the person's money.
     #[must_use]
     pub fn under(self, until: Option<Timestamp>, at: Timestamp) -> Self {
         match until {
@@ -129,7 +132,7 @@ impl CardStatus {
         }
     }
 
-    /// Without a pause that is over by `at`.
+    /// This status without a pause that has ended by `at`.
     #[must_use]
     pub fn settled(self, at: Timestamp) -> Self {
         match self.then {
@@ -138,8 +141,8 @@ impl CardStatus {
         }
     }
 
-    /// Made into another lasting state by the person. A pause by staff goes on, and this is what
-    /// comes after it; a lost card is lost at once.
+    /// This status with `state` as its lasting state. A running pause by staff continues and
+    /// `state` follows it, except that a lost card is lost at once.
     #[must_use]
     pub const fn made(self, state: CardState) -> Self {
         match (self.then, state) {
@@ -148,7 +151,8 @@ impl CardStatus {
         }
     }
 
-    /// As it was before staff paused it, and as the person has made it since.
+    /// This status without its pause by staff: the state from before the pause, or the one that the
+    /// person has set since.
     #[must_use]
     pub const fn lifted(self) -> Self {
         match self.then {

@@ -1,13 +1,14 @@
-//! A pause for safety: all that one of the staff can do alone, and not for long.
+//! A safety pause: the only restriction that one member of staff can impose alone, for a limited
+//! time.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::id::{HumanId, MemberId, PauseId, TalkId};
 
-/// The longest that one pause can be.
+/// The longest that one pause may last.
 pub const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// For how long after a pause the same human being cannot begin another one: pause after pause would
-/// be a rule that nobody agreed to.
+/// For how long after a pause the same human being cannot begin another one, because pause after
+/// pause would be a rule that nobody agreed to.
 pub const PAUSE_COOLDOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// One pause.
@@ -18,14 +19,14 @@ pub struct Pause {
     pub human: HumanId,
     /// Why, in words that the person reads.
     pub reason: String,
-    /// The talk that came first.
+    /// The safety talk that was recorded before the pause.
     pub talk: TalkId,
     pub begins_at: Timestamp,
     pub ends_at: Timestamp,
     pub lifted_at: Option<Timestamp>,
 }
 
-/// Why a pause cannot be.
+/// Why a pause cannot begin, or cannot be lifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PauseError {
     #[error("a pause ends after it begins")]
@@ -45,12 +46,16 @@ pub enum PauseError {
 }
 
 impl Pause {
-    /// When it ends or ended.
+    /// When the pause ends or ended: at its planned end, or earlier if it was lifted.
     pub fn over_at(&self) -> Timestamp {
         self.lifted_at.map_or(self.ends_at, |lifted| lifted.min(self.ends_at))
     }
 
-    /// Whether it can begin after the pauses `before`.
+    /// Checks that this pause can begin after the pauses `before`.
+    ///
+    /// # Errors
+    ///
+    /// [`PauseError`], except [`PauseError::Over`].
     pub fn check(&self, before: &[Self]) -> Result<(), PauseError> {
         if self.ends_at <= self.begins_at {
             return Err(PauseError::EndsFirst);
@@ -69,7 +74,11 @@ impl Pause {
         Ok(())
     }
 
-    /// This pause, ended now.
+    /// This pause, lifted at `at`.
+    ///
+    /// # Errors
+    ///
+    /// [`PauseError::Over`] when it has ended already.
     pub fn lifted(&self, at: Timestamp) -> Result<Self, PauseError> {
         if self.over_at() <= at {
             return Err(PauseError::Over);

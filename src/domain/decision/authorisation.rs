@@ -1,4 +1,4 @@
-//! A question of an issuer, what is known when it is asked, and the answer.
+//! Authorisation requests, the facts that a decision is made from, and the decision itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,30 +24,32 @@ use crate::domain::shop::home::{HomeCountries, UnknownCountry};
 use crate::domain::shop::merchant::{Category, Mcc, Merchant, ShopCategories};
 use crate::domain::time::period::Moment;
 
-/// The issuer asks: may this be spent?
+/// An issuer's request to approve a purchase, or an increment of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorisationRequest {
     pub programme: ProgrammeId,
     pub connection: ConnectionId,
-    /// Names this message. The idempotency key, with programme and connection.
+    /// Identifies this message. Idempotency key together with `programme` and `connection`.
     pub reference: IssuerReference,
-    /// Names the purchase, shared with all later messages about it.
+    /// Identifies the purchase; shared by all later messages about it.
     pub purchase: PurchaseReference,
-    /// How many questions about this purchase came before: 0 for the first.
+    /// Position of this request among all requests about the purchase: 0 for the first.
     pub sequence: u32,
     pub card: CardToken,
-    /// What is asked *in addition* to what earlier answers already hold. Billing amount.
+    /// The amount requested *in addition* to what earlier requests already hold, in billing
+    /// currency.
     pub amount: Money,
-    /// When the issuer says that it was bought; none when it does not say. No part of what is
-    /// asked: a repeat may say another time.
+    /// When the purchase was made by the issuer's clock; `None` if the message does not say.
+    /// Excluded from the content digest, because a retry may carry another time.
     pub bought_at: Option<Timestamp>,
-    /// The part of `amount` that is cash handed out with a purchase.
+    /// The part of `amount` that is cash back.
     pub cash_back: Money,
-    /// The part of `amount` that a cash machine takes for itself: it is no cash.
+    /// The part of `amount` that is the cash machine operator's own fee; it does not count as cash.
     pub atm_fee: Money,
-    /// What the merchant asked in its own currency; `amount` where nobody here can read that.
+    /// The price in the merchant's own currency; equals `amount` if that price could not be
+    /// decoded.
     pub transaction_amount: Money,
-    /// Whether the merchant asked in another currency in which nobody here can read its price.
+    /// Whether the merchant's price is in another currency and could not be decoded.
     pub has_unread_price: bool,
     pub kind: PurchaseKind,
     pub presence: Presence,
@@ -55,18 +57,18 @@ pub struct AuthorisationRequest {
     pub merchant: Merchant,
 }
 
-/// What sort of purchase it is. A sort that no rule knows is declined, never guessed.
+/// The kind of transaction. A kind that no rule covers is declined, never guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurchaseKind {
     Purchase,
-    /// Notes and coins from a machine or a counter.
+    /// Cash from a machine or over a counter.
     Cash,
-    /// Nothing is bought: the shop only checks that the card is good. The amount is zero.
+    /// Account verification without a purchase; the amount is zero.
     Verification,
 }
 
 impl PurchaseKind {
-    /// The word that is stored.
+    /// The stored form.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Purchase => "purchase",
@@ -75,22 +77,22 @@ impl PurchaseKind {
         }
     }
 
-    /// Reads a stored word.
+    /// Parses the stored form.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Purchase, Self::Cash, Self::Verification].into_iter().find(|k| k.word() == word)
     }
 }
 
-/// Whether the card itself was there.
+/// Whether the card was present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     InPerson,
-    /// Online, by phone or by post.
+    /// Online, by phone or by post: card not present.
     Remote,
 }
 
 impl Presence {
-    /// The word that is stored.
+    /// The stored form.
     pub const fn word(self) -> &'static str {
         match self {
             Self::InPerson => "in_person",
@@ -98,88 +100,91 @@ impl Presence {
         }
     }
 
-    /// Reads a stored word.
+    /// Parses the stored form.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::InPerson, Self::Remote].into_iter().find(|presence| presence.word() == word)
     }
 }
 
-/// Whether the issuer and the till take an answer below the amount that was asked.
+/// Whether issuer and terminal support partial approval: an approved amount below the requested
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartialApproval {
     Allowed,
     NotAllowed,
 }
 
-/// All that one decision depends on, read in one database transaction.
+/// All inputs of one decision, read in one database transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// The version of the rules of decision that judge them: [`VERSION`](crate::domain::decision::decide::VERSION)
-    /// when they were gathered.
+    /// The version of the decision rules to apply:
+    /// [`VERSION`](crate::domain::decision::decide::VERSION) at the time the facts were gathered.
     pub rules_version: u32,
-    /// When the question arrived, in the programme's time zone.
+    /// When the request arrived, in the programme's time zone.
     pub moment: Moment,
     pub programme: ProgrammeFacts,
-    /// The card and who holds it; none for a card we do not know.
+    /// The card and its holder; `None` for an unknown card.
     pub holder: Option<CardholderFacts>,
-    /// The local day on which a new purchase counts in limits: that of the purchase, if the issuer
-    /// says when it was. See [`Moment::day_of`].
+    /// The local day on which a new purchase counts towards limits: the day of the purchase, if the
+    /// issuer sends its time. See [`Moment::day_of`].
     pub counts_on: Date,
-    /// The category of the merchant's code, by the merchant rules of the programme.
+    /// The category of the merchant's MCC under the programme's merchant rules.
     pub category: Category,
-    /// What else a shop with that code may sell.
+    /// Further categories that a shop with that MCC may sell.
     pub also: Vec<Category>,
-    /// Which shop it is; none for a question that was decided before there was a table of shops.
+    /// The identified shop; `None` for decisions recorded before the shop table existed.
     pub shop: Option<KnownShop>,
-    /// What the shop was taken for because its country is not known.
+    /// How the shop's country was classified if it is unknown; `None` if it is known.
     pub unknown_country: Option<UnknownCountry>,
-    /// Permissions about this purchase, in the order in which they were given.
+    /// Permissions that may apply to this purchase, in order of [`Permission::precedence`].
     pub permissions: Vec<Permission>,
-    /// Those whose open holds are all at this shop.
+    /// The permissions whose open holds are all at this shop.
     pub held_here: BTreeSet<PermissionId>,
-    /// The counters of the terms that this purchase touches; a missing one counts nothing.
+    /// The counters of the terms that apply to this purchase; a missing counter counts as zero.
     pub counters: BTreeMap<CounterKey, LimitUsage>,
-    /// What is in each pot for this purchase; what the purchase itself holds beyond what was asked
-    /// of it is part of what is left.
+    /// The funds of each pot for this purchase. The margin that the open purchase already holds is
+    /// included in what is left, because an increment may use it.
     pub pots: BTreeMap<PotId, PotFunds>,
-    /// What is to be held beyond what is asked if all of it is approved, where there is so much.
+    /// The exchange rate margin to hold beyond the requested amount if all of it is approved; less
+    /// is held if the pots have less.
     pub margin: Money,
-    /// The programme's margin for what a price in another currency may move by; none where the
-    /// price is in ours. A permission covers so much more.
+    /// The programme's exchange rate margin for a price in another currency; none for a price in
+    /// the billing currency. A permission covers its cap plus this margin.
     pub exchange: MarginPercent,
-    /// Whether an earlier question about the same purchase was approved.
+    /// Whether an earlier request about the same purchase was approved.
     pub continues: PurchaseContinuation,
-    /// What an open purchase counts as since it began; none for a new one. Version 1 did not know.
+    /// The counting attributes that an open purchase began with; `None` for a new one and for facts
+    /// of rules version 1, which did not record them.
     pub begun_as: Option<CountingAttributes>,
 }
 
-/// Which shop a purchase was at, as the table of shops said at the time.
+/// The shop as the shop table identified it at the time of the decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownShop {
-    /// The keys by which the agreement or a permission knows the shop. What else it is known by
-    /// changes nothing.
+    /// Only the keys that the agreement or a permission refers to, because no other key can change
+    /// the decision.
     pub identity: ShopIdentity,
-    /// The version of the table.
+    /// The version of the shop table.
     pub table: String,
 }
 
-/// Whether a question is about a purchase that already counts.
+/// Whether a request continues a purchase that already counts towards limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurchaseContinuation {
-    /// It is a new purchase.
+    /// A new purchase.
     Nothing,
-    /// The purchase is open, and holds or has cost this much so far.
+    /// An increment of an open purchase, which holds or has captured `so_far`.
     Open {
         so_far: Money,
         /// The local day on which the purchase began.
         counted_on: Date,
     },
-    /// It is a purchase of somebody else, as far as we know.
+    /// The purchase reference belongs to another person's budget.
     OtherPerson,
 }
 
 impl PurchaseContinuation {
-    /// What an open purchase holds or has cost; none for a new one.
+    /// What an open purchase holds or has captured; `None` otherwise.
     pub const fn so_far(self) -> Option<Money> {
         match self {
             Self::Open { so_far, .. } => Some(so_far),
@@ -189,12 +194,13 @@ impl PurchaseContinuation {
 }
 
 impl Facts {
-    /// All that the shop may sell.
+    /// All categories that the shop may sell.
     pub fn kinds(&self) -> ShopCategories<'_> {
         ShopCategories { category: &self.category, also: &self.also }
     }
 
-    /// By what the shop of `request` is known.
+    /// The identity of the shop of `request`. Without [`Facts::shop`] it is the merchant's printed
+    /// name alone.
     pub fn shop_of(&self, request: &AuthorisationRequest) -> ShopIdentity {
         match &self.shop {
             Some(known) => known.identity.clone(),
@@ -202,7 +208,8 @@ impl Facts {
         }
     }
 
-    /// The day on which the purchase counts: its own, or that on which an open one began.
+    /// The local day on which the purchase counts: for an increment, the day on which the purchase
+    /// began.
     pub const fn counted_on(&self) -> Date {
         match self.continues {
             PurchaseContinuation::Nothing | PurchaseContinuation::OtherPerson => self.counts_on,
@@ -211,7 +218,7 @@ impl Facts {
     }
 }
 
-/// The programme's part of the facts. Immutable by version.
+/// The programme's settings that a decision depends on. Immutable per version, except for `state`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgrammeFacts {
     pub version: u32,
@@ -221,42 +228,43 @@ pub struct ProgrammeFacts {
     pub streams: Arc<Vec<Stream>>,
 }
 
-/// Whether the programme pays at all.
+/// Whether the programme approves purchases at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgrammeState {
     Running,
     Paused,
 }
 
-/// The card's and the person's part of the facts.
+/// The card and the person that a decision depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardholderFacts {
     pub card: CardState,
     pub person: PersonState,
-    /// The version in force. Immutable.
+    /// The agreement version in force. Immutable.
     pub agreement: Arc<Agreement>,
 }
 
-/// The answer to an authorisation request. An approval always says what it holds, and where.
+/// The response to an authorisation request. An approval always states how much each pot holds.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     Approve(Approval),
-    /// The first reason is the one told; all that failed are recorded.
+    /// The first reason is shown to the person; all reasons are recorded.
     Decline(DeclineReasons),
 }
 
-/// What an approval holds.
+/// What an approval holds, and in which pots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
-    /// What is answered: the amount asked, or less where a part is allowed. Zero for a verification.
+    /// The approved amount: the requested amount, or less for a partial approval. Zero for a
+    /// verification.
     pub amount: Money,
-    /// Where it is held, in the order in which pots were drained. Sums to `amount`, and as much of
-    /// the margin as there is.
+    /// The amounts to hold, in drain order. They sum to `amount` plus as much of the margin as the
+    /// pots have.
     pub parts: Vec<PotPart>,
-    /// The term that the purchase fell under.
+    /// The scope of the term that the purchase matched.
     pub matched: Scope,
-    /// The permission that it used up, if any.
+    /// The permission that the approval uses, if it needs one.
     pub permission: Option<PermissionId>,
 }
 
@@ -265,12 +273,12 @@ pub struct Approval {
 pub struct DeclineReasons {
     pub first: DeclineReason,
     pub others: Vec<DeclineReason>,
-    /// What would be paid at the same place, if nothing but amounts is in the way.
+    /// The largest amount that would be approved at the same shop, if amounts are the only reasons.
     pub payable: Option<Money>,
 }
 
 impl Approval {
-    /// What is held beyond what is answered.
+    /// The margin: what the parts hold beyond the approved amount.
     pub fn margin(&self) -> Result<Money, MoneyError> {
         let currency = self.amount.currency();
         let held = Money::sum(currency, self.parts.iter().map(|part| part.amount))?;
@@ -279,37 +287,37 @@ impl Approval {
 }
 
 impl DeclineReasons {
-    /// One reason alone.
+    /// A single reason.
     pub const fn only(reason: DeclineReason) -> Self {
         Self { first: reason, others: Vec::new(), payable: None }
     }
 
-    /// Keeps the order of `reasons`; none if there are none.
+    /// Keeps the order of `reasons`; `None` for an empty list.
     pub fn from_list(reasons: Vec<DeclineReason>) -> Option<Self> {
         let mut reasons = reasons.into_iter();
         let first = reasons.next()?;
         Some(Self { first, others: reasons.collect(), payable: None })
     }
 
-    /// All reasons, the told one first.
+    /// All reasons, the first one first.
     pub fn iter(&self) -> impl Iterator<Item = &DeclineReason> {
         std::iter::once(&self.first).chain(&self.others)
     }
 }
 
-/// Where somebody stands who pays less than was asked.
+/// Where the person pays; determines what they can do after a partial or declined payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PointOfSale {
-    /// A fuel pump that asks for more than anybody wants, and takes no other sum.
+    /// A fuel pump: it requests a fixed amount above the usual sale, and accepts no other.
     Pump,
-    /// A shop where somebody can be asked for two payments.
+    /// A staffed till, where the person can ask to split the payment.
     Counter,
-    /// On a page, by phone, at a cash machine: there is nobody to ask.
+    /// Online, by phone or at a cash machine: nobody can be asked.
     Nobody,
 }
 
 impl AuthorisationRequest {
-    /// Where the person stands who pays.
+    /// Where the person pays, derived from MCC, kind and presence.
     pub fn point_of_sale(&self) -> PointOfSale {
         /// Automated fuel dispensers (ISO 18245).
         const PUMP: u16 = 5542;
@@ -321,12 +329,12 @@ impl AuthorisationRequest {
         }
     }
 
-    /// Whether the merchant asks in another currency than the card is billed in.
+    /// Whether the merchant's price is in another currency than the card's billing currency.
     pub fn has_foreign_price(&self) -> bool {
         self.has_unread_price || self.transaction_amount.currency() != self.amount.currency()
     }
 
-    /// Whether `gate` applies to this purchase, in a programme that is at `home` there.
+    /// Whether `gate` applies to this purchase; `home` lists the countries that are not abroad.
     pub fn passes(&self, gate: Gate, home: &HomeCountries) -> bool {
         match gate {
             Gate::Cash => self.kind == PurchaseKind::Cash,

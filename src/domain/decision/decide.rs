@@ -1,4 +1,4 @@
-//! The decision. Everything else in Sayso carries facts to it and answers away from it.
+//! The decision rules: a pure function from a request and its [`Facts`] to a [`Decision`].
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,21 +21,23 @@ use crate::domain::pot::{FundingSource, PotFunds, PotPart, PotPlan, drain};
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop::merchant::Category;
 
-/// The version of the rules below. Facts carry the version that decided, so that a decision of any
-/// year is explained by the rules of its year: a change that can change an answer, or the order of
-/// its reasons, gets a new version and leaves the old ones as they are. What depends on facts that
-/// an old record does not have needs no branch: without them the answer is the old one.
+/// The current version of the decision rules.
 ///
-/// 1. Limits refuse the whole purchase.
-/// 2. Where the issuer and the till take a part, limits on amounts give a part as money does. A
-///    refusal says how much would be paid at the same place.
+/// Facts carry the version that decided, so that a recorded decision is always replayed under its
+/// own rules. A change that can alter an outcome, or the order of its reasons, needs a new version
+/// and keeps the old rules. A rule that depends on facts that old records lack needs no branch,
+/// because without them it gives the old outcome.
+///
+/// 1. Limits decline the whole purchase.
+/// 2. Where issuer and terminal support partial approval, limits on amounts allow a partial
+///    approval, as low funds do. A decline states how much would be approved at the same shop.
 pub const VERSION: u32 = 2;
 
-/// Decides `request` from `facts`, by the rules of the version that the facts carry.
+/// Decides `request` from `facts`, under the rules version that the facts carry.
 ///
 /// Pure: no clock, no randomness, no I/O, so that every decision can be replayed from its facts.
-/// The checks run in the order in which a person would want to hear of them, and all of them run:
-/// the first reason is told, the others are kept.
+/// All checks run, in order of relevance to the person: the first reason is shown, the others are
+/// recorded.
 pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
     match evaluate(request, facts) {
         Decision::Decline(reasons) if gives_parts(facts) => Decision::Decline(DeclineReasons {
@@ -50,13 +52,13 @@ const fn gives_parts(facts: &Facts) -> bool {
     facts.rules_version >= 2
 }
 
-/// The most that would be paid at the same place, if nothing but amounts is in the way.
+/// The largest amount that would be approved at the same shop, if amounts are the only reasons.
 fn payable(
     request: &AuthorisationRequest,
     facts: &Facts,
     reasons: &DeclineReasons,
 ) -> Option<Money> {
-    // A permission lifts limits, as far as it goes.
+    // A permission lifts limits up to its cap, so the limits do not bound the amount here.
     let is_permitted = matches!(reasons.first, DeclineReason::OkSmall { .. });
     let mut most = request.amount;
     for reason in reasons.iter() {
@@ -84,13 +86,13 @@ fn payable(
 
 fn evaluate(request: &AuthorisationRequest, facts: &Facts) -> Decision {
     if facts.continues == PurchaseContinuation::OtherPerson {
-        // The issuer names a purchase of somebody else: nothing about it can be right.
+        // The purchase reference is another person's, so nothing in the request can be trusted.
         return Decision::Decline(DeclineReasons::only(DeclineReason::Conflict));
     }
     let Some(holder) = &facts.holder else {
         return Decision::Decline(DeclineReasons::only(DeclineReason::UnknownCard));
     };
-    let mut reasons = standing(facts, holder);
+    let mut reasons = state_reasons(facts, holder);
     if request.amount.currency() != facts.programme.currency {
         reasons.push(DeclineReason::OtherCurrency);
         return decline(reasons);
@@ -99,16 +101,16 @@ fn evaluate(request: &AuthorisationRequest, facts: &Facts) -> Decision {
         return if reasons.is_empty() { approve_verification(request) } else { decline(reasons) };
     }
     let shop = facts.shop_of(request);
-    let purchase = Purchase { request, facts, holder, shop };
+    let purchase = PurchaseAssessment { request, facts, holder, shop };
     purchase.evaluate(&reasons).unwrap_or_else(|_| {
-        // Sums that do not fit 64 bits are more than any pot holds.
+        // A sum that overflows 64 bits exceeds the funds of any pot.
         reasons.push(purchase.overflow_reason());
         decline(reasons)
     })
 }
 
-/// Step 1: the card, the person and the programme.
-fn standing(facts: &Facts, holder: &CardholderFacts) -> Vec<DeclineReason> {
+/// Step 1: the states of the card, the person and the programme.
+fn state_reasons(facts: &Facts, holder: &CardholderFacts) -> Vec<DeclineReason> {
     let card = match holder.card {
         CardState::Active => None,
         CardState::NotStarted => Some(DeclineReason::NotStarted),
@@ -134,7 +136,7 @@ fn decline(reasons: Vec<DeclineReason>) -> Decision {
     Decision::Decline(reasons.unwrap_or(DeclineReasons::only(DeclineReason::OurFault)))
 }
 
-/// A shop that only checks the card learns whether the card is good; no rule about money applies.
+/// A verification is approved for any usable card; no rule about money applies.
 fn approve_verification(request: &AuthorisationRequest) -> Decision {
     Decision::Approve(Approval {
         amount: request.amount,
@@ -144,65 +146,66 @@ fn approve_verification(request: &AuthorisationRequest) -> Decision {
     })
 }
 
-/// A reason why the agreement alone does not allow a purchase.
+/// A reason why the agreement by itself does not allow a purchase.
 struct Objection {
     reason: DeclineReason,
-    /// Set by the person on themselves: how many days it outlasts their wish to lift it.
+    /// For a block that the person set on themselves: the days it stays in force after they ask to
+    /// lift it.
     cooling_days: Option<u32>,
-    /// How much of what is asked it leaves; none where no part helps.
+    /// The part of the requested amount that is still allowed; `None` if no partial amount is.
     leaves: Option<Money>,
 }
 
-/// Whether a permission lifts what there is against a purchase.
+/// Whether a permission overrides the objections to a purchase.
 enum PermissionOverride {
     Nothing,
     By(PermissionId),
-    /// None was given, or it does not help, for this reason.
+    /// No permission was given, or the latest one is not sufficient for this reason.
     No(Option<DeclineReason>),
 }
 
-/// One purchase of a known card, in the programme's currency, above zero.
-struct Purchase<'a> {
+/// A purchase or increment by a known card, in the programme's currency, above zero.
+struct PurchaseAssessment<'a> {
     request: &'a AuthorisationRequest,
     facts: &'a Facts,
     holder: &'a CardholderFacts,
     shop: ShopIdentity,
 }
 
-impl Purchase<'_> {
-    fn evaluate(&self, standing: &[DeclineReason]) -> Result<Decision, MoneyError> {
-        let mut reasons = standing.to_vec();
-        reasons.extend(self.law());
+impl PurchaseAssessment<'_> {
+    fn evaluate(&self, state_reasons: &[DeclineReason]) -> Result<Decision, MoneyError> {
+        let mut reasons = state_reasons.to_vec();
+        reasons.extend(self.stream_rule());
         let matched = self.matched();
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
-        let mut objections = self.list(matched);
-        objections.extend(self.limits(matched, &scope)?);
-        let lift = self.lift(&objections)?;
-        let most = match lift {
+        let mut objections = self.list_objections(matched);
+        objections.extend(self.limit_objections(matched, &scope)?);
+        let permission_override = self.permission_override(&objections)?;
+        let most = match permission_override {
             PermissionOverride::Nothing | PermissionOverride::By(_) => Some(self.request.amount),
             PermissionOverride::No(_) => self.part_within(&objections)?,
         };
         if let Some(most) = most.filter(|_| reasons.is_empty())
-            && let Some((amount, parts)) = self.paid(most)?
+            && let Some((amount, parts)) = self.funded_parts(most)?
         {
-            let permission = match lift {
+            let permission = match permission_override {
                 PermissionOverride::By(permission) => Some(permission),
                 PermissionOverride::Nothing | PermissionOverride::No(_) => None,
             };
             return Ok(Decision::Approve(Approval { amount, parts, matched: scope, permission }));
         }
-        match lift {
+        match permission_override {
             PermissionOverride::Nothing => {}
             PermissionOverride::By(_) => objections.clear(),
             PermissionOverride::No(gap) => reasons.extend(gap),
         }
         reasons.extend(objections.into_iter().map(|objection| objection.reason));
-        reasons.extend(self.money()?);
+        reasons.extend(self.funds_reason()?);
         Ok(decline(reasons))
     }
 
-    /// The largest part that limits on amounts leave, where a part may be paid: the least that any
-    /// of them leaves. None when something else is against the purchase.
+    /// The largest partial amount that every limit allows, if a partial approval is possible.
+    /// `None` if any objection is not a limit on an amount.
     fn part_within(&self, objections: &[Objection]) -> Result<Option<Money>, MoneyError> {
         if !gives_parts(self.facts) {
             return Ok(None);
@@ -215,16 +218,17 @@ impl Purchase<'_> {
         Ok(Some(most).filter(|most| self.may_pay_part(*most)))
     }
 
-    /// What is approved of up to `most`, and from which pots; none when there is too little.
-    fn paid(&self, most: Money) -> Result<Option<(Money, Vec<PotPart>)>, MoneyError> {
+    /// The approved amount, up to `most`, and the pots that hold it; `None` if the funds are too
+    /// low.
+    fn funded_parts(&self, most: Money) -> Result<Option<(Money, Vec<PotPart>)>, MoneyError> {
         let parts = drain(most.checked_add(self.margin(most)?)?, &self.sources()?)?;
-        // Nobody is sent away for a margin: of that, whatever there is.
-        let amount = most.least(self.sum(&parts)?)?;
+        // The margin never causes a decline: as much of it is held as the pots have.
+        let amount = most.least(self.sum_parts(&parts)?)?;
         let is_enough = amount == self.request.amount || self.may_pay_part(amount);
         Ok(is_enough.then_some((amount, parts)))
     }
 
-    /// What is to be held beyond `amount`, which is all that is asked or a part of it.
+    /// The margin to hold beyond `amount`, which is the requested amount or a part of it.
     fn margin(&self, amount: Money) -> Result<Money, MoneyError> {
         let whole = self.facts.margin;
         let rest = self.request.amount.checked_sub(amount)?;
@@ -235,7 +239,9 @@ impl Purchase<'_> {
             PurchaseContinuation::Nothing | PurchaseContinuation::OtherPerson => {
                 whole.least(self.facts.exchange.of(amount)?)
             }
-            // Of what came before, all of it; never less than is held in the end.
+            // The margin of earlier approvals stays whole; only the share of the amount not
+            // approved is subtracted, less one minor unit, because shares are rounded up and the
+            // reservation must not be below what will be held.
             PurchaseContinuation::Open { .. } => {
                 let less = self.facts.exchange.of(rest)?;
                 let one = Money::from_minor(i64::from(less.is_positive()), less.currency());
@@ -244,14 +250,15 @@ impl Purchase<'_> {
         }
     }
 
-    fn sum(&self, parts: &[PotPart]) -> Result<Money, MoneyError> {
+    fn sum_parts(&self, parts: &[PotPart]) -> Result<Money, MoneyError> {
         Money::sum(self.request.amount.currency(), parts.iter().map(|part| part.amount))
     }
 
-    /// Step 6: why the pots that may pay cannot pay all that is asked, or a part that is taken.
-    fn money(&self) -> Result<Option<DeclineReason>, MoneyError> {
+    /// Step 6: why the pots that may pay cover neither the requested amount nor an allowed partial
+    /// one.
+    fn funds_reason(&self) -> Result<Option<DeclineReason>, MoneyError> {
         let wanted = self.request.amount.checked_add(self.facts.margin)?;
-        let held = self.sum(&drain(wanted, &self.sources()?)?)?;
+        let held = self.sum_parts(&drain(wanted, &self.sources()?)?)?;
         let left = self.request.amount.least(held)?;
         let gap = self.request.amount.checked_sub(left)?;
         if !gap.is_positive() || self.may_pay_part(left) {
@@ -259,7 +266,7 @@ impl Purchase<'_> {
         }
         let held_back = self.held_back()?;
         Ok(Some(match self.next_release()? {
-            // What the person holds back is nearer than what comes some other day.
+            // Only if the held-back money does not cover the gap, because that is available sooner.
             Some(NextRelease { amount: comes, on }) if held_back.minor() < gap.minor() => {
                 DeclineReason::NotYet { left, comes, on }
             }
@@ -267,20 +274,20 @@ impl Purchase<'_> {
         }))
     }
 
-    /// Step 2: what each stream may never buy. Nothing lifts it.
-    fn law(&self) -> Option<DeclineReason> {
+    /// Step 2: categories that the funding streams may never pay for. No permission lifts this.
+    fn stream_rule(&self) -> Option<DeclineReason> {
         let (streams, kinds) = (&self.facts.programme.streams, self.facts.kinds());
         let barred = self.holder.agreement.barred(streams, kinds, self.facts.moment.date)?;
         Some(DeclineReason::FunderRule { category: barred.clone() })
     }
 
-    /// The term that the purchase falls under.
+    /// The most specific term about the purchase.
     fn matched(&self) -> Option<&Term> {
         self.holder.agreement.matched(self.request, &self.shop, self.facts.kinds())
     }
 
     /// Step 3: what the agreement says about the shop and about the way of paying.
-    fn list(&self, matched: Option<&Term>) -> Vec<Objection> {
+    fn list_objections(&self, matched: Option<&Term>) -> Vec<Objection> {
         let shop = matched.and_then(|term| self.scope_objection(term));
         let gates = Gate::ALL.into_iter().filter_map(|gate| self.gate_objection(gate));
         shop.into_iter().chain(gates).collect()
@@ -329,11 +336,17 @@ impl Purchase<'_> {
         Some(Objection { reason, cooling_days: term.cooling_days(), leaves: None })
     }
 
-    /// Step 5: the limits of the matched term, of the gates it passes, and on everything.
+    /// Step 5: the limits of the matched term, of the gates that apply, and of the `everything`
+    /// term.
     ///
-    /// More of an open purchase counts in what the purchase counts in since it began, and is another
-    /// kind of purchase only by what the shop says now: it is judged by both.
-    fn limits(&self, matched: Option<&Term>, scope: &Scope) -> Result<Vec<Objection>, MoneyError> {
+    /// An increment is checked twice: with the attributes that the purchase began with, because its
+    /// amount is added to those counters, and with its own, because the shop may have changed
+    /// category.
+    fn limit_objections(
+        &self,
+        matched: Option<&Term>,
+        scope: &Scope,
+    ) -> Result<Vec<Objection>, MoneyError> {
         let agreement = &self.holder.agreement;
         let home = &self.facts.programme.home;
         let gates = Gate::ALL
@@ -357,7 +370,7 @@ impl Purchase<'_> {
         let mut objections = Vec::new();
         for (term, counted) in judged {
             for limit in term.limits() {
-                let over = self.over(term, limit, counted)?;
+                let over = self.exceeded_limit(term, limit, counted)?;
                 objections.extend(over.map(|(reason, leaves)| Objection {
                     reason,
                     cooling_days: term.cooling_days(),
@@ -368,7 +381,7 @@ impl Purchase<'_> {
         Ok(objections)
     }
 
-    /// What this request counts as by itself, under the term of this scope.
+    /// The counting attributes of this request by itself, with the scope of its matched term.
     fn counted(&self, matched: Scope) -> CountingAttributes {
         let (on, category) = (self.facts.counted_on(), &self.facts.category);
         let shop = self.shop.clone();
@@ -382,8 +395,9 @@ impl Purchase<'_> {
         )
     }
 
-    /// Why `limit` is in the way, if it is, and how much of what is asked it leaves.
-    fn over(
+    /// Whether `limit` is exceeded: the reason, and the part of the requested amount that it still
+    /// allows.
+    fn exceeded_limit(
         &self,
         term: &Term,
         limit: &Limit,
@@ -397,7 +411,7 @@ impl Purchase<'_> {
         };
         let reason = match *limit {
             Limit::PerPurchase(most) => {
-                let whole = counted.amount_counted_in(scope, self.whole()?)?;
+                let whole = counted.amount_counted_in(scope, self.purchase_total()?)?;
                 let over = whole.minor() > most.minor();
                 let left = most.saturating_sub(whole.checked_sub(amount)?)?;
                 let leaves = Some(counted.amount_from_counted(scope, left)?);
@@ -421,8 +435,9 @@ impl Purchase<'_> {
         Ok(reason)
     }
 
-    /// What the purchase comes to with what was approved of it before.
-    fn whole(&self) -> Result<Money, MoneyError> {
+    /// The total of the purchase: the requested amount plus what earlier approvals hold or have
+    /// captured.
+    fn purchase_total(&self) -> Result<Money, MoneyError> {
         match self.facts.continues {
             PurchaseContinuation::Nothing | PurchaseContinuation::OtherPerson => {
                 Ok(self.request.amount)
@@ -431,16 +446,19 @@ impl Purchase<'_> {
         }
     }
 
-    /// Step 4: a live permission lifts what the list and its limits object to, up to its cap for
+    /// Step 4: a live permission overrides objections of the list and its limits, if its cap covers
     /// the whole purchase.
     ///
-    /// It never lifts a block that the person set on themselves and that has not cooled. Says the
-    /// permission that is used, or the nearest gap when one was given but does not help.
-    fn lift(&self, objections: &[Objection]) -> Result<PermissionOverride, MoneyError> {
+    /// It never overrides a block that the person set on themselves before its cooling time is
+    /// over. Returns the permission to use, or why the latest permission is not sufficient.
+    fn permission_override(
+        &self,
+        objections: &[Objection],
+    ) -> Result<PermissionOverride, MoneyError> {
         if objections.is_empty() {
             return Ok(PermissionOverride::Nothing);
         }
-        let whole = self.whole()?;
+        let whole = self.purchase_total()?;
         let at = self.facts.moment.at;
         let covers = |permission: &Permission| {
             permission.covers(&PermissionRequirement {
@@ -475,8 +493,8 @@ impl Purchase<'_> {
         began_within || self.counted(matched).is_within(&permission.scope)
     }
 
-    /// The pots that may pay and what is in them, in the order in which they drain: those of the
-    /// person's own that they want to pay from right before the one that they are part of.
+    /// The pots that may pay with their funds, in drain order: each agreed pot is preceded by the
+    /// person's own pots within it that they chose to pay from.
     fn funding_pots(&self) -> impl Iterator<Item = (&PotPlan, &PotId, &PotFunds)> {
         let (pots, date) = (&self.facts.pots, self.facts.moment.date);
         let streams = &self.facts.programme.streams;
@@ -487,7 +505,7 @@ impl Purchase<'_> {
         })
     }
 
-    /// What the person holds back of the pots that may pay.
+    /// What the person holds back in the pots that may pay.
     fn held_back(&self) -> Result<Money, MoneyError> {
         let currency = self.request.amount.currency();
         let held = |(_, _, pot): (&PotPlan, &PotId, &PotFunds)| {
@@ -497,7 +515,7 @@ impl Purchase<'_> {
         Money::sum(currency, held?)
     }
 
-    /// What can be spent of the pots that may pay.
+    /// What can be spent from the pots that may pay.
     fn sources(&self) -> Result<Vec<FundingSource>, MoneyError> {
         let source = |(plan, id, pot): (&PotPlan, &PotId, &PotFunds)| {
             let available = plan.spendable(pot, self.facts.moment.date)?;
@@ -506,7 +524,8 @@ impl Purchase<'_> {
         self.funding_pots().map(source).collect()
     }
 
-    /// What comes next by itself into the pots that may pay: all of the first day that brings any.
+    /// The next scheduled release into the pots that may pay: the total of the first day that has
+    /// one.
     fn next_release(&self) -> Result<Option<NextRelease>, MoneyError> {
         let mut next: Option<NextRelease> = None;
         for (plan, _, pot) in self.funding_pots().filter(|(plan, id, _)| plan.id == **id) {
@@ -522,8 +541,8 @@ impl Purchase<'_> {
         Ok(next)
     }
 
-    /// Whether `left` may be paid in place of more. Cash back is handed out whole or not at all, and
-    /// a cash machine's own fee is paid for cash only.
+    /// Whether a partial approval of `left` is allowed. Cash back is paid in full or not at all,
+    /// and a cash machine's fee is not paid without any cash.
     fn may_pay_part(&self, left: Money) -> bool {
         self.request.partial == PartialApproval::Allowed
             && self.holder.agreement.partial
@@ -537,7 +556,8 @@ impl Purchase<'_> {
     }
 }
 
-/// Whether a block that the person set on themselves has cooled since somebody gave `permission`.
+/// Whether the cooling time of a block that the person set on themselves has passed since
+/// `permission` was given; never for a permission that the programme gave.
 fn has_cooled(objection: &Objection, permission: &Permission, at: Timestamp) -> bool {
     objection.cooling_days.is_none_or(|days| {
         let cooling = SignedDuration::from_hours(i64::from(days).saturating_mul(24));

@@ -1,4 +1,4 @@
-//! The decision: what an issuer asks, what is known then, the answer and its reason.
+//! The decision on an authorisation request: its inputs, its rules and its reasons.
 
 pub mod authorisation;
 pub mod decide;

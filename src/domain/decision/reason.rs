@@ -1,4 +1,5 @@
-//! Why a purchase is not paid. The names are stable: they are stored, counted, sent and worded.
+//! Decline reasons. Their codes are stable: they are stored, counted, sent and used as catalogue
+//! keys.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -9,7 +10,7 @@ use crate::domain::money::Money;
 use crate::domain::shop::merchant::Category;
 use crate::domain::time::period::Period;
 
-/// A reason with what a person needs to understand it.
+/// A decline reason, with the parameters that the person's text needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeclineReason {
     UnknownCard,
@@ -23,7 +24,7 @@ pub enum DeclineReason {
     Paused,
     /// The purchase is not in the programme's currency.
     OtherCurrency,
-    /// No stream of this person may pay for the category.
+    /// None of the person's funding streams may pay for the category.
     FunderRule {
         category: Category,
     },
@@ -34,7 +35,7 @@ pub enum DeclineReason {
     CategoryAsk {
         category: Category,
     },
-    /// Nobody knows what kind of shop it is, and the list says ask or no about that.
+    /// The category is unknown, and the agreement answers ask or no for unsorted shops.
     Unsorted,
     CashOff,
     CashBackOff,
@@ -43,18 +44,18 @@ pub enum DeclineReason {
     OutsideHours {
         hours: Hours,
     },
-    /// A permission was given, and has been used.
+    /// A permission was given and has been used.
     OkUsed,
-    /// A permission was given, and earlier holds leave too little of it. None of them was captured:
-    /// it may come back.
+    /// A permission was given, but earlier holds leave too little of it. None of them was captured,
+    /// so that amount may become available again.
     OkHeld {
         held: Money,
     },
-    /// A permission was given, and its time has run out.
+    /// A permission was given and has expired.
     OkOver {
         ended_at: Timestamp,
     },
-    /// A permission was given for less than this.
+    /// A permission was given for a smaller amount.
     OkSmall {
         cap: Money,
     },
@@ -75,23 +76,23 @@ pub enum DeclineReason {
     NoMoney {
         left: Money,
         gap: Money,
-        /// What the person holds back themselves. Nobody else reads of it.
+        /// What the person holds back. Shown to the person only.
         held_back: Money,
     },
-    /// There is more, and it comes later: this much on this local day.
+    /// The pots hold more, but it is released later: `comes` on the local day `on`.
     NotYet {
         left: Money,
         comes: Money,
         on: Date,
     },
-    /// The same reference came before with other content.
+    /// The same idempotency key was used before with other content.
     Conflict,
-    /// We did not answer in time, or could not record the answer.
+    /// We did not answer in time, or could not record the decision.
     OurFault,
 }
 
 impl DeclineReason {
-    /// The stable code: in the database, in metrics, in the issuer's metadata, in the catalogue.
+    /// The stable code: used in the database, in metrics, in issuer metadata and in the catalogue.
     pub const fn code(&self) -> ReasonCode {
         match self {
             Self::UnknownCard => ReasonCode::UnknownCard,

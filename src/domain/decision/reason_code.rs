@@ -1,5 +1,6 @@
-//! The codes of the reasons. The build script reads this file too, and fails the build when the
-//! catalogue of words lacks one of the three texts of a code: it uses nothing but `std`.
+//! The stable codes of decline reasons. This file uses only `std`, because the build script
+//! includes it too and fails the build if the text catalogue lacks one of the three texts of a
+//! code.
 
 macro_rules! reason_codes {
     ($($variant:ident => $code:literal,)+) => {
@@ -20,7 +21,7 @@ macro_rules! reason_codes {
                 }
             }
 
-            /// Reads a stored code.
+            /// Parses a stored code.
             pub fn from_code(code: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|known| known.as_str() == code)
             }

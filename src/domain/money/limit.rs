@@ -1,4 +1,4 @@
-//! Limits that an agreement's term sets, and the counters that say how much of one is used.
+//! Limits of an agreement's terms, and the counters that record their usage.
 
 use jiff::civil::Date;
 
@@ -10,19 +10,19 @@ use crate::domain::shop::home::HomeCountries;
 use crate::domain::shop::merchant::{Category, Mcc};
 use crate::domain::time::period::Period;
 
-/// The most that a term allows. Amounts and counts are never negative.
+/// A spending limit of a term. Amounts and counts are never negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// One purchase may be up to this.
+    /// Maximum amount of one purchase.
     PerPurchase(Money),
-    /// All purchases of one period together may be up to this.
+    /// Maximum total amount of all purchases in one period.
     Amount { per: Period, most: Money },
-    /// One period may have up to this many purchases.
+    /// Maximum number of purchases in one period.
     Count { per: Period, most: u32 },
 }
 
 impl Limit {
-    /// The period over which the limit counts; none for a single purchase.
+    /// The period over which the limit counts; `None` for a limit per purchase.
     pub const fn period(&self) -> Option<Period> {
         match self {
             Self::PerPurchase(_) => None,
@@ -31,8 +31,8 @@ impl Limit {
     }
 }
 
-/// The first of `limits` that says again what an earlier one says, of the same period: one sum and
-/// one number of purchases for each.
+/// The first of `limits` that repeats the kind and the period of an earlier one; each period has at
+/// most one amount limit and one count limit.
 pub fn find_duplicate_limit(limits: &[Limit]) -> Option<&Limit> {
     let kind = |limit: &Limit| (matches!(limit, Limit::Count { .. }), limit.period());
     let is_again = |(place, limit): &(usize, &Limit)| {
@@ -41,16 +41,16 @@ pub fn find_duplicate_limit(limits: &[Limit]) -> Option<&Limit> {
     limits.iter().enumerate().find(is_again).map(|(_, limit)| limit)
 }
 
-/// Which counter: one scope in one period.
+/// Identifies a counter: one scope in one period.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CounterKey {
     pub scope: Scope,
     pub period: Period,
-    /// The period's first local day.
+    /// The first local day of the period.
     pub first_day: Date,
 }
 
-/// What has been used of a scope in one period, open holds included.
+/// Amount and number of purchases counted for a scope in one period, open holds included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitUsage {
     pub amount: Money,
@@ -58,18 +58,17 @@ pub struct LimitUsage {
 }
 
 impl LimitUsage {
-    /// Nothing used yet.
+    /// Zero usage, in the currency of `amount`.
     pub const fn nothing(amount: Money) -> Self {
         Self { amount: Money::zero(amount.currency()), purchases: 0 }
     }
 }
 
-/// What a purchase is, as far as counting goes: fixed when it is first seen.
+/// The attributes that decide in which counters a purchase counts. Fixed when it is first recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountingAttributes {
-    /// The local day on which it counts, whatever happens to it later.
+    /// The local day on which the purchase counts, even if later messages carry another day.
     pub on: Date,
-    /// By what the shop is known.
     pub shop: ShopIdentity,
     pub mcc: Option<Mcc>,
     pub category: Category,
@@ -77,13 +76,13 @@ pub struct CountingAttributes {
     pub presence: Presence,
     pub abroad: Abroad,
     pub cash_back: Money,
-    /// What a cash machine takes for itself: it is no cash.
+    /// The cash machine operator's own fee; it does not count as cash.
     pub atm_fee: Money,
-    /// The term that it fell under.
+    /// The scope of the term that the purchase matched.
     pub matched: Scope,
 }
 
-/// Whether the shop is in another country than the programme.
+/// Whether the shop is outside the programme's home countries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Abroad {
     No,
@@ -91,8 +90,8 @@ pub enum Abroad {
 }
 
 impl CountingAttributes {
-    /// What is counted of `request` at `shop`, in a programme that is at `home` there, under the term
-    /// `matched`.
+    /// The counting attributes of `request` at `shop`, matched by the term with scope `matched`.
+    /// `home` lists the countries that are not abroad.
     pub fn new(
         request: &AuthorisationRequest,
         shop: ShopIdentity,
@@ -116,18 +115,18 @@ impl CountingAttributes {
         }
     }
 
-    /// What the shop is known by, as text; empty if nothing is known of it.
+    /// The stored form of the shop identity; empty if no key is known.
     pub fn shop_text(&self) -> String {
         self.shop.to_string()
     }
 
-    /// Whether this is at the shop that is known by `text`: of a shop of which nothing is known,
-    /// nobody can tell.
+    /// Whether the purchase is at the shop with the stored identity `text`. False if either shop
+    /// has no key, because then identity cannot be established.
     pub fn is_at(&self, text: &str) -> bool {
         text.parse::<ShopIdentity>().is_ok_and(|there| self.shop.overlaps(&there))
     }
 
-    /// Whether `scope` is about this purchase.
+    /// Whether the purchase falls under `scope`.
     pub fn is_within(&self, scope: &Scope) -> bool {
         match scope {
             Scope::Shop(shop) => self.shop.is(shop),
@@ -143,7 +142,7 @@ impl CountingAttributes {
         }
     }
 
-    /// The counters that `agreement` keeps and that this purchase counts in.
+    /// The counters of `agreement` in which this purchase counts.
     pub fn counters(&self, agreement: &Agreement) -> Vec<CounterKey> {
         let mut keys: Vec<_> = agreement
             .terms
@@ -157,7 +156,7 @@ impl CountingAttributes {
         keys
     }
 
-    /// The counter of `scope` in the `period` in which this purchase counts.
+    /// The counter of `scope` for the `period` that contains the day of this purchase.
     pub fn counter(&self, scope: &Scope, period: Period) -> CounterKey {
         CounterKey { scope: scope.clone(), period, first_day: period.first_day(self.on) }
     }
@@ -167,7 +166,8 @@ impl CountingAttributes {
         self.is_within(&key.scope) && key.period.first_day(self.on) == key.first_day
     }
 
-    /// How much a purchase may come to of which `counted` may count in `scope`.
+    /// The purchase amount that a limit allows if at most `counted` may count in `scope`: for cash,
+    /// the operator's fee comes on top.
     pub fn amount_from_counted(&self, scope: &Scope, counted: Money) -> Result<Money, MoneyError> {
         if *scope == Scope::Gate(Gate::Cash) {
             counted.checked_add(self.atm_fee)
@@ -176,8 +176,8 @@ impl CountingAttributes {
         }
     }
 
-    /// How much of a purchase of `amount` counts in `scope`: in the gates for cash, the cash only.
-    /// Everywhere else a machine's own fee counts too.
+    /// The part of `amount` that counts in `scope`. Cash gates count the cash only, without the
+    /// operator's fee; every other scope counts the whole amount.
     pub fn amount_counted_in(&self, scope: &Scope, amount: Money) -> Result<Money, MoneyError> {
         match scope {
             Scope::Gate(Gate::CashBack) => amount.least(self.cash_back),

@@ -1,29 +1,28 @@
-//! What a purchase in another currency holds beyond what is asked, because the exchange rate may be
-//! another one when the merchant claims.
+//! The exchange rate margin: an amount held beyond the requested one for a purchase in another
+//! currency, because the rate may change before the capture.
 
 use crate::domain::money::{Currency, Money, MoneyError};
 
-/// A part of what is asked, in whole hundredths: 0 to 25.
+/// A percentage of the requested amount: 0 to 25, whole percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarginPercent(u32);
 
 impl MarginPercent {
-    /// No margin.
     pub const NONE: Self = Self(0);
-    /// More than any rate moves between a purchase and its claim.
+    /// The highest percentage allowed; rates move less than this between authorisation and capture.
     pub const MAX: u32 = 25;
 
-    /// So many hundredths; none above [`Self::MAX`].
+    /// `None` for a percentage above [`Self::MAX`].
     pub fn new(percent: u32) -> Option<Self> {
         (percent <= Self::MAX).then_some(Self(percent))
     }
 
-    /// How many hundredths.
+    /// The percentage.
     pub const fn number(self) -> u32 {
         self.0
     }
 
-    /// So much of `asked`, rounded up to a whole minor unit.
+    /// This percentage of `asked`, rounded up to a whole minor unit.
     pub(in crate::domain) fn of(self, asked: Money) -> Result<Money, MoneyError> {
         let hundredths = i128::from(asked.minor()).checked_mul(i128::from(self.0));
         let rounded_up = hundredths.and_then(|sum| sum.checked_add(99)?.checked_div(100));
@@ -32,54 +31,55 @@ impl MarginPercent {
     }
 }
 
-/// The margin of one purchase: agreed when it begins, and held once any message tells that the
-/// merchant asks in another currency.
+/// The margin of one purchase: agreed when the purchase begins, and held as soon as any message
+/// shows that the merchant charges in another currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Margin {
     percent: MarginPercent,
-    /// Never of a margin of nothing, so that a purchase without one is always the same.
+    /// Always false for a zero margin, so that two purchases without a margin compare equal.
     is_held: bool,
 }
 
 impl Margin {
-    /// No margin, whatever the merchant's currency is.
+    /// No margin, in any currency.
     pub const NONE: Self = Self::agreed(MarginPercent::NONE);
 
-    /// What the programme has agreed; nobody has told of another currency yet.
+    /// The programme's margin, while no other currency is known.
     pub const fn agreed(percent: MarginPercent) -> Self {
         Self { percent, is_held: false }
     }
 
-    /// The same of a purchase whose merchant asks in another currency.
+    /// The same margin for a purchase in another currency.
     #[must_use]
     pub fn held(self) -> Self {
         Self { is_held: self.percent != MarginPercent::NONE, ..self }
     }
 
-    /// What was agreed is `percent` now; what was told of the merchant's currency stays true.
+    /// Replaces the agreed percentage and keeps whether another currency is known.
     #[must_use]
     pub fn with_percent(self, percent: MarginPercent) -> Self {
         if self.is_held { Self::agreed(percent).held() } else { Self::agreed(percent) }
     }
 
-    /// A message tells that the merchant asks in `theirs`, and the card is billed in `ours`.
+    /// Applies a message: the merchant charges in `theirs`, and the card is billed in `ours`.
     pub fn apply_currency(&mut self, theirs: Currency, ours: Currency) {
         if theirs != ours {
             *self = self.held();
         }
     }
 
-    /// What was agreed.
+    /// The agreed percentage.
     pub const fn percent(self) -> MarginPercent {
         self.percent
     }
 
-    /// Whether the merchant asks in another currency, as far as it matters.
+    /// Whether the margin is held: the merchant charges in another currency and the margin is not
+    /// zero.
     pub const fn is_held(self) -> bool {
         self.is_held
     }
 
-    /// What is held beyond `asked`, which is not below nothing.
+    /// The margin to hold beyond `asked`, which is not negative.
     pub fn on(self, asked: Money) -> Result<Money, MoneyError> {
         if self.is_held { self.percent.of(asked) } else { Ok(Money::zero(asked.currency())) }
     }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     proptest! {
-        /// Exact: never below the true share, and never a whole minor unit above it.
+        /// Exact: never below the true share, and less than one minor unit above it.
         #[test]
         fn scenario_38_a_margin_is_exact(percent in 0..=25_u32, asked in 0..=i64::MAX) {
             let margin = i128::from(held(percent).on(pounds(asked)).unwrap().minor());

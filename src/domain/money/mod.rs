@@ -1,4 +1,5 @@
-//! Exact money: whole minor units with their currency inside.
+//! Exact money: whole minor units together with their currency.
+
 pub mod limit;
 pub mod margin;
 pub mod stream;
@@ -18,12 +19,12 @@ pub struct Currency(iso_currency::Currency);
 pub struct ParseCurrencyError(String);
 
 impl Currency {
-    /// The three-letter code, in capitals.
+    /// The three-letter code in capitals.
     pub fn code(self) -> &'static str {
         self.0.code()
     }
 
-    /// How many decimal places one unit has: 2 for GBP, 0 for JPY, 3 for KWD.
+    /// The number of decimal places of the major unit: 2 for GBP, 0 for JPY, 3 for KWD.
     pub fn exponent(self) -> u32 {
         self.0.exponent().map_or(2, u32::from)
     }
@@ -32,7 +33,8 @@ impl Currency {
 impl FromStr for Currency {
     type Err = ParseCurrencyError;
 
-    /// Reads a code in capitals. Metals and special units (no exponent) are refused.
+    /// Parses a code in capitals. Metals and special units are rejected because they have no
+    /// exponent.
     fn from_str(code: &str) -> Result<Self, ParseCurrencyError> {
         iso_currency::Currency::from_code(code)
             .filter(|currency| currency.exponent().is_some())
@@ -41,7 +43,7 @@ impl FromStr for Currency {
     }
 }
 
-/// An amount in one currency. Unit: minor units (pence). Never negative where it is held or moved.
+/// An amount in one currency, in minor units (pence). Never negative where it is held or moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Money {
     minor: i64,
@@ -67,12 +69,12 @@ impl Money {
         Self { minor, currency }
     }
 
-    /// Nothing, in `currency`.
+    /// Zero in `currency`.
     pub const fn zero(currency: Currency) -> Self {
         Self { minor: 0, currency }
     }
 
-    /// Reads a major-unit amount such as `12.34`. Refuses to round: `12.345 EUR` is an error.
+    /// Converts a major-unit amount such as `12.34`. Never rounds: `12.345 EUR` is an error.
     pub fn from_major(major: Decimal, currency: Currency) -> Result<Self, MoneyError> {
         let scale = 10_i64.checked_pow(currency.exponent()).ok_or(MoneyError::Overflow)?;
         let scaled = major.checked_mul(Decimal::from(scale)).ok_or(MoneyError::Overflow)?;
@@ -83,7 +85,7 @@ impl Money {
         Ok(Self { minor, currency })
     }
 
-    /// Reads `12.34` as written by people: digits, at most one point, no sign, no separators.
+    /// Parses `12.34` as people write it: digits, at most one point, no sign, no separators.
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let starts_well = text.bytes().next().is_some_and(|byte| byte.is_ascii_digit());
@@ -94,41 +96,37 @@ impl Money {
         Self::from_major(major, currency)
     }
 
-    /// The amount in minor units.
     pub const fn minor(self) -> i64 {
         self.minor
     }
 
-    /// The currency of the amount.
     pub const fn currency(self) -> Currency {
         self.currency
     }
 
-    /// Whether the amount is exactly nothing.
     pub const fn is_zero(self) -> bool {
         self.minor == 0
     }
 
-    /// Whether the amount is above nothing.
     pub const fn is_positive(self) -> bool {
         self.minor > 0
     }
 
-    /// Adds within one currency; there is no `impl Add`, because addition can fail.
+    /// Adds two amounts of one currency. There is no `impl Add`, because addition can fail.
     pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
         let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::Overflow)?;
         Ok(Self { minor, currency: self.currency })
     }
 
-    /// Subtracts within one currency. The result may be negative.
+    /// Subtracts an amount of the same currency. The result may be negative.
     pub fn checked_sub(self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
         let minor = self.minor.checked_sub(other.minor).ok_or(MoneyError::Overflow)?;
         Ok(Self { minor, currency: self.currency })
     }
 
-    /// Subtracts, but never below nothing: what is missing when `other` has been taken away.
+    /// Subtracts an amount of the same currency; a negative result becomes zero.
     pub fn saturating_sub(self, other: Self) -> Result<Self, MoneyError> {
         let difference = self.checked_sub(other)?;
         Ok(if difference.minor < 0 { Self::zero(self.currency) } else { difference })
@@ -140,7 +138,7 @@ impl Money {
         Ok(if other.minor < self.minor { other } else { self })
     }
 
-    /// Adds up `amounts`; nothing at all is zero `currency`.
+    /// Adds up `amounts`; zero `currency` for an empty iterator.
     pub fn sum(
         currency: Currency,
         amounts: impl IntoIterator<Item = Self>,
@@ -148,7 +146,7 @@ impl Money {
         amounts.into_iter().try_fold(Self::zero(currency), Self::checked_add)
     }
 
-    /// The amount in major units, exact: `12.34`.
+    /// The exact amount in major units: `12.34`.
     pub fn major(self) -> Decimal {
         Decimal::new(self.minor, self.currency.exponent())
     }

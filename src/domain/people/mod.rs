@@ -1,4 +1,4 @@
-//! People and accounts: who they are, what each may do, and whom a message is for.
+//! People and accounts: states, roles and capabilities, recipients of messages, and signals.
 
 pub mod person;
 pub mod recipient;

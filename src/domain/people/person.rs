@@ -1,10 +1,10 @@
-//! The person whose money it is, as far as a decision depends on them.
+//! The state of a person, as far as a decision depends on it.
 
-/// Whether the person's budget may be used at all.
+/// Whether the person's budget may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PersonState {
     Active,
-    /// The budget has ended: nothing new is paid, later messages are still booked.
+    /// The budget has ended: new purchases are declined, but later messages are still booked.
     Ended,
 }
 

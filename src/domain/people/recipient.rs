@@ -1,4 +1,4 @@
-//! Whom a message is for.
+//! Recipients of messages.
 
 use jiff::Timestamp;
 
@@ -6,35 +6,40 @@ use crate::domain::id::{PersonId, WorkerId};
 use crate::domain::people::role::{Actor, Role, stored_enum};
 
 stored_enum!(
-    /// Who is told. Which accounts these are is found when it is told.
+    /// The recipient of a message. The accounts are resolved when the message is read, because
+    /// roles, cover and duty change.
     Recipient {
         Person => "person",
-        /// The person's worker, or whoever covers for them.
+        /// The person's worker, or an account that covers for the worker.
         Worker => "worker",
-        /// Whoever is on duty.
+        /// Every account that is on duty; see [`Actor::inbox_filter`].
         Duty => "duty",
         Manager => "manager",
     }
 );
 
-/// When a message runs out that comes before everything else.
-pub const AT_ONCE: Timestamp = Timestamp::UNIX_EPOCH;
+/// The `due_at` of a message that inboxes list before all others, because they sort by due time. It
+/// is not shown as a deadline.
+pub const TOP_PRIORITY: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// What an account is told: whose messages it reads.
+/// Which messages an account reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InboxFilter {
-    /// What this person is told.
+    /// The messages to this person.
     pub own: Option<PersonId>,
-    /// What these workers are told, of all their people.
+    /// The messages to these workers, about all their people.
     pub workers: Vec<WorkerId>,
     pub is_on_duty: bool,
     pub is_manager: bool,
 }
 
 impl Actor {
-    /// What this account is told now: by its role, its own people and those of whom it covers for, and
-    /// its duty. Whoever is on duty is told, though their role is another one.
-    pub fn mailbox(&self) -> InboxFilter {
+    /// The messages that this account receives now: by its role, its own caseload and that of the
+    /// workers it covers for, and its duty.
+    ///
+    /// Accounts of [`Role::Duty`], [`Role::Worker`] and [`Role::Manager`] receive the messages to
+    /// [`Recipient::Duty`] while they are on duty.
+    pub fn inbox_filter(&self) -> InboxFilter {
         let member = &self.member;
         let own = || member.worker.iter().chain(&self.covers).cloned().collect();
         let staff = |workers, is_manager| InboxFilter {

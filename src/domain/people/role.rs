@@ -1,10 +1,13 @@
-//! Who may do what: the roles, the acts, and one table of both.
+//! Roles, capabilities, and the one table of which role has which capability.
 
 use crate::domain::id::{HumanId, MemberId, PersonId, WorkerId};
 
 /// Declares an enumeration whose values are stored and sent as words.
 macro_rules! stored_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $word:literal,)+ }) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $word:literal,)+ }
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name {
@@ -12,7 +15,7 @@ macro_rules! stored_enum {
         }
 
         impl $name {
-            /// Every one, in the order of the table.
+            /// Every value, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             /// The word that is stored and sent.
@@ -35,16 +38,16 @@ pub(crate) use stored_enum;
 stored_enum!(
     /// What an account is for. A human being with two roles has two accounts.
     Role {
-        /// Whose money it is.
+        /// The cardholder, whose money it is.
         Person => "person",
-        /// Chosen by the person; sees what the person ticked.
+        /// Chosen by the person; may do what the person ticked.
         Helper => "helper",
-        /// Speaks for the person; need not see any shopping.
+        /// Speaks for the person; need not see any purchases.
         Advocate => "advocate",
-        /// From outside: may draft a list, never activate one.
+        /// From outside the programme; may draft a list, never activate one.
         Planner => "planner",
         Worker => "worker",
-        /// Answers when the worker is not there, while on duty.
+        /// Stands in for absent workers while on duty.
         Duty => "duty",
         Manager => "manager",
         Finance => "finance",
@@ -56,47 +59,48 @@ stored_enum!(
 );
 
 stored_enum!(
-    /// What an account wants to do. Each is what some use case admits somebody to.
+    /// What an account may do. Each value guards at least one use case.
     Capability {
-        /// Balances and pots.
+        /// Read balances and pots.
         SeeBudget => "see_budget",
-        /// The agreed list.
+        /// Read the agreed list.
         SeeList => "see_list",
-        /// What was spent on each kind of shop.
+        /// Read the totals spent per category of shop.
         SeeTotals => "see_totals",
-        /// A single purchase.
+        /// Read single purchases.
         SeePurchase => "see_purchase",
-        /// What was done, and who looked.
+        /// Read the recorded actions and views.
         SeeTimeline => "see_timeline",
-        /// A change of the list that nobody is asked about yet.
+        /// Draft a change of the list without proposing it.
         Draft => "draft",
-        /// A change of the list that the other one is asked about.
+        /// Propose a change of the list to the other side.
         Propose => "propose",
-        /// The person's own yes or no to a change.
+        /// Give the person's yes or no to a change.
         AgreeAsPerson => "agree_as_person",
-        /// The worker's yes or no to a change.
+        /// Give the worker's yes or no to a change.
         AgreeAsWorker => "agree_as_worker",
-        /// The third yes, above a sum that the programme sets.
+        /// Give the manager's yes or no: required above a sum that the programme sets, and for what
+        /// a law forces.
         AgreeAsManager => "agree_as_manager",
-        /// Stop everything for safety, for a while, with a reason.
+        /// Pause all spending for safety, for a limited time and with a reason.
         Pause => "pause",
-        /// Freeze the own card.
+        /// Freeze the person's card.
         Freeze => "freeze",
-        /// Unfreeze the own card.
+        /// Unfreeze the person's card.
         Unfreeze => "unfreeze",
-        /// That a card is lost or stolen: it never works again.
+        /// Report a card as lost or stolen; it never works again.
         ReportLost => "report_lost",
-        /// Ask for a one-time OK, or say that a shop is in the wrong group.
+        /// Send an ask: for a one-time OK, or because a shop is in the wrong category.
         Ask => "ask",
-        /// Answer an ask, within one's own limit.
+        /// Answer an ask, up to the account's own limit.
         AnswerAsk => "answer_ask",
-        /// Ask that somebody else looks at a no.
+        /// Appeal: ask that somebody else reviews a decision.
         Appeal => "appeal",
-        /// Look at a no that somebody else gave.
+        /// Answer an appeal against somebody else's decision.
         AnswerAppeal => "answer_appeal",
-        /// Order the pots, hold some back, move between own pots of one stream.
+        /// Order the pots, hold some money back, move money between own pots of one stream.
         SteerMoney => "steer_money",
-        /// Choose helpers and what they see.
+        /// Choose helpers and what they may do.
         ChooseHelpers => "choose_helpers",
         /// Write and publish the spending guide.
         PublishGuide => "publish_guide",
@@ -116,26 +120,27 @@ stored_enum!(
     }
 );
 
-/// How far an act of a role reaches.
+/// The budgets on which a role may use a capability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessScope {
     Never,
-    /// The own budget.
+    /// The account's own budget.
     Own,
-    /// The budget of the person who ticked it for them.
+    /// The budget of the account's person, if that person ticked this.
     Ticked(Delegation),
-    /// The budget of the person who chose them, whatever is ticked.
+    /// The budget of the account's person, whatever is ticked.
     Chosen,
-    /// The budgets of the people whom they work with, or whom they cover for.
+    /// The budgets of the people in the account's own caseload and in those that it covers for.
     Caseload,
-    /// Every budget of the programme, while on duty.
+    /// Every budget of the programme while on duty; otherwise those of the workers it covers for.
     OnDuty,
     /// Every budget of the programme.
     Programme,
 }
 
 impl Role {
-    /// How far `act` reaches for this role. The one table: pages, routes and tests read it.
+    /// The budgets on which this role may use `act`. The only such table: pages, routes and tests
+    /// read it.
     pub const fn access_scope(self, act: Capability) -> AccessScope {
         use AccessScope::{Caseload, Chosen, Never, OnDuty, Own, Programme};
         const BALANCE: AccessScope = AccessScope::Ticked(Delegation::Balance);
@@ -213,22 +218,22 @@ impl Role {
         }
     }
 
-    /// Whether the account is about one person's budget: theirs, or that of whom they help.
+    /// Whether the account belongs to one person's budget: as that person, or to help them.
     pub const fn has_person(self) -> bool {
         matches!(self, Self::Person | Self::Helper | Self::Advocate | Self::Planner)
     }
 
-    /// Whether the person chooses who it is and what they see.
+    /// Whether the person chooses the account and what it may do.
     pub const fn is_chosen(self) -> bool {
         matches!(self, Self::Helper | Self::Advocate)
     }
 
-    /// Whether a look at a single purchase needs a reason, which the person then sees.
+    /// Whether reading single purchases requires a reason, which the person can read later.
     pub const fn requires_view_reason(self) -> bool {
         matches!(self, Self::Worker | Self::Duty | Self::Manager | Self::Auditor)
     }
 
-    /// Whether people are shown by their names, or by their identifiers only.
+    /// Whether this role sees people's names; if not, it sees identifiers only.
     pub const fn sees_names(self) -> bool {
         !matches!(self, Self::Finance | Self::Operator)
     }
@@ -241,15 +246,16 @@ pub struct Member {
     pub human: HumanId,
     pub name: String,
     pub role: Role,
-    /// Whose budget it is, or whom they help.
+    /// The person whose account it is or whom it helps; see [`Role::has_person`].
     pub person: Option<PersonId>,
-    /// What the person has ticked for them.
+    /// What the person has ticked for this account.
     pub sees: Vec<Delegation>,
-    /// The worker of the programme's file that they are.
+    /// The worker in the programme's file who uses this account.
     pub worker: Option<WorkerId>,
-    /// The most that they may say yes to in one ask, in minor units; none is the programme's own.
+    /// The highest ask that the account may approve, in minor units; none for the programme's
+    /// default.
     pub answer_limit_minor: Option<i64>,
-    /// People whom they may not decide about, because of a link outside of work.
+    /// People about whom the account may not decide, because of a link outside work.
     pub conflicts: Vec<PersonId>,
     pub state: MemberState,
 }
@@ -276,17 +282,17 @@ impl MemberState {
     }
 }
 
-/// An account at this moment: with the duties that it has now.
+/// An account with the duties that it has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     pub member: Member,
-    /// Whether it is on the programme's duty now.
+    /// Whether it is on duty for the whole programme now.
     pub is_on_duty: bool,
-    /// The workers for whom it covers now.
+    /// The workers it covers for now.
     pub covers: Vec<WorkerId>,
 }
 
-/// Whose budget an act is about.
+/// The budget that an account wants to act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessTarget {
     pub person: PersonId,
@@ -294,12 +300,12 @@ pub struct AccessTarget {
     pub worker: WorkerId,
 }
 
-/// Whose budgets.
+/// The budgets on which an account may use a capability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BudgetFilter {
     NoBudgets,
     OnePerson(PersonId),
-    /// Those of the people with whom these workers work.
+    /// The budgets of these workers' people.
     Caseloads(Vec<WorkerId>),
     AllBudgets,
 }
@@ -307,7 +313,8 @@ pub enum BudgetFilter {
 /// Why an account may not do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AccessDenied {
-    /// Nothing of it may even be known: told as if it were not there.
+    /// The account has no capability on the budget. Reported as if it did not exist, so that its
+    /// existence is not revealed.
     #[error("there is no such thing here")]
     NotThere,
     #[error("this account may not do that")]
@@ -315,11 +322,12 @@ pub enum AccessDenied {
 }
 
 impl Actor {
-    /// Whether this account may do `act` about `subject`.
+    /// Checks that this account may use `act` on `subject`.
     ///
     /// # Errors
     ///
-    /// [`AccessDenied::NotThere`] when it may not even see the budget, [`AccessDenied::NotAllowed`] otherwise.
+    /// [`AccessDenied::NotThere`] when it has no capability on that budget at all,
+    /// [`AccessDenied::NotAllowed`] when it has others.
     pub fn may(&self, act: Capability, subject: &AccessTarget) -> Result<(), AccessDenied> {
         if self.reaches(act, subject) {
             Ok(())
@@ -339,7 +347,7 @@ impl Actor {
         }
     }
 
-    /// Whose budgets this account may do `act` about.
+    /// The budgets on which this account may use `act`; none for an ended account.
     pub fn whose(&self, act: Capability) -> BudgetFilter {
         let member = &self.member;
         if member.state == MemberState::Ended {
@@ -359,7 +367,7 @@ impl Actor {
         }
     }
 
-    /// Whether this account must leave a decision about `person` to somebody else.
+    /// Whether this account must leave decisions about `person` to somebody else.
     pub fn has_conflict(&self, person: &PersonId) -> bool {
         self.member.conflicts.contains(person)
     }

@@ -1,6 +1,7 @@
-//! Signals: what may be worth a talk. They are found when somebody reads them, in what is recorded
-//! anyway; they are kept nowhere, and no decision is made from one. None of them knows in what kind
-//! of shop anything was bought.
+//! Signals: patterns that may be worth a talk with the person.
+//!
+//! They are computed on reading, from what is recorded anyway. They are not stored, and no decision
+//! depends on one. No signal shows in what kind of shop anything was bought.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +13,18 @@ use crate::domain::money::Money;
 use crate::domain::people::role::stored_enum;
 use crate::domain::time::period::Period;
 
-/// So many purchases of one local week that were not paid are many; one that is tried again is one.
+/// Distinct declines in one local week that raise [`Signal::NotPaid`]. Retries count as one.
 const DECLINE_SIGNAL_THRESHOLD: usize = 4;
-/// So many questions for cash, paid or not, within [`CASH_SIGNAL_WINDOW`] may be somebody who leans on the
-/// person. Two are a machine that was tried again.
+/// Cash requests, paid or not, within [`CASH_SIGNAL_WINDOW`] that raise [`Signal::CashPressed`],
+/// because somebody may be pressing the person. Two may be a retry at one cash machine.
 const CASH_SIGNAL_THRESHOLD: usize = 3;
 const CASH_SIGNAL_WINDOW: SignedDuration = SignedDuration::from_hours(2);
-/// With so many weeks this one is compared.
+/// How many earlier weeks the current week is compared with.
 const WEEKS_BEFORE: i64 = 4;
-/// In so many of them something must have been bought: otherwise there is no pattern.
+/// How many of those weeks need a paid purchase; with fewer there is no pattern to compare with.
 const WEEKS_WITH_PURCHASES: usize = 3;
-/// A card that was not used for so many days is a failing of the programme, not of the person.
+/// Days without a request that raise [`Signal::NotUsed`]: a failing of the programme, not of the
+/// person.
 const NOT_USED_DAYS: i64 = 30;
 
 stored_enum!(
@@ -36,42 +38,44 @@ stored_enum!(
     }
 );
 
-/// Something that may be worth a talk.
+/// A pattern that may be worth a talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// So many matters of this local week were not paid: the list may not fit.
+    /// This local week has `times` distinct declines: the list may not fit.
     NotPaid { times: usize },
-    /// Cash was asked for so many times in a short while.
+    /// Cash was requested `times` times within two hours.
     CashPressed { times: usize },
-    /// This week came to more than twice the dearest of the weeks before.
+    /// This week's spending is more than twice that of the highest earlier week.
     UnlikeBefore { this_week: Money, most_before: Money },
-    /// Nobody has asked the card anything for so many days, though there is money.
+    /// The card had no request for `days` days, although there is money.
     NotUsed { days: i64 },
-    /// Somebody else has the card, and it is time to look at that together.
+    /// Somebody else has held the card since `since`, and the custody review is due.
     CardElsewhere { since: Timestamp },
 }
 
-/// A question about a purchase, with the local day on which it came.
+/// A decided authorisation request, with the local day on which it was decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurchaseAttempt {
     pub at: Timestamp,
     pub on: Date,
     pub is_cash: bool,
-    /// What was paid; none if it was not.
+    /// The approved amount; none for a decline.
     pub paid: Option<Money>,
-    /// What the refusal is about, and how long another one is still the same; none if it was paid.
+    /// The thread of a decline, and for how long after its first decline a retry belongs to it;
+    /// none for an approval.
     pub matter: Option<(String, SignedDuration)>,
 }
 
-/// What is known of the last weeks of one person.
+/// What is recorded about the last weeks of one person.
 #[derive(Debug, Clone, Copy)]
 pub struct SignalInput<'a> {
     pub today: Date,
-    /// Every question since [`signal_window_start`], in any order; or the newest of them.
+    /// The attempts since [`signal_window_start`], in any order; only the newest if there are too
+    /// many.
     pub attempts: &'a [PurchaseAttempt],
-    /// Whether they are every one.
+    /// Whether `attempts` is complete.
     pub is_all: bool,
-    /// Whether anything was booked for them before [`unused_window_start`]: they did not begin just now.
+    /// Whether anything was booked before [`unused_window_start`]; false for a new budget.
     pub was_there: bool,
     pub has_money: bool,
     pub custody: Option<&'a Custody>,
@@ -90,18 +94,18 @@ impl Signal {
     }
 }
 
-/// The first day that signals look at.
+/// The first local day that signals read.
 pub fn signal_window_start(today: Date) -> Date {
     let weeks = Period::Week.first_day(today).checked_sub(WEEKS_BEFORE.weeks());
     weeks.unwrap_or(Date::MIN).min(unused_window_start(today))
 }
 
-/// The first of the days without a purchase that make a card one that is not used.
+/// The first day of the window in which a card without any request raises [`Signal::NotUsed`].
 pub fn unused_window_start(today: Date) -> Date {
     today.checked_sub(NOT_USED_DAYS.days()).unwrap_or(Date::MIN)
 }
 
-/// What may be worth a talk.
+/// The signals that `input` raises.
 pub fn signals(input: &SignalInput<'_>) -> Vec<Signal> {
     let found = [
         not_paid(input),
@@ -119,24 +123,24 @@ fn this_week<'a>(input: &SignalInput<'a>) -> impl Iterator<Item = &'a PurchaseAt
 }
 
 fn not_paid(input: &SignalInput<'_>) -> Option<Signal> {
-    let refused = this_week(input).filter(|attempt| attempt.paid.is_none());
-    let times = matters(refused.collect());
+    let declines = this_week(input).filter(|attempt| attempt.paid.is_none());
+    let times = count_distinct(declines.collect());
     (times >= DECLINE_SIGNAL_THRESHOLD).then_some(Signal::NotPaid { times })
 }
 
-/// How many matters these are: a shop that tries the same card again and again is one, from its first
-/// try on for as long as another try is still the same.
-fn matters(mut refused: Vec<&PurchaseAttempt>) -> usize {
-    refused.sort_by_key(|attempt| attempt.at);
-    let mut begun: BTreeMap<&str, Timestamp> = BTreeMap::new();
+/// Counts the distinct declines. Retries in one thread count once, from its first decline and for
+/// as long as [`PurchaseAttempt::matter`] says.
+fn count_distinct(mut declines: Vec<&PurchaseAttempt>) -> usize {
+    declines.sort_by_key(|attempt| attempt.at);
+    let mut first_declines: BTreeMap<&str, Timestamp> = BTreeMap::new();
     let mut count = 0_usize;
-    for attempt in refused {
+    for attempt in declines {
         let known = attempt.matter.as_ref().is_some_and(|(matter, within)| {
-            let first = begun.get(matter.as_str());
+            let first = first_declines.get(matter.as_str());
             first.is_some_and(|first| attempt.at.duration_since(*first) < *within)
         });
         if let Some((matter, _)) = attempt.matter.as_ref().filter(|_| !known) {
-            begun.insert(matter, attempt.at);
+            first_declines.insert(matter, attempt.at);
         }
         count = count.saturating_add(usize::from(!known));
     }
@@ -241,7 +245,7 @@ mod tests {
         assert_eq!(found(&night), [], "eight tries of one shop");
         let shops: Vec<_> = ["a", "b", "c", "d"].into_iter().map(|shop| again(0, shop)).collect();
         assert_eq!(found(&shops), [SignalKind::NotPaid], "four shops");
-        // Each day that it goes on is another matter, from its first try on.
+        // A retry after a day or more counts as another decline.
         let days: Vec<_> = (0..4)
             .map(|n| {
                 let at = night[0].at.checked_add(day * n).unwrap();

@@ -1,4 +1,5 @@
-//! Pots: one person's money from one stream, and how one purchase is split over several.
+//! Pots: a person's money from one stream, and how a purchase is split over several pots.
+
 pub mod personal;
 pub mod release;
 
@@ -11,58 +12,61 @@ use crate::domain::money::{Money, MoneyError};
 use crate::domain::pot::release::{NextRelease, ReleaseSchedule};
 use crate::domain::shop::merchant::Category;
 
-/// What was agreed about a pot: part of the agreement, in the order in which pots are used.
+/// The agreed settings of a pot. Part of the agreement, which lists pots in drain order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PotPlan {
     pub id: PotId,
     pub stream: StreamId,
-    /// What the pot is called in texts: "pets", "your week".
+    /// The name used in texts: "pets", "your week".
     pub name: String,
-    /// The only categories this pot pays for; none means every category.
+    /// The only categories this pot pays for; `None` means all categories.
     pub only: Option<BTreeSet<Category>>,
-    /// Whether the pot pays only when the others cannot.
+    /// Whether the pot pays only what the other pots cannot.
     pub emergency: bool,
-    /// How its money comes; none when all of it is there as soon as it was put in.
+    /// The release schedule; `None` if all money is available as soon as it is loaded.
     pub release: Option<ReleaseSchedule>,
 }
 
-/// What is in a pot, as far as it says what can be spent of it.
+/// The figures of a pot that determine what can be spent from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PotFunds {
     pub left: Money,
-    /// All that was ever put in; none where nothing depends on it.
+    /// The total that the funder has loaded; `None` for a pot without staged release, because no
+    /// other rule reads it.
     pub loaded: Option<Money>,
-    /// What the person holds back of it now.
+    /// The amount that the person holds back now.
     pub held_back: Option<Money>,
-    /// The agreed pot that it is part of, if it is one of the person's own that pays now.
+    /// The agreed pot that contains this pot; `None` unless it is one of the person's own pots.
     pub part_of: Option<PotId>,
 }
 
 impl PotFunds {
-    /// What is left without what the person holds back.
+    /// What is left beyond what the person holds back.
     fn wanted(&self) -> Result<Money, MoneyError> {
         self.held_back.map_or(Ok(self.left), |held| self.left.saturating_sub(held))
     }
 }
 
 impl From<Money> for PotFunds {
-    /// A pot with this much left, all of which is there to be spent.
+    /// A pot with `left` available and no restrictions.
     fn from(left: Money) -> Self {
         Self { left, loaded: None, held_back: None, part_of: None }
     }
 }
 
 impl PotPlan {
-    /// Whether the pot was agreed to pay for `category`.
+    /// Whether the agreement lets the pot pay for `category`.
     pub fn pays_for(&self, category: &Category) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(category))
     }
 
-    /// What can be spent on `date` of `pot`, which is this pot or part of it.
+    /// What can be spent on `date` from `pot`, which is this pot or one of the person's own within
+    /// it.
     pub fn spendable(&self, pot: &PotFunds, date: Date) -> Result<Money, MoneyError> {
         let wanted = pot.wanted()?;
         match &self.release {
-            // Only what was let out is ever moved into a pot of the person's own.
+            // Money in the person's own pots was already released, because only released money can
+            // be moved.
             Some(release) if pot.part_of.is_none() => {
                 let loaded = pot.loaded.unwrap_or(pot.left);
                 wanted.saturating_sub(release.unreleased(loaded, date)?)
@@ -71,7 +75,7 @@ impl PotPlan {
         }
     }
 
-    /// What comes next into `pot` by itself after `date`.
+    /// The next scheduled release into `pot` after `date`, if there is one.
     pub fn next(&self, pot: &PotFunds, date: Date) -> Result<Option<NextRelease>, MoneyError> {
         let Some(release) = &self.release else { return Ok(None) };
         let loaded = pot.loaded.unwrap_or(pot.left);
@@ -79,21 +83,21 @@ impl PotPlan {
     }
 }
 
-/// One pot's share of a purchase. The amount is above zero.
+/// One pot's share of a purchase; above zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PotPart {
     pub pot: PotId,
     pub amount: Money,
 }
 
-/// Money that a purchase could use, in the order in which it is used.
+/// Funds that a purchase may draw on. Lists of sources are in drain order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FundingSource {
     pub pot: PotId,
     pub available: Money,
 }
 
-/// Takes up to `amount` from `sources`, draining them in order. The parts sum to what was taken.
+/// Takes up to `amount` from `sources` in order. The parts sum to the amount taken.
 pub fn drain(amount: Money, sources: &[FundingSource]) -> Result<Vec<PotPart>, MoneyError> {
     let mut wanted = amount;
     let mut parts = Vec::new();
@@ -134,7 +138,7 @@ mod tests {
     }
 
     proptest! {
-        /// A split over pots sums exactly, and no pot gives more than it has.
+        /// The parts sum exactly, and no pot gives more than it has.
         #[test]
         fn scenario_48_a_split_sums_exactly(
             wanted in 0..=1_000_000_i64,

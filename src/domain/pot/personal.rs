@@ -1,5 +1,5 @@
-//! What people make of their own pots, alone and at once: money that they hold back, pots in their
-//! own words, and money moved between them. Nobody else decides about any of it.
+//! The person's own pot settings: held-back money, savings goals and transfers between pots. The
+//! person changes them alone and with immediate effect.
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -8,41 +8,43 @@ use crate::domain::id::PotId;
 use crate::domain::money::Money;
 use crate::domain::pot::PotPlan;
 
-/// The most days that a wish to take held money back can have to wait.
+/// The longest cooling time for taking back held money, in days.
 pub const MAX_COOLING_DAYS: u32 = 365;
 
-/// How long after the time to wait somebody can say again that they want it back.
+/// How long after its cooling time a request to take money back can be confirmed.
 const CONFIRMATION_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// What the person made of one pot.
+/// The person's settings for one pot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PersonalPotSettings {
     pub held_back: Option<HoldBack>,
-    /// There when the pot is one of the person's own.
+    /// Present if the pot is one of the person's own.
     pub goal: Option<SavingsGoal>,
 }
 
 impl PersonalPotSettings {
-    /// What of the pot is held back on `date`, if anything.
+    /// The amount held back on `date`, if any.
     pub fn held_back_on(&self, date: Date) -> Option<Money> {
         let held = self.held_back.as_ref().filter(|held| held.is_active_on(date));
         held.map(|held| held.amount)
     }
 }
 
-/// Money that the person does not want to spend now.
+/// Money that the person excludes from spending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldBack {
     pub amount: Money,
-    /// The local day on which it is there again; none until they take it back.
+    /// The local day from which the money is available again; `None` until the person takes it
+    /// back.
     pub until: Option<Date>,
-    /// How many days it outlasts a wish to take it back: the person's own choice.
+    /// The cooling time that the person chose: days between the request to take the money back and
+    /// its confirmation.
     pub cooling_days: u32,
-    /// When they said that they want it back.
+    /// When the person requested the money back.
     pub asked_at: Option<Timestamp>,
 }
 
-/// Why money cannot be held back so.
+/// Why an amount cannot be held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HoldBackError {
     #[error("say how much: it is nothing")]
@@ -57,20 +59,23 @@ pub enum HoldBackError {
     NothingHeld,
 }
 
-/// What comes of a wish to have held money back.
+/// The result of a request to take held money back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldBackRelease {
     Free,
-    /// Not before this moment; then they say it again, because nothing starts by silence.
-    Cools(HoldBack, Timestamp),
+    /// The cooling time runs until this moment. The person must then confirm, because nothing takes
+    /// effect without an action.
+    CoolingOff(HoldBack, Timestamp),
 }
 
 impl HoldBack {
-    /// Holds `amount` back from `today` on, in the place of what is `known` to be held back.
+    /// Holds `amount` back from `today` on and replaces `known`, the current hold-back.
     ///
     /// # Errors
     ///
-    /// [`HoldBackError::Cooling`] when some of it would be there sooner than the person chose.
+    /// The amount is not positive, `until` is not after `today`, `cooling_days` exceeds
+    /// [`MAX_COOLING_DAYS`], or ([`HoldBackError::Cooling`]) money would become available sooner
+    /// than the current cooling time allows.
     pub fn new(
         amount: Money,
         until: Option<Date>,
@@ -95,7 +100,7 @@ impl HoldBack {
         Ok(new)
     }
 
-    /// Whether it is held back on the local day `date`.
+    /// Whether the amount is held back on the local day `date`.
     pub fn is_active_on(&self, date: Date) -> bool {
         self.until.is_none_or(|until| date < until)
     }
@@ -111,8 +116,9 @@ impl HoldBack {
             || self.cooling_days < other.cooling_days
     }
 
-    /// The person wants it back, at this moment. They say so again within a week after their time
-    /// to wait: a wish that lay ready for longer would make that time worth nothing.
+    /// Requests the money back at `at`, or confirms such a request. The confirmation must come
+    /// within a week after the cooling time, because a request that stays valid for longer would
+    /// make the cooling time ineffective.
     pub fn take_back(&self, at: Timestamp) -> HoldBackRelease {
         let cooling = SignedDuration::from_hours(i64::from(self.cooling_days).saturating_mul(24));
         let ends = |asked_at: Timestamp| asked_at.checked_add(cooling).unwrap_or(Timestamp::MAX);
@@ -124,26 +130,26 @@ impl HoldBack {
         if at >= from {
             HoldBackRelease::Free
         } else {
-            HoldBackRelease::Cools(Self { asked_at: Some(asked_at), ..self.clone() }, from)
+            HoldBackRelease::CoolingOff(Self { asked_at: Some(asked_at), ..self.clone() }, from)
         }
     }
 }
 
-/// A pot of the person's own, in their own words, within a pot that was agreed: everything that was
-/// agreed about that one holds for it too.
+/// One of the person's own pots, within an agreed pot whose settings all apply to it too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavingsGoal {
-    /// The agreed pot that it is part of.
+    /// The agreed pot that contains it.
     pub of: PotId,
     pub name: String,
-    /// What they want to have in it, if they want to say.
+    /// The target amount, if the person sets one.
     pub sum: Option<Money>,
-    /// Whether it pays now, before the pot that it is part of. Until they say so, it pays nothing.
+    /// Whether it pays for purchases, before the agreed pot that contains it. Off until the person
+    /// chooses it.
     pub pays: bool,
     pub is_closed: bool,
 }
 
-/// One end of a move: a pot, and the agreed pot that it is, or is part of.
+/// One side of a transfer: a pot, and the plan of the agreed pot that it is or that contains it.
 #[derive(Debug, Clone, Copy)]
 pub struct TransferEnd<'a> {
     pub pot: &'a PotId,
@@ -151,8 +157,8 @@ pub struct TransferEnd<'a> {
     pub is_closed: bool,
 }
 
-/// Money that moves between two pots of one person and one stream. There is no other way to build
-/// one, so none goes from one funder's money into another's.
+/// A checked transfer between two pots of one person and one stream. [`Self::new`] is the only
+/// constructor, so money never moves between funders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PotTransfer {
     from: PotId,
@@ -160,7 +166,7 @@ pub struct PotTransfer {
     amount: Money,
 }
 
-/// Why money does not move.
+/// Why a transfer is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PotTransferError {
     #[error("that is the same pot")]
@@ -172,16 +178,19 @@ pub enum PotTransferError {
     #[error("one is {0}'s money and the other is {1}'s: they stay apart")]
     OtherStream(crate::domain::id::StreamId, crate::domain::id::StreamId),
     #[error("the two pots were agreed for different things")]
-    OtherThings,
+    DifferentPurpose,
     #[error("that pot is closed")]
     Closed,
 }
 
 impl PotTransfer {
-    /// Moves `amount` of what can be spent of the first pot, `spendable`, into the second one.
+    /// Checks a transfer of `amount`; `spendable` is what can be spent from the first pot.
     ///
-    /// Between pots that were agreed for different things nothing moves: what two have agreed, one
-    /// does not loosen alone, and what one moved, they can always move back.
+    /// # Errors
+    ///
+    /// [`PotTransferError::DifferentPurpose`] if the pots differ in categories or emergency use,
+    /// because the person must not loosen alone what both sides agreed; so every transfer can also
+    /// be reversed. The other errors name a wrong pot or amount.
     pub fn new(
         from: TransferEnd<'_>,
         to: TransferEnd<'_>,
@@ -196,7 +205,7 @@ impl PotTransfer {
             return Err(PotTransferError::OtherStream(from, to));
         }
         if from.plan.only != to.plan.only || from.plan.emergency != to.plan.emergency {
-            return Err(PotTransferError::OtherThings);
+            return Err(PotTransferError::DifferentPurpose);
         }
         if to.is_closed {
             return Err(PotTransferError::Closed);
@@ -210,17 +219,17 @@ impl PotTransfer {
         Ok(Self { from: from.pot.clone(), to: to.pot.clone(), amount })
     }
 
-    /// Where the money comes from.
+    /// The pot that the money leaves.
     pub const fn from(&self) -> &PotId {
         &self.from
     }
 
-    /// Where it goes.
+    /// The pot that receives the money.
     pub const fn to(&self) -> &PotId {
         &self.to
     }
 
-    /// How much, above zero.
+    /// Above zero.
     pub const fn amount(&self) -> Money {
         self.amount
     }
@@ -279,14 +288,15 @@ mod tests {
             HoldBackRelease::Free
         );
         let slow = held(20_00, None, 2);
-        let HoldBackRelease::Cools(asked, from) = slow.take_back(at("2026-11-23T10:00:00Z")) else {
+        let HoldBackRelease::CoolingOff(asked, from) = slow.take_back(at("2026-11-23T10:00:00Z"))
+        else {
             panic!("it cools");
         };
         assert_eq!(from, at("2026-11-25T10:00:00Z"));
         let again = asked.take_back(at("2026-11-25T09:59:59Z"));
         assert_eq!(
             again,
-            HoldBackRelease::Cools(asked.clone(), from),
+            HoldBackRelease::CoolingOff(asked.clone(), from),
             "the wait does not begin anew"
         );
         assert!(asked.is_active_on(date(2027, 6, 1)), "silence takes nothing back");
@@ -322,7 +332,7 @@ mod tests {
         assert_eq!(to(own, 0), Err(PotTransferError::Nothing));
         assert_eq!(to(from, 1), Err(PotTransferError::SamePot));
         assert_eq!(to(TransferEnd { is_closed: true, ..own }, 1), Err(PotTransferError::Closed));
-        assert_eq!(to(end(&pets.id, &pets), 1), Err(PotTransferError::OtherThings));
+        assert_eq!(to(end(&pets.id, &pets), 1), Err(PotTransferError::DifferentPurpose));
         let across =
             PotTransferError::OtherStream("homes".parse().unwrap(), "gift".parse().unwrap());
         assert_eq!(to(end(&gift.id, &gift), 1), Err(across));

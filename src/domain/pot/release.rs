@@ -1,14 +1,15 @@
-//! Money that comes in stages: so much each day, week or month, though all of it is there already.
+//! Staged release: a fixed amount becomes available each day, week or month, although all of it is
+//! already loaded.
 //!
-//! Nothing moves when a stage begins. What has been let out is a function of the local date, so it
-//! begins at local midnight, to the second, on every replica, whether anybody is awake or not.
+//! No posting is made when a stage begins. The released amount is a function of the local date, so
+//! it changes at local midnight on every replica without a background job.
 
 use jiff::Span;
 use jiff::civil::Date;
 
 use crate::domain::money::{Money, MoneyError};
 
-/// How often a stage begins.
+/// The interval between stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReleaseInterval {
     Day,
@@ -19,7 +20,7 @@ pub enum ReleaseInterval {
 }
 
 impl ReleaseInterval {
-    /// Every one, for reading stored words.
+    /// Every interval, for reading stored words.
     pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
 
     /// The word that is stored and written in programme files.
@@ -37,7 +38,7 @@ impl ReleaseInterval {
     }
 }
 
-/// How a pot lets its money out.
+/// The release schedule of a pot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseSchedule {
     at_once: Money,
@@ -46,7 +47,7 @@ pub struct ReleaseSchedule {
     from: Date,
 }
 
-/// What comes next, and on which local date.
+/// The next release and its local date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NextRelease {
     pub amount: Money,
@@ -54,43 +55,43 @@ pub struct NextRelease {
 }
 
 impl ReleaseSchedule {
-    /// Lets `at_once` out whatever the date, and `amount` in each stage from the day `from` on.
-    /// None when a stage would bring nothing, or the amounts do not go together.
+    /// Releases `at_once` regardless of the date, and `amount` in each stage from the day `from`
+    /// on. `None` if `amount` is not positive, `at_once` is negative, or their currencies differ.
     pub fn new(at_once: Money, amount: Money, every: ReleaseInterval, from: Date) -> Option<Self> {
         let is_fair =
             amount.is_positive() && at_once.minor() >= 0 && at_once.currency() == amount.currency();
         is_fair.then_some(Self { at_once, amount, every, from })
     }
 
-    /// What is let out whatever the date: money that was there before.
+    /// The amount released regardless of the date: money loaded before the schedule was agreed.
     pub const fn at_once(&self) -> Money {
         self.at_once
     }
 
-    /// What each stage brings.
+    /// The amount that each stage releases.
     pub const fn amount(&self) -> Money {
         self.amount
     }
 
-    /// How often a stage begins.
+    /// The interval between stages.
     pub const fn every(&self) -> ReleaseInterval {
         self.every
     }
 
-    /// The day on which the first stage begins.
+    /// The local day on which the first stage begins.
     pub const fn from(&self) -> Date {
         self.from
     }
 
-    /// What of `loaded`, all that was ever put in, is not let out yet on `date`.
+    /// The part of `loaded`, the total ever loaded, that is not yet released on `date`.
     pub fn unreleased(&self, loaded: Money, date: Date) -> Result<Money, MoneyError> {
         loaded.saturating_sub(self.released(self.stages_started(date)))
     }
 
-    /// What comes next into a pot into which `loaded` was put, and of which `used` has gone: held,
-    /// spent or moved away. None when nothing more comes without somebody putting it in.
+    /// The next release into a pot with `loaded` in total, of which `used` is held, spent, held
+    /// back or moved away. `None` if no further release follows.
     ///
-    /// A claim of an issuer may have taken more than was let out: then the next stages fill that.
+    /// A capture may have taken more than was released; the next stages fill that gap first.
     pub fn next(
         &self,
         loaded: Money,
@@ -102,16 +103,16 @@ impl ReleaseSchedule {
         if floor >= loaded.minor() {
             return Ok(None);
         }
-        // The first stage that brings the sum above `floor`, which is at least what came at once.
+        // The first stage that raises the total above `floor`, which is at least `at_once`.
         let beyond = floor.saturating_sub(self.at_once.minor());
         let stages = beyond.checked_div(self.amount.minor()).unwrap_or(0).saturating_add(1);
         let reached = self.released(stages).least(loaded)?;
         let amount = reached.checked_sub(Money::from_minor(floor, loaded.currency()))?;
-        // A day that no calendar has never comes.
+        // A stage beyond the end of the calendar never begins.
         Ok(self.first_day(stages.saturating_sub(1)).map(|on| NextRelease { amount, on }))
     }
 
-    /// All that has been let out when this many stages have begun.
+    /// The total released once `stages` stages have begun.
     fn released(&self, stages: i64) -> Money {
         let minor = self.amount.minor().saturating_mul(stages).saturating_add(self.at_once.minor());
         Money::from_minor(minor, self.amount.currency())
@@ -137,7 +138,7 @@ impl ReleaseSchedule {
         whole.saturating_add(1)
     }
 
-    /// The day on which the stage begins that comes after this many others.
+    /// The day on which the stage with index `stages` begins; the first stage has index 0.
     fn first_day(&self, stages: i64) -> Option<Date> {
         let span = match self.every {
             ReleaseInterval::Day => Span::new().try_days(stages),
@@ -218,7 +219,7 @@ mod tests {
         let coming = |minor, on| Some(NextRelease { amount: gbp(minor), on });
         assert_eq!(next(100_00, 60_00, date(2026, 11, 29)), coming(40_00, second));
         assert_eq!(next(100_00, 60_00, second), None);
-        // An issuer's claim took 70.00 of the 60.00 that were let out, or all of two stages.
+        // A capture took 70.00 although 60.00 were released, and then all of two stages.
         assert_eq!(next(200_00, 70_00, date(2026, 11, 24)), coming(50_00, second));
         assert_eq!(next(200_00, 120_00, date(2026, 11, 24)), coming(60_00, date(2026, 12, 7)));
         assert_eq!(next(100_00, 100_00, date(2026, 11, 24)), None);
@@ -237,7 +238,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is told to come comes on that day, to the penny, and on no day before.
+        /// The announced release arrives on its day, to the penny, and not before.
         #[test]
         fn what_is_told_to_come_comes_then_and_not_before(
             release in a_release(),
@@ -262,7 +263,7 @@ mod tests {
             }
         }
 
-        /// A day later there is never less, and in the end there is everything.
+        /// The unreleased amount never grows from day to day, and reaches zero in the end.
         #[test]
         fn everything_comes_in_the_end(release in a_release(), loaded in 0..=900_00_i64) {
             let mut before = loaded;

@@ -1,5 +1,5 @@
-//! When several purchases that were not paid are one matter: a shop that tries the same card again
-//! and again is told of once, and counts once where somebody looks for what may be worth a talk.
+//! Groups repeated declines into threads, so that a shop that retries a card causes one
+//! notification, and counts once in the signals that a worker looks at.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,24 +9,24 @@ use crate::domain::money::Money;
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop::merchant::Mcc;
 
-/// A shop that charges by itself tries again for days; a person who stands at a till does not.
+/// A shop that charges automatically retries for days.
 const REMOTE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
-/// At a till it is another purchase when it is another sum, or some time later.
+/// At a till, another amount or a longer gap means another purchase.
 const IN_PERSON_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
-/// What makes two refusals the same.
+/// The attributes that declines of one thread have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeclineThread<'a> {
     pub card: &'a CardToken,
-    /// The shop by its key; by the code of its kind where it has no name.
+    /// The key of the shop, or its MCC if it has none; see [`shop_of`].
     pub shop: &'a str,
-    /// The code of the reason that was told.
+    /// The code of the primary reason.
     pub reason: &'a str,
     pub presence: Presence,
     pub amount: Money,
 }
 
-/// A shop as a matter knows it: by its surest key, or by the code of its kind.
+/// Identifies a shop within a thread: its most reliable key, or its MCC if it has none.
 pub fn shop_of(shop: &ShopIdentity, mcc: Option<Mcc>) -> String {
     let key = shop.first().map(|key| key.to_string());
     let code = || mcc.map(|mcc| mcc.to_string());
@@ -34,13 +34,13 @@ pub fn shop_of(shop: &ShopIdentity, mcc: Option<Mcc>) -> String {
 }
 
 impl<'a> DeclineThread<'a> {
-    /// What `request` was refused for.
+    /// The thread of the decline of `request`.
     pub const fn of(request: &'a AuthorisationRequest, shop: &'a str, reason: &'a str) -> Self {
         let AuthorisationRequest { card, presence, amount, .. } = request;
         Self { card, shop, reason, presence: *presence, amount: *amount }
     }
 
-    /// Equal for refusals of one matter, as far as they are near enough in time.
+    /// Equal for declines of one thread, if they are within [`Self::within`] of its first.
     pub fn thread_key(&self) -> String {
         let Self { card, shop, reason, presence, amount } = self;
         match presence {
@@ -52,7 +52,7 @@ impl<'a> DeclineThread<'a> {
         }
     }
 
-    /// How long after the first of a matter another one is still the same.
+    /// How long after the first decline of a thread another one belongs to it.
     pub const fn within(&self) -> SignedDuration {
         match self.presence {
             Presence::Remote => REMOTE_WITHIN,
@@ -60,7 +60,7 @@ impl<'a> DeclineThread<'a> {
         }
     }
 
-    /// A matter that was first told of after this is the same at `at`.
+    /// A decline at `at` belongs to a thread that started after this time.
     pub fn since(&self, at: Timestamp) -> Timestamp {
         at.checked_sub(self.within()).unwrap_or(Timestamp::MIN)
     }

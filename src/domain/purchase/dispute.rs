@@ -1,32 +1,32 @@
-//! Disputes: a person says that a claim was wrong, and money moves while that is found out.
+//! Disputes of captures, and where the disputed money is until the outcome is known.
 
 use crate::domain::id::IssuerReference;
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::purchase::position::{MessagePosition, MessageRank};
 
-/// What one message says about a dispute.
+/// The content of one issuer message about a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisputeReport {
     /// The issuer's identifier of the dispute.
     pub reference: IssuerReference,
-    /// The claim that is disputed.
+    /// The disputed capture.
     pub presentment: IssuerReference,
     /// Above zero, in the card's currency.
     pub amount: Money,
     pub outcome: DisputeOutcome,
-    /// Which way money moved, if the message is about money.
+    /// Where the money is; `None` for a message without a movement of funds.
     pub funds: Option<DisputeFunds>,
     pub position: MessagePosition,
 }
 
-/// What has been found out.
+/// The outcome of a dispute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisputeOutcome {
-    /// Nothing yet.
+    /// Not decided yet.
     Open,
-    /// The person was right: what was given back stays.
+    /// Decided for the person, who keeps the credit.
     Won,
-    /// The shop was right, or nobody went on with it.
+    /// Decided for the merchant, or no longer pursued.
     Lost,
 }
 
@@ -40,7 +40,7 @@ impl DisputeOutcome {
         }
     }
 
-    /// Where a message that says this, about `amount`, stands among others at `position`.
+    /// The rank of a message with this outcome, about `amount`, at `position`.
     fn rank(self, position: &MessagePosition, amount: Money) -> MessageRank {
         let outcome = match self {
             Self::Open => 0,
@@ -59,9 +59,9 @@ impl DisputeOutcome {
 /// Where the disputed money is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisputeFunds {
-    /// The issuer gave it back, for the time being or for good.
+    /// The issuer credited it, provisionally or for good.
     Credited,
-    /// The issuer took it again.
+    /// The issuer reversed its credit.
     TakenAgain,
 }
 
@@ -74,7 +74,7 @@ impl DisputeFunds {
         }
     }
 
-    /// Where a message that says this stands among others at `position`.
+    /// The rank of a message about these funds at `position`.
     fn rank(self, position: &MessagePosition) -> MessageRank {
         let outcome = match self {
             Self::Credited => 0,
@@ -89,10 +89,9 @@ impl DisputeFunds {
     }
 }
 
-/// One dispute: the latest of what was said about its outcome, and about its money.
+/// One dispute: its latest known outcome and its latest known funds movement.
 ///
-/// Both are kept apart, each with its place in the issuer's own order, so that messages may come
-/// in any order.
+/// Each keeps its own position in the issuer's order, so that messages may arrive in any order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dispute {
     pub reference: IssuerReference,
@@ -102,7 +101,7 @@ pub struct Dispute {
 }
 
 impl Dispute {
-    /// A dispute that is first heard of.
+    /// The dispute after its first message.
     pub fn begin(report: &DisputeReport) -> Self {
         Self {
             reference: report.reference.clone(),
@@ -112,7 +111,7 @@ impl Dispute {
         }
     }
 
-    /// Takes over what is newer than what is known.
+    /// Applies whatever in `report` ranks after the known state.
     pub fn apply_report(&mut self, report: &DisputeReport) {
         let told = report.outcome.rank(&report.position, report.amount);
         if self.outcome.0.rank(&self.outcome.1, self.amount) < told {
@@ -131,14 +130,13 @@ impl Dispute {
     }
 }
 
-/// What must be kept aside of `disputes`, because it is not known yet whose it is: credited, and
-/// not won.
+/// The amount of `disputes` to hold in the disputed account: credited but not won.
 pub fn provisional(disputes: &[Dispute], currency: Currency) -> Result<Money, MoneyError> {
     let open = disputes.iter().filter(|d| d.is_credited() && d.outcome.0 != DisputeOutcome::Won);
     Money::sum(currency, open.map(|dispute| dispute.amount))
 }
 
-/// What the person has back for good of `disputes`: credited, and won.
+/// The amount of `disputes` that the person has for good: credited and won.
 pub fn recovered(disputes: &[Dispute], currency: Currency) -> Result<Money, MoneyError> {
     let won = disputes.iter().filter(|d| d.is_credited() && d.outcome.0 == DisputeOutcome::Won);
     Money::sum(currency, won.map(|dispute| dispute.amount))

@@ -1,4 +1,4 @@
-//! By how much a capture usually exceeds what was authorised, by kind of shop.
+//! How far a capture usually exceeds the authorised amount, by kind of shop.
 //!
 //! Sources: "Visa Core Rules and Visa Product and Service Rules", table 7-10 (permitted difference
 //! between the authorised and the captured amount), as the pages "Handle Overcaptures" of Airwallex
@@ -12,24 +12,24 @@ use crate::domain::decision::authorisation::Presence;
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::shop::merchant::Mcc;
 
-/// What may come on top of an authorised amount: the larger of a share and a fixed sum.
+/// The usual excess over an authorised amount: the larger of a percentage and a fixed amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Excess {
     percent: u32,
-    /// In whole units of the card's currency.
+    /// In major units of the card's currency.
     units: i64,
 }
 
 const NONE: Excess = Excess { percent: 0, units: 0 };
 /// Tips.
 const GRATUITY: Excess = Excess { percent: 20, units: 0 };
-/// Minibars, laundry, breakages.
+/// Minibar, laundry and damage.
 const STAY: Excess = Excess { percent: 15, units: 0 };
-/// Fuel, tolls and fines after the hire.
+/// Fuel, tolls and fines charged after the hire.
 const VEHICLE_HIRE: Excess = Excess { percent: 15, units: 75 };
 const FUEL_PUMP: Excess = Excess { percent: 0, units: 150 };
 const TRANSIT: Excess = Excess { percent: 0, units: 25 };
-/// Postage, weighed goods and substitutes of whatever else is bought remotely.
+/// Postage, weighed goods and substitutes in all other remote purchases.
 const REMOTE: Excess = Excess { percent: 15, units: 0 };
 
 impl Excess {
@@ -38,7 +38,7 @@ impl Excess {
             (Some(4121 | 5812..=5814 | 7230 | 7298), _) => GRATUITY,
             (Some(3501..=3999 | 4411 | 7011 | 7012 | 7032 | 7033), _) => STAY,
             (Some(3351..=3500 | 7512 | 7513 | 7519), _) => VEHICLE_HIRE,
-            // Pumps, and chargers for electric cars.
+            // Fuel pumps, and chargers for electric cars.
             (Some(5542 | 5552), _) => FUEL_PUMP,
             (Some(4111 | 4112 | 4131), _) => TRANSIT,
             (_, Presence::Remote) => REMOTE,
@@ -57,7 +57,7 @@ impl Excess {
     }
 }
 
-/// What a capture at this kind of shop may usually be above `authorised`.
+/// The usual excess of a capture over `authorised` at this kind of shop.
 pub fn usual_excess(
     mcc: Option<Mcc>,
     presence: Presence,

@@ -1,5 +1,5 @@
-//! What somebody should look at about one purchase, as a function of all that is known of it: so
-//! neither the order nor the repetition of messages can hide or double anything.
+//! Exceptions of one purchase for finance to check, as a pure function of its state: so neither
+//! order nor repetition of messages can hide or duplicate one.
 
 use crate::domain::ask::permission::Permission;
 use crate::domain::card::CardState;
@@ -9,44 +9,43 @@ use crate::domain::purchase::presentment::AuthorisationStatus;
 use crate::domain::purchase::{ApprovedIncrement, IncrementState, Purchase};
 use crate::domain::shop::merchant::Mcc;
 
-/// One thing that somebody should look at. A purchase has at most one about its captures: the most
-/// specific one.
+/// One exception. A purchase has at most one about its captures: the most specific one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
     /// A capture that names no authorisation.
-    CaptureWithoutQuestion,
-    /// Captured with a card that is frozen, lost or ended, though we approved nothing.
+    CaptureWithoutAuthorisation,
+    /// Captured on a stopped card ([`CardState::is_stopped`]), and no approval of ours stands.
     CapturedOnStoppedCard(CardState),
     CapturedThoughDeclined,
-    /// A capture of an authorisation that nobody has spoken of yet.
+    /// Captured before any message about the authorisation arrived.
     CaptureBeforeAuthorisation,
-    /// Two captures, each of the whole amount.
+    /// Two captures of the whole amount each.
     CapturedTwice {
         authorised: Money,
     },
-    CapturedBeyondOk {
+    CapturedBeyondPermission {
         ok: Money,
     },
-    /// More than twice what we approved, and more than usual for this kind of shop.
+    /// More than twice what we approved, and more than the usual excess of this kind of shop.
     CapturedFarAbove {
         authorised: Money,
     },
-    /// More than the hold, and than what this kind of shop usually captures beyond it.
+    /// More than the authorised amount plus the usual excess of this kind of shop.
     CapturedAboveHold {
         authorised: Money,
         excess: Money,
     },
-    /// Captured as another kind of shop than it was authorised as.
+    /// Captured under an MCC of another category than the authorisation's.
     CapturedAtOtherKind(Mcc),
-    /// The issuer holds more than the pots have.
+    /// The issuer holds more than the pots could cover.
     HoldAboveMoney {
         missing: Money,
     },
-    /// Reversed, and captured in full.
-    ReversedAndClaimed,
-    /// More came back than was captured.
+    /// Reversed, and still captured in full.
+    CapturedAfterReversal,
+    /// More was refunded than captured.
     RefundWithoutPurchase,
-    /// The issuer approved more than we did, as far as it tells changes and not snapshots.
+    /// The issuer approved more than we did; for issuers that send changes instead of snapshots.
     RaisedWithoutUs {
         raised: Money,
         approved_total: Money,
@@ -54,30 +53,32 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// The cause that is stored and shown.
+    /// The stored cause.
     pub const fn word(self) -> &'static str {
         match self {
-            Self::CaptureWithoutQuestion => "capture_without_question",
+            Self::CaptureWithoutAuthorisation => "capture_without_question",
             Self::CapturedOnStoppedCard(_) => "captured_on_stopped_card",
             Self::CapturedThoughDeclined => "captured_though_declined",
             Self::CaptureBeforeAuthorisation => "capture_before_authorisation",
             Self::CapturedTwice { .. } => "captured_twice",
-            Self::CapturedBeyondOk { .. } => "captured_beyond_ok",
+            Self::CapturedBeyondPermission { .. } => "captured_beyond_ok",
             Self::CapturedFarAbove { .. } => "captured_far_above",
             Self::CapturedAboveHold { .. } => "captured_above_hold",
             Self::CapturedAtOtherKind(_) => "captured_at_other_kind",
             Self::HoldAboveMoney { .. } => "hold_above_money",
-            Self::ReversedAndClaimed => "reversed_and_claimed",
+            Self::CapturedAfterReversal => "reversed_and_claimed",
             Self::RefundWithoutPurchase => "refund_without_purchase",
             Self::RaisedWithoutUs { .. } => "decided_without_us",
         }
     }
 
-    /// What finance has to know beside the cause.
+    /// Details for finance beyond the cause.
     pub fn detail(self, purchase: &Purchase) -> String {
         let captured = purchase.captured;
         match self {
-            Self::CaptureWithoutQuestion => format!("{captured} captured, and nobody asked us"),
+            Self::CaptureWithoutAuthorisation => {
+                format!("{captured} captured, and nobody asked us")
+            }
             Self::CapturedOnStoppedCard(state) => {
                 format!("{captured} captured, and the card is {}", state.word())
             }
@@ -88,7 +89,7 @@ impl Finding {
             Self::CapturedTwice { authorised } => {
                 format!("{captured} captured, each time all of {authorised}")
             }
-            Self::CapturedBeyondOk { ok } => {
+            Self::CapturedBeyondPermission { ok } => {
                 format!("{captured} captured, and the one-time OK was for {ok}")
             }
             Self::CapturedFarAbove { authorised } => {
@@ -102,7 +103,7 @@ impl Finding {
                 None => format!("captured as {mcc}, authorised without a code"),
             },
             Self::HoldAboveMoney { missing } => format!("the pots lack {missing}"),
-            Self::ReversedAndClaimed => format!("{captured} captured, and it was reversed"),
+            Self::CapturedAfterReversal => format!("{captured} captured, and it was reversed"),
             Self::RefundWithoutPurchase => {
                 format!("{} came back beyond what was captured", purchase.suspense)
             }
@@ -113,17 +114,17 @@ impl Finding {
     }
 }
 
-/// What an exception about all of a purchase is about: `connection/reference`.
+/// The subject of an exception about a whole purchase: `connection/reference`.
 pub fn about(purchase: &Purchase) -> String {
     format!("{}/{}", purchase.connection, purchase.reference)
 }
 
-/// The cause, and what it is about, of an answer to one question that was not ours.
+/// Cause and subject of the exception for an authorisation request that the issuer answered itself.
 pub fn decided_without_us(purchase: &Purchase, sequence: u32) -> (&'static str, String) {
     ("decided_without_us", format!("{}#{sequence}", about(purchase)))
 }
 
-/// Everything about `purchase` that somebody should look at; `permissions` are those of its budget.
+/// All exceptions of `purchase`; `permissions` are those of its budget.
 pub fn findings(
     purchase: &Purchase,
     permissions: &[Permission],
@@ -132,15 +133,15 @@ pub fn findings(
         if purchase.captured.is_positive() { of_captures(purchase, permissions)? } else { None };
     let missing = purchase.requested_hold()?.saturating_sub(purchase.held()?)?;
     let uncovered = missing.is_positive().then_some(Finding::HoldAboveMoney { missing });
-    let standing = purchase.snapshot.as_ref().map(|word| word.standing);
-    // To capture a part and to give the rest up is usual.
+    let standing = purchase.snapshot.as_ref().map(|snapshot| snapshot.standing);
+    // A partial capture followed by a reversal of the rest is normal.
     let is_all_captured = purchase.captured.is_positive()
         && purchase.captured.minor() >= purchase.approved_total()?.minor();
-    let is_strange = standing == Some(AuthorisationStatus::Reversed) && is_all_captured;
-    let strange = is_strange.then_some(Finding::ReversedAndClaimed);
+    let is_reversed = standing == Some(AuthorisationStatus::Reversed) && is_all_captured;
+    let reversed = is_reversed.then_some(Finding::CapturedAfterReversal);
     let is_unexplained = purchase.suspense.is_positive() && !purchase.anomalies.is_moved;
     let unexplained = is_unexplained.then_some(Finding::RefundWithoutPurchase);
-    let all = [capture, uncovered, strange, unexplained, raised_without_us(purchase)?];
+    let all = [capture, uncovered, reversed, unexplained, raised_without_us(purchase)?];
     Ok(all.into_iter().flatten().collect())
 }
 
@@ -150,9 +151,9 @@ fn of_captures(
 ) -> Result<Option<Finding>, MoneyError> {
     let anomalies = &purchase.anomalies;
     if anomalies.is_unlinked {
-        return Ok(Some(Finding::CaptureWithoutQuestion));
+        return Ok(Some(Finding::CaptureWithoutAuthorisation));
     }
-    // That its link does not fit is noted with the capture itself.
+    // The mismatch with the named purchase is recorded as an exception of the capture itself.
     if anomalies.is_moved {
         return Ok(None);
     }
@@ -174,7 +175,7 @@ fn of_captures(
     Ok(too_much(purchase, permissions)?.or(other_kind))
 }
 
-/// Whether more was captured than was authorised.
+/// The exception for a captured amount above the authorised one, if there is one.
 fn too_much(
     purchase: &Purchase,
     permissions: &[Permission],
@@ -192,7 +193,7 @@ fn too_much(
     if let Some(ok) = ok_of(purchase, permissions)?
         && captured > with_margin(larger(ok, approved_total))?.minor()
     {
-        return Ok(Some(Finding::CapturedBeyondOk { ok }));
+        return Ok(Some(Finding::CapturedBeyondPermission { ok }));
     }
     let usual = |sum: Money| usual_excess(purchase.counted.mcc, purchase.counted.presence, sum);
     let asked = if approved_total.is_positive() { approved_total } else { authorised };
@@ -206,8 +207,8 @@ fn too_much(
     Ok(is_above.then_some(Finding::CapturedAboveHold { authorised, excess }))
 }
 
-/// Whether two captures are equal and each is of all that was authorised, as far as exchange rates
-/// let it be.
+/// Whether two captures are equal and each covers the whole authorised amount, within the exchange
+/// rate margin.
 fn is_captured_twice(purchase: &Purchase, authorised: Money) -> Result<bool, MoneyError> {
     let [largest, second] = purchase.anomalies.largest_captures.as_slice() else {
         return Ok(false);
@@ -217,7 +218,8 @@ fn is_captured_twice(purchase: &Purchase, authorised: Money) -> Result<bool, Mon
     Ok(is_equal && second.checked_add(rate)?.minor() >= authorised.minor())
 }
 
-/// What the one-time OKs allow together that the purchase was approved by; none if it needed none.
+/// The largest cap of the permissions used, or the approved total if higher; `None` if no
+/// permission was used.
 fn ok_of(purchase: &Purchase, permissions: &[Permission]) -> Result<Option<Money>, MoneyError> {
     let kept =
         purchase.increments.iter().filter(|increment| increment.state == IncrementState::Kept);
@@ -228,7 +230,8 @@ fn ok_of(purchase: &Purchase, permissions: &[Permission]) -> Result<Option<Money
         let id = increment.permission?;
         permissions.iter().find(|permission| permission.id == id).map(|known| known.cap)
     };
-    // One OK serves all questions of its purchase; what needed none was approved beside it.
+    // One permission covers all requests of its purchase; increments without one were approved in
+    // addition.
     let caps = kept.filter_map(cap).fold(Money::zero(purchase.currency), larger);
     Ok(Some(larger(caps, purchase.approved_total()?)))
 }
@@ -236,7 +239,7 @@ fn ok_of(purchase: &Purchase, permissions: &[Permission]) -> Result<Option<Money
 fn raised_without_us(purchase: &Purchase) -> Result<Option<Finding>, MoneyError> {
     let (raised, approved_total) = (purchase.raised, purchase.approved_total()?);
     let usual = usual_excess(purchase.counted.mcc, purchase.counted.presence, approved_total)?;
-    // A pump raises what a first unit stood for.
+    // A pump first authorises a nominal unit and raises it later, which the usual excess covers.
     let most = if approved_total.is_positive() {
         approved_total.checked_add(usual)?
     } else {

@@ -1,38 +1,38 @@
-//! Why a card company refused a purchase by itself, before it asked us or although we approved.
+//! Declines by the issuer itself, before it sent us a request or although we approved.
 
 use crate::domain::money::Money;
 use crate::domain::people::role::stored_enum;
 
 stored_enum!(
-    /// What the card company says about its refusal, in our words.
+    /// The issuer's reason for its own decline, mapped to our categories.
     IssuerDeclineReason {
-        /// A PIN, a security code or a date did not match.
+        /// A PIN, security code or date did not match.
         Mismatch => "did_not_match",
         /// Too many wrong PINs.
         PinBlocked => "pin_blocked",
-        /// The card or its account is not active at the card company.
+        /// The card or its account is not active at the issuer.
         CardNotActive => "card_not_active",
-        /// The card company wants another way of paying: with a PIN, with the chip.
+        /// The issuer requires another way of paying, such as PIN or chip.
         OtherWay => "other_way",
-        /// It looked like somebody else.
+        /// Suspected fraud.
         Suspicion => "suspicion",
-        /// The programme's money at the card company did not suffice.
+        /// The programme's funds at the issuer were insufficient.
         NoMoneyThere => "no_money_there",
-        /// A rule at the card company.
+        /// A rule at the issuer.
         Rule => "rule",
         /// We did not answer in time.
         OurFault => "our_fault",
-        /// It does not say why, or in a word that nobody here knows.
+        /// No reason, or one that is not mapped.
         Unknown => "unknown",
     }
 );
 
-/// A question that the card company refused by itself.
+/// An authorisation request that the issuer declined itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IssuerDecline {
-    /// What the shop asked for.
+    /// The requested amount.
     pub asked: Money,
     pub why: IssuerDeclineReason,
-    /// Whether we had approved it.
-    pub is_after_our_yes: bool,
+    /// Whether we had approved the request.
+    pub was_approved_by_us: bool,
 }

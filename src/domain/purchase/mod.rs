@@ -1,4 +1,5 @@
-//! One purchase: what we promised, what the issuer says, and what it holds and has cost.
+//! Purchases: our approvals, the issuer's messages, and the amounts held and captured.
+
 pub mod decline_thread;
 pub mod dispute;
 pub mod excess;
@@ -29,10 +30,10 @@ use crate::domain::purchase::position::{MessageKind, MessagePosition, MessageRan
 use crate::domain::purchase::presentment::{AuthorisationStatus, PresentmentDirection};
 use crate::domain::shop::merchant::Mcc;
 
-/// A purchase, from its first question or message to its last.
+/// A purchase, from its first authorisation request or issuer event to its last.
 ///
-/// What it should hold is a function of the *set* of what was said about it, never of the order
-/// in which that was heard: see [`Purchase::target_hold`].
+/// The amount to hold is a function of the *set* of messages about it, never of their order of
+/// arrival: see [`Purchase::target_hold`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purchase {
     pub id: PurchaseId,
@@ -43,105 +44,106 @@ pub struct Purchase {
     pub currency: Currency,
     pub counted: CountingAttributes,
     pub place: MerchantDescriptor,
-    /// What is held beyond what is asked.
+    /// The exchange rate margin, held beyond the requested amount.
     pub margin: Margin,
-    /// What we approved, by the number of the question.
+    /// Our approvals, by the sequence number of their request.
     pub increments: Vec<ApprovedIncrement>,
-    /// The issuer's latest snapshot, if it sends snapshots.
+    /// The latest snapshot, if the issuer sends snapshots.
     pub snapshot: Option<IssuerSnapshot>,
-    /// What the issuer says it approved, if it sends changes and not snapshots.
+    /// The sum of the issuer's approvals, if it sends changes instead of snapshots.
     pub raised: Money,
-    /// What the issuer says it gave back, if it sends changes and not snapshots.
+    /// The sum of the issuer's releases, if it sends changes instead of snapshots.
     pub lowered: Money,
-    /// Everything captured so far, whoever paid for it.
+    /// Everything captured so far, from any account.
     pub captured: Money,
-    /// Everything refunded so far, wherever it went.
+    /// Everything refunded so far, to any account.
     pub refunded: Money,
-    /// The parts in the pots, in the order in which they were drained.
+    /// The shares of the pots, in drain order.
     pub holds: Vec<Hold>,
-    /// Captured beyond what the pots had: what the programme owes.
+    /// Captured beyond what the pots had; the programme owes it.
     pub exposure: Money,
-    /// Given back beyond what was captured: kept aside until somebody has looked.
+    /// Refunded beyond what was captured; kept in the suspense account until finance has checked
+    /// it.
     pub suspense: Money,
     pub disputes: Vec<Dispute>,
-    /// Credited for disputes that are not won: kept aside until they end.
+    /// Credited for disputes that are not won; kept in the disputed account until they end.
     pub disputed: Money,
-    /// Credited for disputes that were won: given back like a refund.
+    /// Credited for disputes that were won; booked like a refund.
     pub recovered: Money,
-    /// When what is held is given back if nobody speaks of it; none when nothing is held.
+    /// When the hold expires if no further message arrives; `None` if nothing is held.
     pub expires_at: Option<Timestamp>,
-    /// What came back and limits got back. Below what came back where a refund was booked before
-    /// limits followed refunds.
+    /// The part of [`Purchase::given_back`] that was credited to limits. Lower than that if a
+    /// refund was booked before refunds were credited to limits.
     pub limit_back: Money,
-    /// Captures that named this purchase and were booked elsewhere, because they do not fit it: what
-    /// a closed authorisation claims includes them.
+    /// Captures that named this purchase but did not fit it and were booked elsewhere. The claimed
+    /// total of a closed authorisation includes them.
     pub captured_elsewhere: Money,
-    /// What came back beyond what was captured because the exchange rate had changed: it is in the
-    /// pot that paid.
+    /// Refunded beyond what was captured because the exchange rate changed; credited to the pot
+    /// that paid.
     pub exchange: Option<PotPart>,
-    /// Captures and refunds in the merchant's own currency; none as long as no message told any.
+    /// Captures and refunds in the merchant's currency; `None` until a message states an amount in
+    /// another currency than the card's.
     pub merchant_sums: Option<MerchantSums>,
-    /// The largest total that a snapshot of an open authorisation showed.
+    /// The largest total that any snapshot of the open authorisation had.
     pub most_held: Money,
     pub anomalies: CaptureAnomalies,
 }
 
-/// What was captured and refunded in the merchant's own currency.
+/// Captured and refunded amounts in the merchant's own currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MerchantSums {
     pub captured: Money,
     pub refunded: Money,
 }
 
-/// What was unusual about captures. Facts only accumulate, and in any order to the same value.
+/// Anomalies of captures. Values only accumulate, and do not depend on the order of messages.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CaptureAnomalies {
-    /// Its capture names no authorisation.
+    /// A capture names no authorisation.
     pub is_unlinked: bool,
-    /// Its capture or refund names another purchase, which it does not fit.
+    /// A capture or refund names another purchase that it does not fit.
     pub is_moved: bool,
-    /// A question about it was declined, by us or as the issuer tells.
+    /// A request about it was declined, by us or according to the issuer.
     pub is_declined: bool,
-    /// The state of the card when something was captured, if nobody could pay with it.
+    /// The state of the card at a capture, if it was stopped; of several the lowest.
     pub stopped_card: Option<CardState>,
-    /// Another kind of shop than the purchase began with; of several the lowest code.
+    /// An MCC of another category than the purchase began with; of several the lowest.
     pub other_kind: Option<Mcc>,
     /// The two largest captures, the larger one first.
     pub largest_captures: Vec<Money>,
 }
 
-/// The shop's name as the issuer sent it. The name may be erased later; its digest stays.
+/// The merchant's printed name. The text may be erased later; its digest stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MerchantDescriptor {
     pub name: Option<String>,
-    /// SHA-256 of the name, in hex.
+    /// SHA-256 of the name in hex.
     pub digest: String,
 }
 
 impl MerchantDescriptor {
-    /// The place called `name`.
     pub fn new(name: &str) -> Self {
         let digest = hex::encode(Sha256::digest(name.as_bytes()));
         Self { name: Some(name.to_owned()), digest }
     }
 }
 
-/// One approval of ours.
+/// One request that we approved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ApprovedIncrement {
-    /// The number of the question: 0 for the first.
+    /// The sequence number of the request: 0 for the first.
     pub sequence: u32,
     pub amount: Money,
-    /// The permission that it used up.
+    /// The permission that the approval used.
     pub permission: Option<PermissionId>,
     pub state: IncrementState,
 }
 
-/// Whether a promise still stands.
+/// Whether an approval still stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IncrementState {
     Kept,
-    /// Our answer came too late and the issuer was told no: the hold was given back.
+    /// The issuer did not receive the approval in time and declined; the hold was released.
     Withdrawn,
 }
 
@@ -158,7 +160,7 @@ impl IssuerSnapshot {
     }
 }
 
-/// What a purchase begins with: everything that is fixed when it is first heard of.
+/// The values that are fixed when a purchase is first recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPurchase {
     pub id: PurchaseId,
@@ -173,7 +175,7 @@ pub struct NewPurchase {
 }
 
 impl Purchase {
-    /// A purchase of which nothing has been said yet.
+    /// A purchase without any message or approval yet.
     pub fn begin(beginning: NewPurchase) -> Self {
         let NewPurchase {
             id,
@@ -219,11 +221,12 @@ impl Purchase {
         }
     }
 
-    /// What should be held now for captures that are still to come: what is asked, and the margin as
-    /// long as anything is asked.
+    /// The amount to hold now for captures to come: the requested hold, plus the margin unless the
+    /// requested hold is zero.
     ///
-    /// The margin is one of all that is asked, and captures come out of both: a claim of a part
-    /// leaves enough for the rest. What the merchant has finally claimed is exact, and has none.
+    /// The margin is that of the whole estimate, and captures reduce the sum of both, so that
+    /// enough is left for the rest after a partial capture. The final amount claimed by the
+    /// merchant is exact and has no margin.
     pub fn target_hold(&self) -> Result<Money, MoneyError> {
         let asked = self.requested_hold()?;
         if asked.is_zero() {
@@ -232,17 +235,17 @@ impl Purchase {
         asked.checked_add(self.margin.on(self.estimate()?)?)
     }
 
-    /// What is asked to be held for captures that are still to come.
+    /// The amount to hold for captures to come, without the margin.
     ///
-    /// * The issuer's latest snapshot is true for all questions it knows of.
-    /// * Promises that the snapshot does not know of yet are added.
-    /// * Captures come out of both, as long as the issuer says what it holds or was claimed.
-    /// * Without a snapshot: what was approved, less what was given back. Both sides may tell of an
-    ///   approval, our promise and the issuer's message, in either order: the larger sum counts.
+    /// * The issuer's latest snapshot covers all requests that it includes.
+    /// * Our approvals that the snapshot does not include yet are added.
+    /// * Captures are subtracted, as long as the issuer reports an open or closed total.
+    /// * Without a snapshot: what was approved, less what was released. Our approval and the
+    ///   issuer's message may describe the same amount, in either order, so the larger sum counts.
     pub fn requested_hold(&self) -> Result<Money, MoneyError> {
-        if let Some(word) = &self.snapshot {
-            let unknown = self.approved_from(word.position.answers)?;
-            let total = match word.standing {
+        if let Some(snapshot) = &self.snapshot {
+            let unknown = self.approved_from(snapshot.position.answers)?;
+            let total = match snapshot.standing {
                 AuthorisationStatus::Open { total } => total,
                 AuthorisationStatus::Closed { claimed } => {
                     claimed.saturating_sub(self.captured_elsewhere)?
@@ -256,7 +259,7 @@ impl Purchase {
         self.approved()?.saturating_sub(self.captured)
     }
 
-    /// What was approved, less what was given back, as far as nobody sends snapshots.
+    /// What was approved less what was released, for issuers without snapshots.
     fn approved(&self) -> Result<Money, MoneyError> {
         let approved_total = self.approved_total()?;
         let approved =
@@ -264,12 +267,12 @@ impl Purchase {
         approved.saturating_sub(self.lowered)
     }
 
-    /// All that is asked and not yet finally claimed, captures included: what may cost more or less
-    /// at another exchange rate.
+    /// The part of the total, captures included, that may still change with the exchange rate
+    /// because it is not finally claimed.
     fn estimate(&self) -> Result<Money, MoneyError> {
-        let Some(word) = &self.snapshot else { return self.approved() };
-        let unknown = self.approved_from(word.position.answers)?;
-        match word.standing {
+        let Some(snapshot) = &self.snapshot else { return self.approved() };
+        let unknown = self.approved_from(snapshot.position.answers)?;
+        match snapshot.standing {
             AuthorisationStatus::Open { total } => total.checked_add(unknown),
             AuthorisationStatus::Closed { .. }
             | AuthorisationStatus::Reversed
@@ -278,13 +281,13 @@ impl Purchase {
         }
     }
 
-    /// What would be held beyond what is asked if `increment` were kept too.
+    /// The margin to hold if `increment` were approved too.
     pub fn margin_including(mut self, increment: ApprovedIncrement) -> Result<Money, MoneyError> {
         self.increments.push(increment);
         self.target_hold()?.checked_sub(self.requested_hold()?)
     }
 
-    /// What is held beyond what is asked, by pot: the pot that was drained last comes first.
+    /// The margin held now, by pot: the pot drained last comes first.
     pub fn margin_parts(&self) -> Result<Vec<PotPart>, MoneyError> {
         let mut margin = self.held()?.saturating_sub(self.requested_hold()?)?;
         let mut parts = Vec::new();
@@ -298,51 +301,52 @@ impl Purchase {
         Ok(parts)
     }
 
-    /// Everything that we approved and have not withdrawn.
+    /// The sum of our approvals that were not withdrawn.
     pub fn approved_total(&self) -> Result<Money, MoneyError> {
         self.approved_from(0)
     }
 
-    /// The sum of kept promises from question number `sequence` on.
+    /// The sum of approvals that stand, from sequence number `sequence` on.
     fn approved_from(&self, sequence: u32) -> Result<Money, MoneyError> {
         let kept =
             |p: &&ApprovedIncrement| p.sequence >= sequence && p.state == IncrementState::Kept;
         Money::sum(self.currency, self.increments.iter().filter(kept).map(|p| p.amount))
     }
 
-    /// What is held now, over all pots.
+    /// The amount held now, over all pots.
     pub fn held(&self) -> Result<Money, MoneyError> {
         Money::sum(self.currency, self.holds.iter().map(|hold| hold.held))
     }
 
-    /// What is held or captured, without the margin and whatever came back: a purchase of which
-    /// something is committed counts as one.
+    /// The amount held or captured, without the margin and regardless of refunds. Above zero, the
+    /// purchase counts as one in limits on the number of purchases.
     pub fn committed(&self) -> Result<Money, MoneyError> {
         self.held()?.least(self.requested_hold()?)?.checked_add(self.captured)
     }
 
-    /// What counts towards limits: what is committed, without what came back.
+    /// The amount that counts towards limits: what is committed, less what was credited to limits.
     pub fn counted_amount(&self) -> Result<Money, MoneyError> {
         self.committed()?.checked_sub(self.limit_back)
     }
 
-    /// What of the captured money came back, by refunds and by disputes that were won.
+    /// The captured amount that came back by refunds and won disputes.
     pub fn given_back(&self) -> Result<Money, MoneyError> {
         self.refunded.checked_add(self.recovered)?.least(self.captured)
     }
 
-    /// Gives limits what came back since that was `before`.
+    /// Credits to limits what has come back since [`Self::given_back`] was `before`.
     pub fn credit_limits(&mut self, before: Money) -> Result<(), MoneyError> {
         let back = self.limit_back.checked_add(self.given_back()?)?;
         self.limit_back = back.saturating_sub(before)?;
         Ok(())
     }
 
-    /// What came back beyond what was captured, as far as the programme's margin explains it by
-    /// another exchange rate.
+    /// The amount refunded beyond captures, as far as the programme's margin explains it by another
+    /// exchange rate.
     ///
-    /// Nothing if the merchant gave more back in its own currency than it had taken, or if a dispute
-    /// gave some of it back: that is in the card's currency, and no rate makes it more.
+    /// Zero if the merchant refunded more in its own currency than it captured, or if a dispute
+    /// recovered some of it, because that credit is in the card's currency and no exchange rate
+    /// increases it.
     pub fn exchange_difference(&self) -> Result<Money, MoneyError> {
         let nothing = Money::zero(self.currency);
         let is_too_much = |sums: MerchantSums| sums.refunded.minor() > sums.captured.minor();
@@ -353,7 +357,7 @@ impl Purchase {
         self.refunded.saturating_sub(self.captured)?.least(self.margin.on(self.captured)?)
     }
 
-    /// The permissions that it uses: those of the promises that stand, while anything is committed.
+    /// The permissions in use: those of the approvals that stand, while anything is committed.
     pub fn permissions(&self) -> Result<BTreeSet<PermissionId>, MoneyError> {
         if !self.committed()?.is_positive() {
             return Ok(BTreeSet::new());
@@ -363,25 +367,25 @@ impl Purchase {
         Ok(kept.filter_map(|increment| increment.permission).collect())
     }
 
-    /// A message tells the merchant's own currency.
+    /// Applies the merchant's currency from a message.
     pub fn apply_merchant_currency(&mut self, theirs: Currency) {
         self.margin.apply_currency(theirs, self.currency);
     }
 
-    /// Takes over a snapshot unless a later one is known.
-    pub fn apply_snapshot(&mut self, word: IssuerSnapshot) {
-        if let AuthorisationStatus::Open { total } = word.standing
+    /// Applies a snapshot unless a later one is known.
+    pub fn apply_snapshot(&mut self, snapshot: IssuerSnapshot) {
+        if let AuthorisationStatus::Open { total } = snapshot.standing
             && total.minor() > self.most_held.minor()
         {
             self.most_held = total;
         }
-        self.anomalies.is_declined |= word.standing == AuthorisationStatus::Declined;
-        if self.snapshot.as_ref().is_none_or(|known| known.rank() < word.rank()) {
-            self.snapshot = Some(word);
+        self.anomalies.is_declined |= snapshot.standing == AuthorisationStatus::Declined;
+        if self.snapshot.as_ref().is_none_or(|known| known.rank() < snapshot.rank()) {
+            self.snapshot = Some(snapshot);
         }
     }
 
-    /// Remembers a capture of `amount` among the largest.
+    /// Keeps `amount` if it is among the two largest captures.
     pub fn record_capture(&mut self, amount: Money) {
         let largest = &mut self.anomalies.largest_captures;
         largest.push(amount);
@@ -389,7 +393,7 @@ impl Purchase {
         largest.truncate(2);
     }
 
-    /// Adds what a presentment is in the merchant's own currency.
+    /// Adds the amount of a presentment in the merchant's own currency.
     pub fn add_merchant_amount(
         &mut self,
         direction: PresentmentDirection,
@@ -398,7 +402,7 @@ impl Purchase {
         let nothing = Money::zero(amount.currency());
         let known =
             self.merchant_sums.unwrap_or(MerchantSums { captured: nothing, refunded: nothing });
-        // What comes in several currencies has no sum.
+        // Amounts in several currencies have no sum; only the first foreign one is kept.
         if amount.currency() == self.currency || known.captured.currency() != amount.currency() {
             return Ok(());
         }
@@ -414,37 +418,39 @@ impl Purchase {
         Ok(())
     }
 
-    /// Whether our own clock ended it, and no issuer has spoken since.
+    /// Whether our own clock expired it, and no later issuer snapshot has arrived.
     pub fn is_expired_by_us(&self) -> bool {
-        self.snapshot.as_ref().is_some_and(|word| word.position.reference == IssuerReference::own())
+        self.snapshot
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.position.reference == IssuerReference::own())
     }
 
-    /// Takes over what is new in a message about a dispute.
+    /// Applies what is new in a message about a dispute.
     pub fn apply_dispute(&mut self, report: &DisputeReport) {
         match self.disputes.iter_mut().find(|known| known.reference == report.reference) {
             Some(known) => known.apply_report(report),
             None => self.disputes.push(Dispute::begin(report)),
         }
-        // Their order is their own, not that of the messages.
+        // Ordered by reference, so that the order does not depend on that of the messages.
         self.disputes.sort_by(|one, other| one.reference.cmp(&other.reference));
     }
 
-    /// What must be kept aside of disputed money.
+    /// The amount to keep in the disputed account.
     pub fn provisional_credit(&self) -> Result<Money, MoneyError> {
         dispute::provisional(&self.disputes, self.currency)
     }
 
-    /// What disputes have brought back for good.
+    /// The amount that won disputes have brought back.
     pub fn recovered_credit(&self) -> Result<Money, MoneyError> {
         dispute::recovered(&self.disputes, self.currency)
     }
 
-    /// Somebody spoke of it at `at`: what it holds lives on from then.
+    /// Extends the expiry because of a message at `at`; clears it if nothing is held.
     pub fn extend_expiry(&mut self, at: Timestamp) -> Result<(), MoneyError> {
         let lives = hold::lifetime(self.counted.mcc);
         let ends = at.checked_add(lives).unwrap_or(Timestamp::MAX);
         self.expires_at = if self.held()?.is_positive() {
-            // Never sooner than it was: clocks differ.
+            // Never shortened, because clocks differ.
             Some(self.expires_at.map_or(ends, |known| known.max(ends)))
         } else {
             None
@@ -452,17 +458,17 @@ impl Purchase {
         Ok(())
     }
 
-    /// Whether our own clock says that nobody will claim what is held.
+    /// Whether the hold has expired by our own clock.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// Our own clock's word that it is over.
+    /// Records the expiry by our own clock as a snapshot.
     ///
-    /// Its place is right behind the last thing that we know the issuer to have said: whatever the
-    /// issuer said after that wins, however late it reaches us.
+    /// It ranks directly after the issuer's last known message, so that a later message of the
+    /// issuer wins, however late it arrives.
     pub fn expire(&mut self) {
-        let known = self.snapshot.as_ref().map(|word| &word.position);
+        let known = self.snapshot.as_ref().map(|snapshot| &snapshot.position);
         let next_sequences =
             self.increments.iter().map(|increment| increment.sequence.saturating_add(1));
         let position = MessagePosition {
@@ -476,7 +482,8 @@ impl Purchase {
         self.snapshot = Some(IssuerSnapshot { standing: AuthorisationStatus::Expired, position });
     }
 
-    /// It begins anew: what was approved before, and given back, has used nothing.
+    /// Restarts a purchase of which nothing is committed: earlier approvals no longer use a
+    /// permission.
     pub fn restart(&mut self, counted: CountingAttributes, margin: MarginPercent) {
         self.counted = counted;
         self.margin = self.margin.with_percent(margin);
@@ -485,20 +492,20 @@ impl Purchase {
         }
     }
 
-    /// Whether nothing was ever held or paid for it.
+    /// Whether nothing was ever held or captured.
     pub fn is_untouched(&self) -> bool {
         self.holds.is_empty() && self.captured.is_zero()
     }
 
-    /// When somebody last spoke of it; none when nothing is held.
+    /// When the last message about it arrived; `None` if nothing is held.
     pub fn last_activity_at(&self) -> Option<Timestamp> {
         self.expires_at?.checked_sub(hold::lifetime(self.counted.mcc)).ok()
     }
 
-    /// Whether we promised something that the issuer has not spoken of.
+    /// Whether the issuer has not confirmed one of our approvals.
     pub fn is_unconfirmed(&self) -> bool {
-        let heard = self.snapshot.as_ref().map_or(0, |word| word.position.answers);
-        let kept = |p: &ApprovedIncrement| p.state == IncrementState::Kept && p.sequence >= heard;
+        let known = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.position.answers);
+        let kept = |p: &ApprovedIncrement| p.state == IncrementState::Kept && p.sequence >= known;
         !self.raised.is_positive() && self.increments.iter().any(kept)
     }
 }

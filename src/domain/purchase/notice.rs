@@ -1,6 +1,6 @@
-//! What a person is told about a purchase after the answer: found by comparing the purchase before
-//! and after one message was booked. What is usual stays silent: a claim of what was held, and the
-//! end of a hold that was claimed.
+//! Notifications to the person about a purchase after its authorisation, derived by comparing the
+//! purchase before and after a message. Expected changes cause none: a capture of the held amount,
+//! and the end of a hold that was captured.
 
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::purchase::Purchase;
@@ -9,55 +9,55 @@ use crate::domain::purchase::issuer_decline::IssuerDecline;
 use crate::domain::purchase::presentment::AuthorisationStatus;
 use crate::domain::purchase::state::attributed_refunds;
 
-/// Something that the person hears.
+/// One notification to the person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurchaseNotice {
-    /// The card company refused it.
+    /// The issuer declined it.
     RefusedByIssuer(IssuerDecline),
-    /// Money is kept aside again that had been given back.
+    /// Money is held again after it was released.
     Kept {
         amount: Money,
     },
-    /// Money is kept aside, and we approved none or not all of it.
-    KeptWithoutUs {
+    /// Money is held of which we approved nothing or less.
+    HeldWithoutApproval {
         amount: Money,
     },
-    /// Less is kept aside than before.
+    /// The held amount decreased.
     Lowered {
         keeps: Money,
         freed: Money,
     },
-    /// The shop gave it up.
+    /// The merchant reversed it.
     GivenBack {
         freed: Money,
     },
-    /// Its time ran out.
-    RanOut {
+    /// The hold expired.
+    HoldExpired {
         freed: Money,
     },
-    /// The shop took less than was held, and takes no more.
-    TookLess {
+    /// The merchant captured less than was held, and will capture no more.
+    CapturedLess {
         took: Money,
         freed: Money,
     },
-    /// The shop took more than it had asked for.
-    TookMore {
+    /// The merchant captured more than it had requested.
+    CapturedMore {
         took: Money,
         asked: Money,
     },
-    /// The shop took money that was not held for it any more, or that we never approved.
+    /// A capture after the hold had ended, or without any approval of ours.
     PaidAfterAll {
         took: Money,
     },
-    /// Money is gone, or kept aside, by a card that was stopped.
+    /// A stopped card caused a capture or a hold that we did not approve.
     StoppedCardPaid {
         amount: Money,
     },
     MoneyBack {
         amount: Money,
     },
-    /// It came back, and nobody knows for which purchase.
-    MoneyAside {
+    /// A refund that matches no known purchase.
+    RefundUnmatched {
         amount: Money,
     },
     DisputeOpened {
@@ -71,29 +71,29 @@ pub enum PurchaseNotice {
     },
 }
 
-/// What else is known when a message about a purchase is booked.
+/// Context of the message that changed the purchase.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoticeContext<'a> {
-    /// What of it the issuer refused by itself, as far as nobody was told yet.
+    /// The issuer's own declines of which the person was not notified yet.
     pub refused: &'a [IssuerDecline],
-    /// Whether its card is frozen, lost or ended now.
+    /// Whether the card is stopped now: frozen, lost, replaced or expired.
     pub is_card_stopped: bool,
 }
 
-/// What the person hears of what happened to a purchase.
+/// The notifications to the person about the change from `before` to `after`.
 pub fn notices(
     before: &Purchase,
     after: &Purchase,
     around: NoticeContext<'_>,
 ) -> Result<Vec<PurchaseNotice>, MoneyError> {
-    // Several tries at one till are one matter.
+    // Several attempts at one till cause one notification, about the last of them.
     let refused = around.refused.last().copied().map(PurchaseNotice::RefusedByIssuer);
     let moved = [refused, moved(before, after, around)?, returned(before, after)?];
     let disputes = after.disputes.iter().filter_map(|dispute| disputed(before, dispute));
     Ok(moved.into_iter().flatten().chain(disputes).collect())
 }
 
-/// What the shop has taken, and may still take.
+/// The captured amount plus the amount still to be captured.
 fn expected(purchase: &Purchase) -> Result<Money, MoneyError> {
     purchase.requested_hold()?.checked_add(purchase.captured)
 }
@@ -114,16 +114,16 @@ fn moved(
         return Ok(Some(if !approved_total.is_positive() && around.is_card_stopped {
             PurchaseNotice::StoppedCardPaid { amount: more }
         } else if took_now.is_positive() && before.requested_hold()?.is_positive() {
-            PurchaseNotice::TookMore { took: after.captured, asked: was }
+            PurchaseNotice::CapturedMore { took: after.captured, asked: was }
         } else if took_now.is_positive() {
             PurchaseNotice::PaidAfterAll { took: took_now }
         } else if approved_total.minor() < is.minor() {
-            PurchaseNotice::KeptWithoutUs { amount: more }
+            PurchaseNotice::HeldWithoutApproval { amount: more }
         } else {
             PurchaseNotice::Kept { amount: after.requested_hold()? }
         }));
     }
-    let standing = after.snapshot.as_ref().map(|word| word.standing);
+    let standing = after.snapshot.as_ref().map(|snapshot| snapshot.standing);
     let is_refused = standing == Some(AuthorisationStatus::Declined) && !around.refused.is_empty();
     if !freed.is_positive() || is_refused {
         return Ok(None);
@@ -132,15 +132,15 @@ fn moved(
     Ok(Some(if keeps.is_positive() {
         PurchaseNotice::Lowered { keeps, freed }
     } else if after.captured.is_positive() {
-        PurchaseNotice::TookLess { took: after.captured, freed }
+        PurchaseNotice::CapturedLess { took: after.captured, freed }
     } else if standing == Some(AuthorisationStatus::Expired) {
-        PurchaseNotice::RanOut { freed }
+        PurchaseNotice::HoldExpired { freed }
     } else {
         PurchaseNotice::GivenBack { freed }
     }))
 }
 
-/// Whether nothing but the exchange rate has changed: what was agreed to be kept for that covers it.
+/// Whether the change is within the agreed exchange rate margin, so that only the rate has changed.
 fn is_by_the_rate(
     after: &Purchase,
     was: Money,
@@ -158,9 +158,10 @@ fn returned(before: &Purchase, after: &Purchase) -> Result<Option<PurchaseNotice
         return Ok(Some(PurchaseNotice::MoneyBack { amount: back }));
     }
     let aside = after.suspense.saturating_sub(before.suspense)?;
-    // The claim of a purchase that is known may only be late; then it is told.
+    // For a known purchase the capture may merely be late; the person is notified when it arrives.
     let is_nobodys = !expected(after)?.is_positive();
-    Ok((aside.is_positive() && is_nobodys).then_some(PurchaseNotice::MoneyAside { amount: aside }))
+    Ok((aside.is_positive() && is_nobodys)
+        .then_some(PurchaseNotice::RefundUnmatched { amount: aside }))
 }
 
 fn disputed(before: &Purchase, dispute: &Dispute) -> Option<PurchaseNotice> {
@@ -175,12 +176,12 @@ fn disputed(before: &Purchase, dispute: &Dispute) -> Option<PurchaseNotice> {
 }
 
 impl PurchaseNotice {
-    /// Whether somebody on duty hears of it too.
+    /// Whether the worker on duty is notified too.
     pub const fn is_for_duty(&self) -> bool {
         matches!(self, Self::StoppedCardPaid { .. })
     }
 
-    /// What the issuer refused, if it is about that.
+    /// The issuer's decline, if the notification is about one.
     pub const fn refused(&self) -> Option<IssuerDecline> {
         if let Self::RefusedByIssuer(refused) = self { Some(*refused) } else { None }
     }

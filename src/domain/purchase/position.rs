@@ -1,4 +1,4 @@
-//! Where a message stands among all messages of its issuer about one authorisation or dispute.
+//! The order of an issuer's messages about one authorisation or dispute.
 
 use std::cmp::Reverse;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::id::IssuerReference;
 
-/// Whether a message is the first about its subject, by its own kind and not by its arrival.
+/// Whether a message announces its subject or updates it, by its own kind and not by its arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MessageKind {
     Created,
@@ -28,34 +28,34 @@ impl MessageKind {
     }
 }
 
-/// The place of a snapshot in the issuer's order: the last one is true.
+/// The position of a message in the issuer's order: the last one describes the current state.
 ///
-/// The order depends on the content of messages alone, because several may be made in one second
-/// and event identifiers are random. A snapshot that knows more comes later.
+/// The order depends on message content alone, because several messages may be created in one
+/// second and event identifiers are random. A message that includes more ranks later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessagePosition {
-    /// When the issuer made the message, to the second.
+    /// When the issuer created the message; whole seconds.
     pub at: Timestamp,
     pub kind: MessageKind,
-    /// How many questions had been answered by then.
+    /// The number of authorisation requests answered by then.
     pub answers: u32,
-    /// How many captures and refunds it lists.
+    /// The number of captures and refunds that it lists.
     pub listed: u32,
-    /// 0 while open, 1 when over.
+    /// 0 while open, 1 when closed.
     pub over: u8,
-    /// The message, for people. It takes no part in the order.
+    /// The message's identifier, for people; not part of the order.
     pub reference: IssuerReference,
 }
 
-/// Compares snapshots; the content of two that compare equal is the same.
+/// Sort key of messages; messages with equal keys have the same content.
 pub type MessageRank = (Timestamp, MessageKind, u32, u32, u8, IsFromIssuer, Reverse<i64>, u8);
 
-/// Whether an issuer said it. At the same place anything that an issuer says beats our own clock.
+/// Whether the issuer sent it. At an equal position the issuer's message outranks our own expiry.
 type IsFromIssuer = bool;
 
 impl MessagePosition {
-    /// The rank of a message at this position that says `minor` (of two totals the lower is later:
-    /// a reversal is known there) and `outcome`, which breaks the last ties.
+    /// The rank of a message at this position with the amount `minor`; of two totals the lower
+    /// ranks later, because it includes a reversal. `outcome` breaks the remaining ties.
     pub fn rank(&self, minor: i64, outcome: u8) -> MessageRank {
         let is_from_issuer = self.reference != IssuerReference::own();
         let Self { at, kind, answers, listed, over, reference: _ } = self;

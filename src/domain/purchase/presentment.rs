@@ -1,4 +1,4 @@
-//! What issuers tell us later. We record it; we cannot refuse it.
+//! Issuer events after the authorisation. They are booked and cannot be declined.
 
 use jiff::Timestamp;
 
@@ -9,53 +9,53 @@ use crate::domain::purchase::dispute::DisputeReport;
 use crate::domain::purchase::position::{MessagePosition, MessageRank};
 use crate::domain::shop::merchant::Merchant;
 
-/// One later message of an issuer, in our words.
+/// One issuer event, mapped to our terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerEvent {
-    /// The message's own identifier: the same event may arrive any number of times.
+    /// The event's identifier. The same event may arrive any number of times.
     pub reference: IssuerReference,
-    /// The issuer's word for the kind of event, as spelled by the issuer.
+    /// The issuer's own name for the kind of event.
     pub kind: String,
     pub body: EventBody,
 }
 
-/// What an event says.
+/// The content of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventBody {
-    /// How an authorisation stands now: a snapshot.
+    /// The current status of an authorisation.
     Snapshot(Box<AuthorisationSnapshot>),
-    /// By how much a hold changes: a delta.
+    /// A change of a hold, relative to its current amount.
     HoldChange(Box<HoldChange>),
-    /// The merchant claims, or gives back, money.
+    /// A capture or a refund in clearing.
     Presentment(Box<Presentment>),
-    /// Money moves because a claim is disputed.
+    /// A dispute of a capture, or its funds.
     Dispute(Box<DisputeReport>),
-    /// It is genuine and could not be understood: stored whole, for somebody to look at.
+    /// A genuine event that could not be decoded. Stored whole, for manual checking.
     Unclear {
-        /// What was not as the issuer documents it.
+        /// The deviation from the issuer's documentation.
         why: String,
     },
-    /// A kind of event that means nothing to the books. Stored whole.
+    /// A kind of event that the ledger does not use. Stored whole.
     Other,
 }
 
-/// What every message about a purchase says about it.
+/// The attributes of a purchase that every message about it carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurchaseReport {
     pub card: CardToken,
     pub kind: PurchaseKind,
     pub presence: Presence,
     pub cash_back: Money,
-    /// What a cash machine takes for itself.
+    /// The cash machine operator's own fee.
     pub atm_fee: Money,
-    /// The merchant's own currency, as far as the message tells it.
+    /// The merchant's currency, if the message states it.
     pub merchant_currency: Option<Currency>,
-    /// What a presentment is in the merchant's own currency; none where the message does not tell
+    /// The amount of a presentment in the merchant's currency; `None` if the message does not state
     /// it exactly.
     pub merchant_amount: Option<Money>,
     pub merchant: Merchant,
-    /// When the purchase, or the clearing of one that nobody asked about, was made by the issuer's
-    /// clock.
+    /// When the purchase was made by the issuer's clock; for a capture without authorisation, when
+    /// it was cleared.
     pub bought_at: Option<Timestamp>,
 }
 
@@ -66,36 +66,36 @@ pub struct AuthorisationSnapshot {
     pub about: PurchaseReport,
     pub standing: AuthorisationStatus,
     pub position: MessagePosition,
-    /// Every question that was answered so far, whoever answered it; the first one first.
+    /// All requests answered so far, by us or the issuer, in order of their sequence number.
     pub answers: Vec<IssuerAnswer>,
 }
 
-/// What the shop was answered to one question, as the issuer tells it later.
+/// The response that the merchant received to one authorisation request, as the issuer reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerAnswer {
     pub is_approved: bool,
-    /// What was asked.
+    /// The requested amount.
     pub amount: Money,
-    /// Who decided and why, in the issuer's own word.
+    /// The issuer's code for who decided and why.
     pub reason: Option<String>,
-    /// Whether the issuer says that it went by no answer of ours, because it had none in time or
-    /// could not pay.
+    /// Whether the issuer states that it did not use our response: none arrived in time, or its own
+    /// funds were insufficient.
     pub is_without_us: bool,
 }
 
-/// How an authorisation stands at the issuer.
+/// The status of an authorisation at the issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorisationStatus {
-    /// The issuer holds `total` for the merchant, all increments and captures included.
+    /// The issuer holds `total` for the merchant; increments and captures are included.
     Open { total: Money },
-    /// The merchant has claimed `claimed`, and will claim no more. What of it has not reached us yet
-    /// stays held: its capture is on the way.
+    /// The merchant has claimed `claimed` in total and will claim no more. The part not captured
+    /// yet stays held, because its capture is on the way.
     Closed { claimed: Money },
-    /// The merchant gave it up.
+    /// The merchant reversed it.
     Reversed,
-    /// Its time ran out. A late capture may still come.
+    /// The hold expired at the issuer. A late capture may still arrive.
     Expired,
-    /// It was refused, by us or by somebody else.
+    /// Declined by us or by another party.
     Declined,
 }
 
@@ -111,7 +111,7 @@ impl AuthorisationStatus {
         }
     }
 
-    /// What it holds in total, captures included.
+    /// The total of an open or closed authorisation, captures included.
     pub const fn total(&self) -> Option<Money> {
         match self {
             Self::Open { total } => Some(*total),
@@ -120,7 +120,7 @@ impl AuthorisationStatus {
         }
     }
 
-    /// Where a snapshot that says this stands among others at `position`.
+    /// The rank of a snapshot with this status at `position`.
     pub fn rank(&self, position: &MessagePosition) -> MessageRank {
         let outcome = match self {
             Self::Open { .. } => 0,
@@ -132,7 +132,7 @@ impl AuthorisationStatus {
         position.rank(self.total().map_or(0, Money::minor), outcome)
     }
 
-    /// Reads a stored word; `amount` is what an open one holds, or a closed one has claimed.
+    /// Parses a stored word; `amount` is the total of an open or closed authorisation.
     pub fn from_word(word: &str, amount: Money) -> Option<Self> {
         let (open, closed) = (Self::Open { total: amount }, Self::Closed { claimed: amount });
         [open, closed, Self::Reversed, Self::Expired, Self::Declined]
@@ -141,7 +141,7 @@ impl AuthorisationStatus {
     }
 }
 
-/// A change to a hold, as issuers tell it that send one message per change.
+/// A change of a hold, from issuers that send one message per change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldChange {
     pub purchase: PurchaseReference,
@@ -149,10 +149,10 @@ pub struct HoldChange {
     pub change: HoldAdjustment,
 }
 
-/// Which way a hold changes. Amounts are above zero.
+/// The direction of the change. Amounts are above zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldAdjustment {
-    /// The issuer approved this much more, with or without asking us.
+    /// The issuer approved this additional amount, with or without our approval.
     Raised {
         by: Money,
     },
@@ -161,23 +161,23 @@ pub enum HoldAdjustment {
     },
 }
 
-/// Money claimed or given back in clearing.
+/// A capture or refund in clearing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presentment {
-    /// The issuer's identifier of this claim: it is booked once, however often it is told.
+    /// The issuer's identifier of this presentment. It is booked once, however often it arrives.
     pub reference: IssuerReference,
-    /// The purchase it belongs to, as far as the issuer knows.
+    /// The purchase that the issuer links it to, if any.
     pub purchase: Option<PurchaseReference>,
     pub about: PurchaseReport,
     pub direction: PresentmentDirection,
     /// Above zero, in the card's currency.
     pub amount: Money,
-    /// What the issuer gives back of the hold besides, if it sends changes and not snapshots: the
-    /// rest, when this claim is the last.
+    /// The part of the hold released together with this capture, if the issuer sends changes
+    /// instead of snapshots: the rest, at the last capture.
     pub releases: Option<Money>,
 }
 
-/// Which way a presentment moves money.
+/// The direction in which a presentment moves money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PresentmentDirection {
     Capture,

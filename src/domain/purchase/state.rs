@@ -1,4 +1,4 @@
-//! How a purchase stands, for lists: a pure function of what we decided and of the purchase.
+//! The display state of a purchase, as a pure function of our responses and the purchase.
 
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::people::role::stored_enum;
@@ -7,41 +7,41 @@ use crate::domain::purchase::dispute::DisputeOutcome;
 use crate::domain::purchase::presentment::AuthorisationStatus;
 
 stored_enum!(
-    /// How a purchase stands.
+    /// The state of a purchase in lists.
     PurchaseState {
-        /// We refused it, or the card company did.
+        /// Declined by us or by the issuer.
         NotPaid => "not_paid",
-        /// Our approval came too late and was taken back.
+        /// Our approval was withdrawn because the issuer did not receive it in time.
         TakenBack => "taken_back",
-        /// The shop only checked the card.
+        /// The merchant only verified the card.
         Checked => "checked",
-        /// Money is kept aside for it, and the shop has taken none yet.
+        /// Held, and nothing is captured yet.
         Held => "held",
-        /// Less is kept aside than was approved, and the shop has taken none yet.
+        /// Less is held than was approved, and nothing is captured yet.
         Lowered => "lowered",
-        /// The shop has taken its money.
+        /// Captured.
         Paid => "paid",
-        /// Money is kept aside or was taken, though we approved none of it.
+        /// Held or captured, although we approved none of it.
         ApprovedWithoutUs => "approved_without_us",
-        /// A part of what was taken came back.
+        /// A part of the captured amount was refunded.
         PartlyGivenBack => "partly_given_back",
-        /// The shop gave it up, or all of what was taken came back.
+        /// Reversed before capture, or refunded in full.
         GivenBack => "given_back",
-        /// Its time ran out, and nothing was taken.
+        /// The hold expired without a capture.
         Expired => "expired",
-        /// The person says that it is wrong; nothing has been found out yet.
+        /// Disputed by the person; not decided yet.
         Disputed => "disputed",
-        /// The card company found that the person was right.
+        /// The dispute was decided for the person.
         Won => "won",
-        /// The card company found that the shop was right.
+        /// The dispute was decided for the merchant.
         Lost => "lost",
-        /// Money came back that belongs to no known purchase.
+        /// A refund that matches no known purchase.
         RefundWithoutPurchase => "refund_without_purchase",
     }
 );
 
 stored_enum!(
-    /// A state in one of few words.
+    /// A [`PurchaseState`] reduced to a few values.
     PurchaseOutcome {
         Paid => "paid",
         NotPaid => "not_paid",
@@ -53,7 +53,7 @@ stored_enum!(
 );
 
 impl PurchaseState {
-    /// The state in one of few words.
+    /// Reduces the state to a few values.
     pub const fn outcome(self) -> PurchaseOutcome {
         match self {
             Self::NotPaid => PurchaseOutcome::NotPaid,
@@ -72,19 +72,19 @@ impl PurchaseState {
     }
 }
 
-/// What we answered to one question, as recorded.
+/// Our recorded response to one authorisation request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordedAnswer {
-    /// A check of the card without an amount, which a purchase keeps nothing of.
+    /// An approved verification without an amount; a purchase keeps no increment for it.
     Checked,
     Approved,
-    /// Approved, and taken back because the answer came too late.
+    /// Approved, then withdrawn because the issuer did not receive it in time.
     Withdrawn,
     Declined,
 }
 
-/// How the purchase stands of which these are our answers, in any order; the purchase is there once
-/// something was held for it, or the issuer has told of it.
+/// The state that follows from our responses, in any order, and the `purchase`. The purchase exists
+/// once something was held for it, or the issuer has sent an event about it.
 pub fn state_of(
     answers: &[RecordedAnswer],
     purchase: Option<&Purchase>,
@@ -96,13 +96,13 @@ pub fn state_of(
     }
 }
 
-/// What came back of a purchase, as far as it is known to belong to it.
+/// The refunded amount that is attributed to this purchase and not in suspense.
 pub fn attributed_refunds(purchase: &Purchase) -> Result<Money, MoneyError> {
     purchase.refunded.saturating_sub(purchase.suspense)
 }
 
-/// What a purchase has cost so far: held or taken, less what came back of it. Below nothing only if
-/// more came back than was taken.
+/// The cost so far: held or captured, less attributed refunds and won disputes. Negative only if
+/// more was refunded than captured.
 pub fn cost(purchase: &Purchase) -> Result<Money, MoneyError> {
     let cost = purchase.held()?.checked_add(purchase.captured)?;
     cost.checked_sub(attributed_refunds(purchase)?)?.checked_sub(purchase.recovered)
@@ -143,7 +143,7 @@ fn not_taken(answers: &[RecordedAnswer], purchase: &Purchase) -> Result<Purchase
         return Ok(PurchaseState::RefundWithoutPurchase);
     }
     let is_withdrawn = !purchase.increments.is_empty() && !approved_total.is_positive();
-    Ok(match purchase.snapshot.as_ref().map(|word| word.standing) {
+    Ok(match purchase.snapshot.as_ref().map(|snapshot| snapshot.standing) {
         Some(AuthorisationStatus::Declined) if is_withdrawn => PurchaseState::TakenBack,
         Some(AuthorisationStatus::Declined) => PurchaseState::NotPaid,
         _ if is_withdrawn => PurchaseState::TakenBack,
@@ -155,7 +155,7 @@ fn not_taken(answers: &[RecordedAnswer], purchase: &Purchase) -> Result<Purchase
         )
         | None => {
             if is_nothing(purchase, answers) {
-                // An authorisation that was never about money.
+                // An authorisation without an amount.
                 PurchaseState::Checked
             } else if is_ever_held(purchase, approved_total) {
                 PurchaseState::GivenBack
@@ -177,7 +177,7 @@ fn is_nothing(purchase: &Purchase, answers: &[RecordedAnswer]) -> bool {
     is_check && purchase.holds.is_empty() && !answers.contains(&RecordedAnswer::Declined)
 }
 
-/// How it stands by our answers alone; none without any.
+/// The state by our responses alone; `None` without any that is conclusive.
 fn only_answered(answers: &[RecordedAnswer]) -> Option<PurchaseState> {
     let is = |wanted| answers.contains(&wanted);
     if is(RecordedAnswer::Checked) {

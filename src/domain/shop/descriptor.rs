@@ -1,14 +1,14 @@
-//! What tills print, word by word.
+//! Normalisation of merchant descriptors: the text that a terminal prints for a shop.
 
 use crate::domain::shop::merchant::clean;
 
-/// A printed line in plain words: lower case, without accents, apostrophes and signs, one space
-/// between words: "TESCO-STORES 6463" is `tesco stores 6463`, "B&Q" is `b and q`.
+/// A descriptor as plain words: lower case, without accents, apostrophes and punctuation, separated
+/// by one space. "TESCO-STORES 6463" becomes `tesco stores 6463`, "B&Q" becomes `b and q`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::domain) struct NormalisedDescriptor {
     text: String,
-    /// Behind how many bytes of `text` there was a star or an underscore, which tills of payment
-    /// firms print between their own name and their seller's.
+    /// Byte offsets in `text` at which a star or underscore was removed. Payment facilitators print
+    /// one between their own name and their seller's.
     stars: Vec<usize>,
 }
 
@@ -39,7 +39,7 @@ impl NormalisedDescriptor {
             is_open = true;
             let before = text.len();
             text.extend(c.to_lowercase().filter_map(without_accent));
-            // A letter that is nothing but its accent begins no word.
+            // A character that is only a combining accent starts no word.
             if text.len() == before && text.ends_with(' ') {
                 text.pop();
                 is_open = false;
@@ -62,13 +62,13 @@ impl NormalisedDescriptor {
         self.text.split(' ').filter(|word| !word.is_empty())
     }
 
-    /// What follows `words`, if the line begins with them as whole words.
+    /// The text after `words`, if the descriptor begins with them as whole words.
     pub(in crate::domain) fn rest(&self, words: &str) -> Option<&str> {
         let rest = self.text.strip_prefix(words)?;
         if rest.is_empty() { Some("") } else { rest.strip_prefix(' ') }
     }
 
-    /// The line behind `words`.
+    /// The descriptor after `words`, if it begins with them as whole words.
     pub(in crate::domain) fn after(&self, words: &str) -> Option<Self> {
         let rest = self.rest(words)?.to_owned();
         let gone = self.text.len().saturating_sub(rest.len());
@@ -76,18 +76,18 @@ impl NormalisedDescriptor {
         Some(Self { text: rest, stars })
     }
 
-    /// Whether there was a star right behind `words`.
+    /// Whether a star follows `words` directly.
     pub(in crate::domain) fn has_star_after(&self, words: &str) -> bool {
         self.stars.contains(&words.len())
     }
 }
 
-/// Signs within a word: "Sainsbury's" and "SAINSBURYS" are one word.
+/// Characters dropped within a word, so that "Sainsbury's" and "SAINSBURYS" are the same word.
 const fn is_silent(c: char) -> bool {
     matches!(c, '\'' | '’' | '‘' | '`' | '´')
 }
 
-/// The plain letter for one with an accent; none for an accent alone.
+/// The letter without its accent; `None` for a combining accent.
 const fn without_accent(c: char) -> Option<char> {
     Some(match c {
         '\u{300}'..='\u{36f}' => return None,

@@ -1,33 +1,33 @@
-//! Where a purchase is at home, seen from the programme.
+//! The countries that a programme does not treat as abroad.
 
 use crate::domain::people::role::stored_enum;
 
 stored_enum!(
-    /// What a shop is taken for whose country nobody told, or told in no two letters.
+    /// How a shop is classified if its country is missing or not an alpha-2 code.
     UnknownCountry {
         Home => "home",
         Abroad => "abroad",
     }
 );
 
-/// The countries in which a purchase is not abroad: ISO 3166 alpha-2, in capitals.
+/// The countries in which a purchase is not abroad, as ISO 3166 alpha-2 codes in capitals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeCountries {
     /// The programme's own country.
     pub country: String,
-    /// Others that people there do not call abroad, as Jersey is for a programme in Guernsey.
+    /// Further countries that are not abroad, as Jersey is for a programme in Guernsey.
     pub others: Vec<String>,
     pub unknown: UnknownCountry,
 }
 
 impl HomeCountries {
-    /// One country alone; a shop whose country is not known is taken to be there.
+    /// One country alone; shops without a known country count as home.
     pub fn of(country: &str) -> Self {
         Self { country: country.to_owned(), others: Vec::new(), unknown: UnknownCountry::Home }
     }
 
-    /// Whether a shop in `country` is abroad. Of one whose country is not known the programme says
-    /// what it is taken for.
+    /// Whether a shop in `country` is abroad. `None` follows the programme's setting for unknown
+    /// countries.
     pub fn is_abroad(&self, country: Option<&str>) -> bool {
         match country {
             Some(here) => self.country != here && !self.others.iter().any(|home| home == here),

@@ -1,5 +1,4 @@
-//! Who is paid: the merchant, the code its card network gives it, and the everyday category of
-//! that code.
+//! Merchants, their category codes (MCC), and the everyday category of each code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,13 +8,13 @@ use std::sync::{Arc, LazyLock};
 use crate::domain::shop::ShopKey;
 use crate::domain::shop::table::ShopTable;
 
-/// The most characters kept of a text that a merchant or an issuer wrote.
+/// The maximum length of a text from a merchant or an issuer, in characters.
 pub const TEXT_CHARS_MAX: usize = 200;
 
-/// Who is paid, as named in the issuer's message.
+/// The merchant named in an issuer's message.
 ///
-/// Its texts come from strangers: they hold no control, bidirectional or zero-width characters and
-/// at most [`TEXT_CHARS_MAX`] characters each, whichever way the value was made.
+/// Its texts are untrusted: every constructor removes control, bidirectional and zero-width
+/// characters and keeps at most [`TEXT_CHARS_MAX`] characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merchant {
     mcc: Option<Mcc>,
@@ -26,7 +25,7 @@ pub struct Merchant {
 }
 
 impl Merchant {
-    /// Names a merchant; `mcc` is `None` when the message has no code or one that is no code.
+    /// Names a merchant; `mcc` is `None` if the message has no valid code.
     pub fn new(mcc: Option<Mcc>, name: &str) -> Self {
         Self {
             mcc,
@@ -37,7 +36,7 @@ impl Merchant {
         }
     }
 
-    /// Adds the city as the message spells it.
+    /// Adds the city as printed in the message.
     #[must_use]
     pub fn in_city(mut self, city: &str) -> Self {
         self.city = clean(city);
@@ -52,29 +51,29 @@ impl Merchant {
         self
     }
 
-    /// Adds the identifier that the network gives the merchant (its "card acceptor id").
+    /// Adds the network's merchant identifier (card acceptor ID).
     #[must_use]
     pub fn with_network_id(mut self, network_id: &str) -> Self {
         self.network_id = clean(network_id);
         self
     }
 
-    /// The kind of shop, if the message tells it.
+    /// The merchant category code, if the message has one.
     pub const fn mcc(&self) -> Option<Mcc> {
         self.mcc
     }
 
-    /// The name on the message; may be empty.
+    /// The printed name; may be empty.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The city on the message; may be empty.
+    /// The printed city; may be empty.
     pub fn city(&self) -> &str {
         &self.city
     }
 
-    /// ISO 3166 alpha-2, upper case.
+    /// ISO 3166 alpha-2 in capitals; `None` if unknown.
     pub fn country(&self) -> Option<&str> {
         self.country.as_deref()
     }
@@ -84,16 +83,16 @@ impl Merchant {
         &self.network_id
     }
 
-    /// The key of what the till prints; `None` when that says nothing.
+    /// The key of the printed name; `None` if the name has no letter or digit.
     pub fn shop_key(&self) -> Option<ShopKey> {
         ShopKey::from_name(&self.name)
     }
 }
 
-/// Removes what a stranger's text must not carry to a screen, and cuts it to a fair length.
+/// Removes characters that are unsafe to display, and cuts to [`TEXT_CHARS_MAX`] characters.
 ///
-/// White space of any kind becomes a plain space; leading and trailing spaces go. Cleaning twice
-/// is cleaning once, so a stored text may be cleaned again.
+/// Any white space becomes a plain space; leading and trailing spaces are removed. Idempotent, so a
+/// stored text may be cleaned again.
 pub(in crate::domain) fn clean(text: &str) -> String {
     let shown = text.chars().filter_map(|c| match c {
         _ if c.is_whitespace() => Some(' '),
@@ -104,8 +103,8 @@ pub(in crate::domain) fn clean(text: &str) -> String {
     cut.trim_end().to_owned()
 }
 
-/// Tells characters that draw nothing or change the direction of others, so that two texts that
-/// look alike are alike and none can turn the words around it.
+/// Whether a character is invisible or changes text direction: such characters would make different
+/// texts look alike, or reorder the surrounding text.
 const fn is_hidden(c: char) -> bool {
     matches!(
         c,
@@ -136,7 +135,7 @@ pub struct Mcc(u16);
 pub struct ParseMccError;
 
 impl Mcc {
-    /// Reads exactly four ASCII digits; leading zeros matter.
+    /// Parses exactly four ASCII digits, leading zeros included.
     pub fn parse(text: &str) -> Result<Self, ParseMccError> {
         if text.len() != 4 || !text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(ParseMccError);
@@ -170,10 +169,10 @@ impl fmt::Debug for Mcc {
     }
 }
 
-/// An everyday group of merchant category codes, by its short name such as `food`.
+/// An everyday group of merchant category codes, identified by a short name such as `food`.
 ///
-/// The rules in force say which categories exist; an agreement may name one that a programme has
-/// since dropped.
+/// The merchant rules define which categories exist; an agreement may name one that a later version
+/// of the rules dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Category(Arc<str>);
 
@@ -185,7 +184,7 @@ pub struct ParseCategoryError;
 static UNSORTED: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("unsorted"));
 
 impl Category {
-    /// Reads a short name: 1 to 24 of the characters `a-z`, `0-9` and `-`.
+    /// Parses a short name: 1 to 24 of the characters `a-z`, `0-9` and `-`.
     pub fn parse(text: &str) -> Result<Self, ParseCategoryError> {
         let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if (1..=24).contains(&text.len()) && text.bytes().all(is_allowed) {
@@ -195,7 +194,7 @@ impl Category {
         }
     }
 
-    /// Where every code goes that nobody has sorted, and a purchase without a code.
+    /// The category of codes that no rule lists, and of purchases without a code.
     pub fn unsorted() -> Self {
         Self(Arc::clone(&UNSORTED))
     }
@@ -219,12 +218,12 @@ impl fmt::Display for Category {
     }
 }
 
-/// Whether a category starts as a yes before the two people have talked.
+/// The suggested answer for a category before the person and the worker have talked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DefaultAnswer {
-    /// The first offer is yes.
+    /// Suggested as yes.
     Yes,
-    /// No rule until the two people have talked; until then yes up to a small agreed sum.
+    /// No suggestion until they have talked; until then, yes up to a small agreed amount.
     Talk,
 }
 
@@ -238,12 +237,12 @@ impl DefaultAnswer {
     }
 }
 
-/// A run of codes that networks give to single brands, first and last included.
+/// An inclusive range of codes that networks assign to single brands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrandRange {
     pub from: Mcc,
     pub to: Mcc,
-    /// What the brands are, for a brand that nobody has listed: "Hotel".
+    /// What the brands of unlisted codes are called: "Hotel".
     pub what: String,
 }
 
@@ -253,32 +252,32 @@ impl BrandRange {
     }
 }
 
-/// All that the rules say about one category.
+/// The rules for one category.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CategoryRule {
     pub category: Category,
-    /// What people read: "Food and corner shops".
+    /// The name that people read: "Food and corner shops".
     pub name: String,
-    /// One plain sentence or two about the kind of shop.
+    /// One or two plain sentences about the kind of shop.
     pub line: String,
-    /// What the category does not tell, in plain words; may be empty.
+    /// What the category cannot show, in plain words; may be empty.
     pub note: String,
     pub start: DefaultAnswer,
-    /// Says something private about the person, so texts and lists mask it.
+    /// Reveals something private about the person, so texts and lists mask it.
     pub is_sensitive: bool,
-    /// Each code and the kind of shop or brand it means.
+    /// Each code, with the kind of shop or the brand it stands for.
     pub codes: BTreeMap<Mcc, String>,
-    /// Codes not listed anywhere that still belong here.
+    /// Ranges of codes that belong here unless a code is listed elsewhere.
     pub ranges: Vec<BrandRange>,
-    /// Codes of other categories that are of this kind too, such as a hotel with a casino.
+    /// Codes listed under other categories that also sell this one, such as hotels with a casino.
     pub also: BTreeSet<Mcc>,
 }
 
-/// What a shop sells: the category that its purchases are listed and counted in, and what else it
-/// may sell under the same code.
+/// What a shop may sell: the category that its purchases count in, and further categories under the
+/// same code.
 ///
-/// Nobody can tell which of them was bought. So what is never to be bought, and what two people said
-/// no or ask to, holds for each of them; money is counted once, in the first.
+/// The message does not show which of them was bought. So exclusions and the answers no and ask
+/// apply for each category, but the amount counts once, in the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShopCategories<'a> {
     pub category: &'a Category,
@@ -286,31 +285,31 @@ pub struct ShopCategories<'a> {
 }
 
 impl<'a> ShopCategories<'a> {
-    /// One kind alone.
+    /// A single category.
     pub const fn only(category: &'a Category) -> Self {
         Self { category, also: &[] }
     }
 
-    /// Every kind, the one that counts first.
+    /// All categories, the one that purchases count in first.
     pub fn iter(self) -> impl Iterator<Item = &'a Category> {
         std::iter::once(self.category).chain(self.also)
     }
 }
 
-/// Which everyday category each code belongs to, and the words for each category.
+/// The category of each code, and the texts of each category.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MerchantRules {
     rules: Vec<CategoryRule>,
     by_category: BTreeMap<Category, usize>,
     by_code: BTreeMap<Mcc, usize>,
-    /// What a code is beside its category.
+    /// The further categories of a code.
     also: BTreeMap<Mcc, Vec<Category>>,
     unsorted: Category,
     digest: String,
     shops: Arc<ShopTable>,
 }
 
-/// Why some categories do not make one set of rules.
+/// Why a list of categories is inconsistent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MerchantRulesError {
     #[error("the category \"unsorted\" is missing")]
@@ -326,9 +325,9 @@ pub enum MerchantRulesError {
 }
 
 impl MerchantRules {
-    /// Makes rules of categories, in the order in which people are shown them.
+    /// Builds the rules from categories in display order.
     ///
-    /// `digest` identifies the text the rules were read from: hex SHA-256.
+    /// `digest` identifies the source text: SHA-256 in hex.
     pub fn new(rules: Vec<CategoryRule>, digest: String) -> Result<Self, MerchantRulesError> {
         let mut by_category = BTreeMap::new();
         let mut by_code = BTreeMap::new();
@@ -368,24 +367,23 @@ impl MerchantRules {
         Ok(Self { rules, by_category, by_code, also, unsorted, digest, shops })
     }
 
-    /// These rules with a table of shops.
+    /// Replaces the shop table.
     #[must_use]
     pub fn with_shops(self, shops: Arc<ShopTable>) -> Self {
         Self { shops, ..self }
     }
 
-    /// Which shop a till's line means.
     pub fn shops(&self) -> &ShopTable {
         &self.shops
     }
 
-    /// All that a shop with this code may sell.
+    /// All categories that a shop with this code may sell.
     pub fn kinds_of(&self, mcc: Option<Mcc>) -> ShopCategories<'_> {
         let also = mcc.and_then(|mcc| self.also.get(&mcc));
         ShopCategories { category: self.category_of(mcc), also: also.map_or(&[], Vec::as_slice) }
     }
 
-    /// The category of a code: as listed, else by brand range, else unsorted.
+    /// The category of a code: by listed code, else by brand range, else unsorted.
     pub fn category_of(&self, mcc: Option<Mcc>) -> &Category {
         mcc.and_then(|mcc| self.rule_of(mcc)).map_or(&self.unsorted, |rule| &rule.category)
     }
@@ -399,19 +397,19 @@ impl MerchantRules {
         }
     }
 
-    /// The kind of shop or the brand that a code means; `None` for a code nobody has named.
+    /// The kind of shop or brand that a code stands for; `None` for an unknown code.
     pub fn code_name(&self, mcc: Mcc) -> Option<&str> {
         let rule = self.rule_of(mcc)?;
         let range = || rule.ranges.iter().find(|range| range.contains(mcc));
         rule.codes.get(&mcc).or_else(|| range().map(|range| &range.what)).map(String::as_str)
     }
 
-    /// All about one category; `None` when these rules do not have it.
+    /// The rule of a category; `None` if these rules lack it.
     pub fn get(&self, category: &Category) -> Option<&CategoryRule> {
         self.by_category.get(category).and_then(|index| self.rules.get(*index))
     }
 
-    /// What people read as the category's name.
+    /// The name that people read.
     pub fn name(&self, category: &Category) -> Option<&str> {
         self.get(category).map(|rule| rule.name.as_str())
     }
@@ -421,18 +419,18 @@ impl MerchantRules {
         self.get(category).map(|rule| rule.line.as_str())
     }
 
-    /// Whether texts and lists mask the category. One that these rules do not have is masked:
-    /// nobody can tell any more what it says about the person.
+    /// Whether texts and lists mask the category. An unknown category is masked, because it may be
+    /// a sensitive one that was dropped.
     pub fn is_sensitive(&self, category: &Category) -> bool {
         self.get(category).is_none_or(|rule| rule.is_sensitive)
     }
 
-    /// Every category, in the file's order.
+    /// All categories in display order.
     pub fn iter(&self) -> std::slice::Iter<'_, CategoryRule> {
         self.rules.iter()
     }
 
-    /// Identifies the text these rules were read from: hex SHA-256.
+    /// Identifies the source text of these rules: SHA-256 in hex.
     pub fn digest(&self) -> &str {
         &self.digest
     }

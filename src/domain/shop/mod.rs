@@ -1,4 +1,5 @@
-//! Which shop it is: the keys by which a shop is known, whatever its till prints.
+//! Shop identity: the keys that identify a shop across different descriptors.
+
 pub(in crate::domain) mod descriptor;
 pub mod home;
 pub mod merchant;
@@ -11,10 +12,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::shop::merchant::{Mcc, clean};
 
-/// One name, or one number of a network, by which a shop is known: SHA-256 of it.
+/// The SHA-256 of one name of a shop, or of one network identifier.
 ///
-/// The name's text can be erased later and the key still matches. It keeps the name from readers,
-/// not from someone who tries the names of shops one by one.
+/// The key still matches after the name's text is erased. It hides the name from readers, but not
+/// from an attacker who hashes candidate names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShopKey([u8; 32]);
 
@@ -24,19 +25,19 @@ pub struct ShopKey([u8; 32]);
 pub struct ParseShopKeyError;
 
 impl ShopKey {
-    /// Makes the key of a shop's name, so that "Tesco Stores 3278" and "TESCO  STORES" are one shop.
+    /// The key of a shop's name. "Tesco Stores 3278" and "TESCO  STORES" have the same key.
     ///
-    /// `None` when the name has neither a letter nor a digit: such a name must match nothing.
+    /// `None` if the name has neither a letter nor a digit, because such a name must match nothing.
     pub fn from_name(name: &str) -> Option<Self> {
         let normal = normalised(name)?;
         Some(Self(Sha256::digest(normal.as_bytes()).into()))
     }
 
-    /// Makes the key of the number that a network gives a shop of one kind. No name has this key:
-    /// no name holds a control character.
+    /// The key of a network's merchant identifier, combined with the MCC. It never equals a name's
+    /// key, because names hold no control characters.
     ///
-    /// `None` without a number that tells anything: `0000000` and `1234567890` are what tills send that
-    /// have none.
+    /// `None` for an identifier without information: terminals that have none send placeholders
+    /// such as `0000000` or `1234567890`.
     pub fn of_network(network_id: &str, mcc: Option<Mcc>) -> Option<Self> {
         let number = network_id.trim();
         let code = mcc.map(Mcc::number).unwrap_or_default();
@@ -45,7 +46,7 @@ impl ShopKey {
         })
     }
 
-    /// Reads a stored key.
+    /// Parses a stored key.
     pub fn parse(text: &str) -> Result<Self, ParseShopKeyError> {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| ParseShopKeyError)?;
@@ -74,8 +75,8 @@ impl fmt::Debug for ShopKey {
     }
 }
 
-/// Whether a number of a network is none: without letters and digits, one digit over and over, or the
-/// digits in their order.
+/// Whether a network identifier is a placeholder: no letters or digits, a single repeated digit, or
+/// the digits in ascending order.
 fn is_placeholder(number: &str) -> bool {
     let mut signs = number.chars().filter(|c| c.is_alphanumeric());
     let Some(first) = signs.next() else { return true };
@@ -87,10 +88,11 @@ fn is_placeholder(number: &str) -> bool {
         || in_order("01234567890123456789")
 }
 
-/// Upper-cases a shop's name and keeps its letters, with one space between words: branch numbers
-/// and till numbers are not part of who the shop is.
+/// Upper-cases a shop's name and keeps its letters, with one space between words, because branch
+/// and till numbers do not identify the shop.
 ///
-/// A name without letters ("365") keeps its digits instead; otherwise all such shops were one.
+/// A name without letters ("365") keeps its digits instead; otherwise all such shops would share
+/// one key.
 fn normalised(name: &str) -> Option<String> {
     let upper = clean(name).to_uppercase();
     let keep = |wanted: fn(char) -> bool| {
@@ -101,21 +103,21 @@ fn normalised(name: &str) -> Option<String> {
     keep(char::is_alphabetic).or_else(|| keep(char::is_numeric))
 }
 
-/// Every key by which one shop is known, the surest first: by its name in the table of shops or, for
-/// a shop that the table does not have, by its cleaned name; by what its till prints; by the number
-/// that its network gives it.
+/// All keys that identify one shop, the most reliable first: the key of its name in the shop table
+/// or, for a shop not in the table, of its cleaned name; the key of the printed name; the key of
+/// its network identifier.
 ///
-/// A term or a permission about a shop is about a purchase when its key is one of these.
+/// A term or a permission about a shop applies to a purchase if its key is one of these.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShopIdentity(Vec<ShopKey>);
 
-/// The text is not a row of shop keys.
+/// The text is not a list of shop keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the keys of a shop are separated by one space")]
 pub struct ParseShopIdentityError;
 
 impl ShopIdentity {
-    /// The keys that there are, in this order, none twice.
+    /// The given keys in this order, without duplicates.
     pub fn of(keys: impl IntoIterator<Item = Option<ShopKey>>) -> Self {
         let mut known = Vec::new();
         for key in keys.into_iter().flatten() {
@@ -126,33 +128,33 @@ impl ShopIdentity {
         Self(known)
     }
 
-    /// The shop of which nothing is known but what its till prints, as it was before there was a
-    /// table of shops.
+    /// The identity of a shop known by its printed name alone, as in records from before the shop
+    /// table.
     pub fn printed(name: &str) -> Self {
         Self::of([ShopKey::from_name(name)])
     }
 
-    /// The surest key; none for a shop without a name and a number.
+    /// The most reliable key; `None` for a shop with neither name nor identifier.
     pub fn first(&self) -> Option<ShopKey> {
         self.0.first().copied()
     }
 
-    /// All keys, the surest first.
+    /// All keys, the most reliable first.
     pub fn keys(&self) -> &[ShopKey] {
         &self.0
     }
 
-    /// Whether nothing is known of the shop.
+    /// Whether no key is known.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether the shop is known by `key`.
+    /// Whether `key` is one of the shop's keys.
     pub fn is(&self, key: &ShopKey) -> bool {
         self.0.contains(key)
     }
 
-    /// How sure it is that the shop is the one with `key`: 0 is the surest.
+    /// The position of `key`: 0 is the most reliable. `None` if it is not one of the shop's keys.
     pub fn rank(&self, key: &ShopKey) -> Option<usize> {
         self.0.iter().position(|known| known == key)
     }
@@ -162,7 +164,7 @@ impl ShopIdentity {
         self.0.iter().any(|key| other.is(key))
     }
 
-    /// The same shop by those keys only that are `wanted`.
+    /// Keeps only the keys that are `wanted`.
     #[must_use]
     pub fn only(&self, wanted: impl Fn(&ShopKey) -> bool) -> Self {
         Self(self.0.iter().filter(|key| wanted(key)).copied().collect())
@@ -264,7 +266,7 @@ mod tests {
     }
 
     proptest! {
-        /// Erasing the text and keeping the merchant's cleaned name must not change the key.
+        /// The key stays the same if the text is erased and the merchant's cleaned name is kept.
         #[test]
         fn a_key_does_not_depend_on_case_or_digits(name in "[a-z]{1,12}( [a-z]{1,9})?", n: u32) {
             let key = ShopKey::from_name(&name);

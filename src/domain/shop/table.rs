@@ -1,8 +1,8 @@
-//! The table of shops: which shop it is that a till's line means.
+//! The shop table: maps printed descriptors to shops.
 //!
-//! A shop is looked for in this order: the seller behind a payment firm's name; the number that the
-//! network gives the shop, where the table has it; what tills print, the longest first; else the
-//! line's own words without what says nothing about who the shop is.
+//! A shop is looked up in this order: the seller named after a payment facilitator; the network
+//! identifier, if the table lists it; the listed descriptor patterns, the longest first; otherwise
+//! the descriptor's own words without those that do not identify a shop.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,29 +14,29 @@ use crate::domain::shop::merchant::{Mcc, Merchant};
 use crate::domain::shop::{ShopIdentity, ShopKey};
 
 stored_enum!(
-    /// What a shop's own line stands for.
+    /// What is sold under a shop's descriptors.
     ShopKind {
-        /// What it sells itself.
+        /// Goods or services of the shop itself.
         Shop => "shop",
-        /// Many sellers behind one name, that people know by that name.
+        /// Goods of many sellers, under a name that people know.
         Marketplace => "marketplace",
-        /// Rides, each with a line of its own.
+        /// Rides, each with its own descriptor.
         Taxi => "taxi",
-        /// Apps and subscriptions of many makers, whose bills come from another country than theirs.
+        /// Apps and subscriptions of many makers, billed from another country than the maker's.
         Apps => "apps",
     }
 );
 
-/// The beginning of what a till prints: whole words, such as `tesco stores`.
+/// The beginning of a descriptor as whole words, such as `tesco stores`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DescriptorPattern {
     words: String,
-    /// Whether anything may follow, written `tesco *`. Else only what says nothing: numbers, the
-    /// shop's city, and the table's own list.
+    /// Whether any text may follow, written `tesco *`. Otherwise only words that do not identify a
+    /// shop may: numbers, the shop's city, and the table's ignored words.
     is_open: bool,
 }
 
-/// The text is not the beginning of a till's line.
+/// The text is not a valid descriptor pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseDescriptorPatternError {
     #[error("it has neither letters nor digits")]
@@ -46,7 +46,7 @@ pub enum ParseDescriptorPatternError {
 }
 
 impl DescriptorPattern {
-    /// Reads a text such as `tesco stores` or `tesco *`.
+    /// Parses a pattern such as `tesco stores` or `tesco *`.
     pub fn parse(text: &str) -> Result<Self, ParseDescriptorPatternError> {
         let (words, is_open) = match text.trim().strip_suffix(" *") {
             Some(words) => (words, true),
@@ -63,12 +63,12 @@ impl DescriptorPattern {
         }
     }
 
-    /// The words, in lower case.
+    /// The words in lower case.
     pub fn words(&self) -> &str {
         &self.words
     }
 
-    /// Whether anything may follow.
+    /// Whether any text may follow.
     pub const fn is_open(&self) -> bool {
         self.is_open
     }
@@ -80,55 +80,56 @@ impl fmt::Display for DescriptorPattern {
     }
 }
 
-/// One shop as people mean it.
+/// One shop as people know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shop {
-    /// What people call it. It is one of the shop's own lines too.
+    /// The name that people use. It also serves as a pattern.
     pub name: String,
     pub kind: ShopKind,
-    /// How its lines begin.
+    /// Patterns of its descriptors.
     pub prints: Vec<DescriptorPattern>,
-    /// How lines begin that look like it and are not.
+    /// Patterns of descriptors that look similar but belong to other shops.
     pub never: Vec<DescriptorPattern>,
-    /// With one of these codes anything may follow every print.
+    /// MCCs with which any text may follow each of the `prints`.
     pub codes: BTreeSet<Mcc>,
-    /// With one of these codes it is another shop, whatever is printed.
+    /// MCCs that exclude the shop, regardless of the descriptor.
     pub not_codes: BTreeSet<Mcc>,
-    /// Numbers that networks give it.
+    /// Merchant identifiers that networks assign to it.
     pub network_ids: BTreeSet<String>,
 }
 
-/// A firm that takes payments for others. Its sellers are shops of their own.
+/// A payment facilitator: it accepts payments for sellers, each of which is a shop of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facilitator {
     pub name: String,
-    /// What its tills print before the seller's name; never open.
+    /// What its terminals print before the seller's name; never open patterns.
     pub prints: Vec<DescriptorPattern>,
-    /// Whether there must be a star between both: its print is also a word of other names.
+    /// Whether a star must separate the two names, because the facilitator's name is also an
+    /// ordinary word.
     pub star: bool,
 }
 
-/// What a table of shops is made of, as people wrote it.
+/// The content of a shop table, as written in its source file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShopList {
-    /// Words that say nothing about who a shop is.
+    /// Words that do not identify a shop.
     pub ignore: BTreeSet<String>,
     pub facilitators: Vec<Facilitator>,
     pub shops: Vec<Shop>,
 }
 
-/// Which shop each line means.
+/// A shop list, indexed for lookup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShopTable {
     list: ShopList,
-    /// The beginnings of lines by their first word, the longest first.
+    /// Patterns by their first word, the longest first.
     by_word: BTreeMap<String, Vec<PatternEntry>>,
-    /// What payment firms print, by its first word: the words, and whether a star must follow.
+    /// Facilitator names by their first word: the words, and whether a star must follow.
     before: BTreeMap<String, Vec<(String, bool)>>,
     by_network: BTreeMap<String, usize>,
-    /// Each shop by the keys of all its prints.
+    /// The index of each shop, by the keys of all its patterns.
     by_print: BTreeMap<ShopKey, usize>,
-    /// Each shop by the key of its name, and the other way round.
+    /// The index of each shop, by the key of its name; `keys` is the inverse.
     by_name: BTreeMap<ShopKey, usize>,
     keys: Vec<Option<ShopKey>>,
     version: String,
@@ -141,7 +142,7 @@ struct PatternEntry {
     is_never: bool,
 }
 
-/// What a line was recognised as.
+/// The result of looking up a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ShopMatch {
     shop: Option<usize>,
@@ -149,9 +150,9 @@ struct ShopMatch {
 }
 
 impl ShopTable {
-    /// Makes a table of `list`. Of two lines that begin alike, the shop that stands first has them.
+    /// Builds a table from `list`. Of two equal patterns, the shop listed first wins.
     ///
-    /// `version` identifies the text that the list was read from.
+    /// `version` identifies the source text of the list.
     pub fn new(list: ShopList, version: String) -> Self {
         let mut table = Self {
             by_word: BTreeMap::new(),
@@ -176,7 +177,7 @@ impl ShopTable {
             table.add(index, shop);
         }
         for entries in table.by_word.values_mut() {
-            // Stable: what stands first in the list stays first.
+            // The sort is stable, so the list's order decides between equal patterns.
             entries
                 .sort_by_key(|entry| std::cmp::Reverse((entry.print.words.len(), entry.is_never)));
         }
@@ -202,7 +203,7 @@ impl ShopTable {
         }
     }
 
-    /// What the table was made of.
+    /// The list that the table was built from.
     pub const fn list(&self) -> &ShopList {
         &self.list
     }
@@ -212,13 +213,14 @@ impl ShopTable {
         &self.version
     }
 
-    /// Every key by which the shop of `merchant` is known.
+    /// All keys that identify the shop of `merchant`.
     pub fn identify(&self, merchant: &Merchant) -> ShopIdentity {
         let printed = NormalisedDescriptor::new(merchant.name());
         let seller = self.seller(&printed);
         let line = seller.as_ref().unwrap_or(&printed);
         let found = self.find(line, seller.is_some(), merchant);
-        // The name of a shop that this one is not is no name of this one, however alike they print.
+        // A key that is the name of another shop in the table is dropped, even if it is printed
+        // alike.
         let own = |key: &ShopKey| {
             let named = self.by_name.get(key);
             named.is_none() || named == found.shop.as_ref()
@@ -236,7 +238,7 @@ impl ShopTable {
         ShopIdentity::of([known, printed, network])
     }
 
-    /// The shop of the table that `merchant` is, if it is one.
+    /// The shop in the table that `merchant` is, if any.
     pub fn recognise(&self, merchant: &Merchant) -> Option<&Shop> {
         let printed = NormalisedDescriptor::new(merchant.name());
         let seller = self.seller(&printed);
@@ -245,15 +247,15 @@ impl ShopTable {
         self.list.shops.get(found.shop?)
     }
 
-    /// The key by which the shop is known that a person calls `name`; none for a name that says
+    /// The most reliable key of the shop that a person calls `name`; `None` if the name identifies
     /// nothing.
     pub fn key_of(&self, name: &str) -> Option<ShopKey> {
         self.identify(&Merchant::new(None, name)).first()
     }
 
-    /// What a term or an OK is about that is meant for the shop of `merchant` alone: the shop of the
-    /// table; else whatever has its name or its network's number, because either may change from one
-    /// purchase to the next. None for a shop without both.
+    /// The scope of a term or permission for the shop of `merchant` alone: a shop of the table;
+    /// otherwise its name or its network identifier, because either may change between purchases.
+    /// `None` for a shop with neither.
     pub fn scope_of(&self, merchant: &Merchant) -> Option<Scope> {
         let shop = self.identify(merchant);
         let first = shop.first()?;
@@ -266,8 +268,8 @@ impl ShopTable {
         }
     }
 
-    /// As [`Self::scope_of`], of a shop at which something was bought: by what it was `known` when the
-    /// purchase began, and by what its till printed then.
+    /// As [`Self::scope_of`], for the shop of a purchase: `known` are the keys recorded when it
+    /// began, and `printed` is the name printed then.
     pub fn scope_of_purchase(
         &self,
         known: &ShopIdentity,
@@ -286,8 +288,8 @@ impl ShopTable {
         Some(other.map_or(Scope::Shop(first), |number| Scope::OneShop(first, *number)))
     }
 
-    /// By what a shop is known now at which something was bought: what it was `known` by then, and
-    /// what the table says of what its till printed.
+    /// The current identity of the shop of a purchase: the table's keys for the `printed` name,
+    /// then the keys `known` when it began.
     pub fn identify_purchase(
         &self,
         known: &ShopIdentity,
@@ -298,13 +300,14 @@ impl ShopTable {
         ShopIdentity::of(now.keys().iter().chain(known.keys()).copied().map(Some))
     }
 
-    /// The shop that is known by `key`: by its name in the table, or as its lines begin.
+    /// The shop with `key`: by its name in the table, or by one of its patterns.
     pub fn with_key(&self, key: &ShopKey) -> Option<&Shop> {
         let index = self.by_name.get(key).or_else(|| self.by_print.get(key))?;
         self.list.shops.get(*index)
     }
 
-    /// Whether two shops are one: they have a key in common, and the table does not know them as two.
+    /// Whether two identities are one shop: the same shop of the table or, unless the table knows
+    /// both, any common key.
     pub fn is_same(&self, one: &ShopIdentity, other: &ShopIdentity) -> bool {
         let known = |shop: &ShopIdentity| self.by_name.get(&shop.first()?);
         match (known(one), known(other)) {
@@ -351,7 +354,7 @@ impl ShopTable {
         None
     }
 
-    /// Whether what follows a shop's name says nothing about who the shop is.
+    /// Whether the text after a shop's name does not identify another shop.
     fn says_nothing(&self, rest: &str, city: &str) -> bool {
         if rest.is_empty() {
             return true;
@@ -360,7 +363,7 @@ impl ShopTable {
         let mut words = rest.split(' ').rev();
         let says_nothing =
             |word: &str| self.is_ignored(word) || city.words().any(|part| part == word);
-        // Tills cut a line where it is full: "wilko retail limit".
+        // Terminals cut a descriptor at its maximum length: "wilko retail limit".
         let last = words.next().unwrap_or_default();
         let is_cut = |ignored: &String| last.len() > 1 && ignored.starts_with(last);
         (says_nothing(last) || self.list.ignore.iter().any(is_cut)) && words.all(says_nothing)
@@ -370,7 +373,7 @@ impl ShopTable {
         word.chars().any(|c| c.is_ascii_digit()) || self.list.ignore.contains(word)
     }
 
-    /// The key of a line without what says nothing about who the shop is.
+    /// The key of a descriptor without the words that do not identify a shop.
     fn cleaned_key(&self, line: &NormalisedDescriptor, city: &str) -> Option<ShopKey> {
         let mut words: Vec<&str> = line.words().filter(|word| !self.is_ignored(word)).collect();
         let city = NormalisedDescriptor::new(city);
@@ -378,7 +381,7 @@ impl ShopTable {
         if !city.is_empty() && words.len() > city.len() && words.ends_with(&city) {
             words.truncate(words.len().saturating_sub(city.len()));
         }
-        // A name of nothing but numbers is still a name.
+        // Numbers only leave no word; the key of the printed name identifies such a shop.
         if words.is_empty() { None } else { ShopKey::from_name(&words.join(" ")) }
     }
 }

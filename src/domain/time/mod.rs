@@ -1,4 +1,4 @@
-//! Time in the programme's own zone: calendar periods and working hours.
+//! Time in the programme's time zone: calendar periods and working hours.
 
 pub mod period;
 pub mod working_time;

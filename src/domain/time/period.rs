@@ -1,16 +1,17 @@
-//! Calendar periods in the programme's own time zone.
+//! Calendar periods in the programme's time zone.
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
-/// How late the issuer may tell of something that still counts on the day on which it happened.
+/// How long before its arrival an event may have happened, for [`Moment::day_of`] to use the
+/// issuer's time.
 const LATE_REPORT_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// The moment a message arrived, with the local date and time that were true there and then.
+/// The time at which a message arrived, with the local date and time in the programme's time zone.
 ///
-/// Resolved once, on arrival, with the time zone data bundled in the program; stored with the
-/// decision, so that a replay needs no time zone data at all.
+/// Resolved once, on arrival, with the time zone data bundled in the program, and stored with the
+/// decision, so that a replay needs no time zone data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     pub at: Timestamp,
@@ -25,25 +26,27 @@ impl Moment {
         Self { at, date: local.date(), time: local.time() }
     }
 
-    /// The local day on which something counts that arrives at this moment, and that the issuer
-    /// says happened at `happened_at`: limits and totals follow the day of the purchase.
+    /// The local day on which an event counts. It arrives at this moment, and the issuer says that
+    /// it happened at `happened_at`.
     ///
-    /// It is the day on which it happened if that is within the last seven days, and the day of
-    /// arrival if the issuer says nothing, an earlier time, or one that is still to come. Everything
-    /// else (hours, the card's state, stages of a pot) goes by the moment of arrival.
+    /// Limits and totals use the day of the purchase: the day of `happened_at` if that lies within
+    /// the last seven days, or the day of arrival if the issuer sends no time, an older one or a
+    /// future one. All other rules (hours, the card's state, staged release of a pot) use the time
+    /// of arrival.
     pub fn day_of(&self, happened_at: Option<Timestamp>, zone: &TimeZone) -> Date {
-        let is_fair =
+        let is_recent =
             |at: &Timestamp| *at <= self.at && self.at.duration_since(*at) <= LATE_REPORT_WINDOW;
-        happened_at.filter(is_fair).map_or(self.date, |at| zone.to_datetime(at).date())
+        happened_at.filter(is_recent).map_or(self.date, |at| zone.to_datetime(at).date())
     }
 }
 
-/// The earliest local day on which anything may count that arrives on `today`.
+/// The earliest local day on which an event that arrives on `today` may count: eight days back,
+/// because seven times 24 hours reach into an eighth day when the clocks change.
 pub fn earliest_day(today: Date) -> Date {
     today.checked_sub(8.days()).unwrap_or(Date::MIN)
 }
 
-/// A span of the calendar over which a limit counts.
+/// A calendar span over which a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Period {
     Day,
@@ -51,7 +54,7 @@ pub enum Period {
     Week,
     /// The first to the last day of a month.
     Month,
-    /// As long as money has been counted for this person: the whole agreement.
+    /// The whole agreement: all time for which this person's money has been counted.
     Agreement,
 }
 
@@ -74,7 +77,7 @@ impl Period {
         Self::ALL.into_iter().find(|period| period.word() == word)
     }
 
-    /// The first day of the period that `date` is in. The agreement's begins with the calendar.
+    /// The first day of the period that contains `date`; [`Date::MIN`] for the whole agreement.
     pub fn first_day(self, date: Date) -> Date {
         match self {
             Self::Day => date,
@@ -87,7 +90,7 @@ impl Period {
         }
     }
 
-    /// The last day of the period that `date` is in; none for the whole agreement.
+    /// The last day of the period that contains `date`; none for the whole agreement.
     pub fn last_day(self, date: Date) -> Option<Date> {
         match self {
             Self::Day => Some(date),
@@ -131,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_happened_before_midnight_counts_on_that_day_for_a_week() {
-        let told = moment("2026-11-24T00:00:30Z", &london());
+        let arrival = moment("2026-11-24T00:00:30Z", &london());
         for (happened_at, day) in [
             (None, date(2026, 11, 24)),
             (Some("2026-11-24T00:00:30Z"), date(2026, 11, 24)),
@@ -141,13 +144,14 @@ mod tests {
             (Some("2026-11-24T00:00:31Z"), date(2026, 11, 24)),
         ] {
             let at = happened_at.map(|at| at.parse().unwrap());
-            assert_eq!(told.day_of(at, &london()), day, "{happened_at:?}");
+            assert_eq!(arrival.day_of(at, &london()), day, "{happened_at:?}");
         }
-        // The day is the programme's own: in Sydney it had begun long before.
+        // The day is local to the programme: 12:50 UTC is 23:50 on the day before in Sydney.
         let sydney = TimeZone::get("Australia/Sydney").unwrap();
-        let told = moment("2026-11-23T13:10:00Z", &sydney);
+        let arrival = moment("2026-11-23T13:10:00Z", &sydney);
         let at = Some("2026-11-23T12:50:00Z".parse().unwrap());
-        assert_eq!((told.date, told.day_of(at, &sydney)), (date(2026, 11, 24), date(2026, 11, 23)));
+        assert_eq!(arrival.date, date(2026, 11, 24));
+        assert_eq!(arrival.day_of(at, &sydney), date(2026, 11, 23));
     }
 
     #[test]

@@ -1,25 +1,26 @@
-//! The hours in which a programme's people are at work, in its own time zone.
+//! The working hours of a programme's staff, in the programme's time zone.
 //!
-//! Whatever is promised in working hours is counted in real hours within them: a day on which the
-//! clocks change gives no more and no less time than it has.
+//! A promise in working hours counts elapsed time within those hours, so that a day on which the
+//! clocks change counts with its real length.
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// How many days ahead a working day is looked for: a week always has one.
+/// How many days [`WorkingTime`] searches for working time: far more than a promise needs, because
+/// every week has a working day.
 const DAYS_AHEAD: usize = 4_000;
 
-/// On which days, from when to when.
+/// The working days and their daily hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkingHours {
-    /// From Monday to Sunday.
+    /// One flag per day, Monday first.
     days: [bool; 7],
     from: Time,
     to: Time,
 }
 
-/// Why hours are none.
+/// Why working hours are invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WorkingHoursError {
     #[error("at least one day is a working day")]
@@ -29,7 +30,7 @@ pub enum WorkingHoursError {
 }
 
 impl Default for WorkingHours {
-    /// Monday to Friday, 9 to 18.
+    /// Monday to Friday, 09:00 to 18:00.
     fn default() -> Self {
         let days = [true, true, true, true, true, false, false];
         Self { days, from: Time::constant(9, 0, 0, 0), to: Time::constant(18, 0, 0, 0) }
@@ -37,7 +38,12 @@ impl Default for WorkingHours {
 }
 
 impl WorkingHours {
-    /// Hours on `days`, from `from` (inclusive) to `to` (exclusive).
+    /// Working hours on `days`, from `from` (inclusive) to `to` (exclusive).
+    ///
+    /// # Errors
+    ///
+    /// [`WorkingHoursError::NoDay`] without a day, [`WorkingHoursError::EndsFirst`] unless `from`
+    /// is before `to`.
     pub fn new(days: &[Weekday], from: Time, to: Time) -> Result<Self, WorkingHoursError> {
         let mut hours = Self { days: [false; 7], from, to };
         for day in days {
@@ -54,7 +60,7 @@ impl WorkingHours {
         }
     }
 
-    /// The working days, from Monday.
+    /// The working days, Monday first.
     pub fn days(&self) -> impl Iterator<Item = Weekday> {
         Weekday::Monday.cycle_forward().take(7).filter(|day| self.has(*day))
     }
@@ -78,7 +84,7 @@ fn weekday_index(day: Weekday) -> usize {
     usize::try_from(day.to_monday_zero_offset()).unwrap_or_default()
 }
 
-/// Working hours in a time zone: what turns a promise into a moment.
+/// Working hours in a time zone: they turn a promise in working hours into an instant.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkingTime<'a> {
     pub hours: &'a WorkingHours,
@@ -86,12 +92,12 @@ pub struct WorkingTime<'a> {
 }
 
 impl WorkingTime<'_> {
-    /// Whether somebody is at work at `at`.
+    /// Whether `at` is within working hours.
     pub fn is_open(&self, at: Timestamp) -> bool {
         self.window(self.date(at)).is_some_and(|(opens, closes)| opens <= at && at < closes)
     }
 
-    /// The moment at which `work` has passed in working hours, from `at`.
+    /// The instant at which `work` of working time has passed since `at`.
     pub fn after(&self, at: Timestamp, work: SignedDuration) -> Timestamp {
         let mut left = work;
         for (opens, closes) in self.windows(at) {
@@ -105,32 +111,33 @@ impl WorkingTime<'_> {
         at
     }
 
-    /// The end of this working day; of the next one, when nobody is at work any more today.
+    /// The end of the working day of `at`; that of the next working day if today's has ended or
+    /// today is none.
     pub fn end_of_working_day(&self, at: Timestamp) -> Timestamp {
         self.windows(at).next().map_or(at, |(_, closes)| closes)
     }
 
-    /// The next working day after the local day of `at`.
+    /// The first working day after the local day of `at`.
     pub fn next_working_day(&self, at: Timestamp) -> Date {
         let today = self.date(at);
         let mut days = today.series(jiff::ToSpan::days(1)).skip(1).take(7);
         days.find(|date| self.hours.has(date.weekday())).unwrap_or(today)
     }
 
-    /// The midnight that ends the local day of `at`.
+    /// The local midnight that ends the day of `at`.
     pub fn end_of_day(&self, at: Timestamp) -> Timestamp {
         let tomorrow = self.date(at).tomorrow().ok();
         tomorrow.and_then(|date| self.moment(date, Time::midnight())).unwrap_or(at)
     }
 
-    /// The working windows that end after `at`, from the first.
+    /// The working windows (start, end) that end after `at`, in order of time.
     fn windows(&self, at: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
         let days = self.date(at).series(jiff::ToSpan::days(1)).take(DAYS_AHEAD);
         days.filter_map(|date| self.window(date)).filter(move |(_, closes)| *closes > at)
     }
 
-    /// From when to when somebody is at work on `date`; none if nobody is, also because the clocks
-    /// jump over those hours.
+    /// The working window (start, end) on `date`; none if it is no working day or the clocks skip
+    /// those hours.
     fn window(&self, date: Date) -> Option<(Timestamp, Timestamp)> {
         if !self.hours.has(date.weekday()) {
             return None;

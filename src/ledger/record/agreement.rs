@@ -1,4 +1,4 @@
-//! Agreements, their terms and their pots as rows.
+//! Stored rows of agreements, their terms and their pots.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
 use crate::domain::shop::merchant::Category;
 use crate::domain::time::period::Period;
 
-/// One row per version of an agreement. Never changed.
+/// One row per agreement version. Immutable.
 pub const AGREEMENT: Table = Table {
     name: "agreement",
     columns: columns![
@@ -24,7 +24,7 @@ pub const AGREEMENT: Table = Table {
     ],
 };
 
-/// One row per term of a version. Never changed.
+/// One row per term of a version. Immutable.
 pub const TERM: Table = Table {
     name: "term",
     columns: columns![
@@ -98,7 +98,7 @@ pub fn agreement_rows(
     (row, terms.collect())
 }
 
-/// Reads one version back from its row and the rows of its terms, in order.
+/// Parses one version from its row and the rows of its terms, in order.
 pub fn read_agreement(
     row: &[Value],
     terms: &[Vec<Value>],
@@ -142,13 +142,13 @@ fn read_term(row: &[Value], currency: Currency) -> Result<Term, CorruptRow> {
     Term::new(draft).map_err(|_| reader.corrupt())
 }
 
-/// Without room for more: agreements are kept in memory by the thousand, and never grow.
+/// Drops spare capacity, because thousands of agreements stay in memory and never grow.
 fn exact<T>(mut values: Vec<T>) -> Vec<T> {
     values.shrink_to_fit();
     values
 }
 
-/// What the chain vouches for when an agreement starts: its row and the rows of its terms.
+/// The digest that the chain records when an agreement starts: its row and the rows of its terms.
 pub fn agreement_digest(agreement: &[Value], terms: &[Vec<Value>]) -> Digest {
     let mut canonical = CanonicalHasher::new("agreement with terms");
     canonical.row(&AGREEMENT, agreement);
@@ -158,7 +158,8 @@ pub fn agreement_digest(agreement: &[Value], terms: &[Vec<Value>]) -> Digest {
     canonical.finish()
 }
 
-/// `purchase:1000 week:2000 week*3`: an amount after a colon, a count after a star.
+/// The stored form, such as `purchase:1000 week:2000 week*3`: minor units after a colon, a count
+/// after a star.
 pub(super) fn limits_text(limits: &[Limit]) -> String {
     let text = |limit: &Limit| match limit {
         Limit::PerPurchase(most) => format!("purchase:{}", most.minor()),
@@ -215,7 +216,7 @@ fn pots_from_text(text: &str, currency: Currency) -> Option<Vec<PotPlan>> {
     records.into_iter().map(|record| pot_plan(record, currency)).collect()
 }
 
-/// The plan that a record says; none if it says nothing that a plan can be.
+/// Parses a pot plan; `None` if any field is invalid.
 pub(super) fn pot_plan(record: PotPlanRecord, currency: Currency) -> Option<PotPlan> {
     let only = match record.only {
         None => None,

@@ -1,5 +1,5 @@
-//! The answer of a decision as JSON, with everything that its reasons carry: what is told of a
-//! decision later is read from here, never decided again.
+//! The stored response of a decision as JSON, with all parameters of its reasons. Later reports
+//! read it instead of deciding again.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,25 +10,25 @@ use crate::domain::id::PermissionId;
 use crate::domain::money::Money;
 use crate::domain::pot::PotPart;
 
-/// An answer as stored. What a decision's row holds in columns of its own is not repeated.
+/// The stored response, without the values that have columns of their own in the decision's row.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct AnswerRecord {
-    /// Every reason of a decline, the told one first.
+    /// All reasons of a decline, the first one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Map<String, Value>>,
-    /// What would have been paid at the same place, in minor units.
+    /// The amount that would have been approved at the same shop, in minor units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payable: Option<i64>,
-    /// What each pot gave to an approval, in minor units, in the order in which pots were drained.
-    /// What is above the approved amount is the margin.
+    /// The pots and amounts of an approval, in minor units and drain order. The sum above the
+    /// approved amount is the margin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parts: Vec<(String, i64)>,
-    /// The scope that an approved purchase fell under.
+    /// The scope of the term that an approved purchase matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     matched: Option<String>,
 }
 
-/// The stored form of the answer that `decision` gives.
+/// The stored form of the response.
 pub fn answer_text(decision: &Decision) -> String {
     let record = match decision {
         Decision::Approve(approval) => AnswerRecord {
@@ -50,7 +50,8 @@ fn part_record(part: &PotPart) -> (String, i64) {
     (part.pot.to_string(), part.amount.minor())
 }
 
-/// Reads the answer to a question for `asked` that was declined; none if it is nothing that we ever wrote.
+/// Parses the response to a declined request for `asked`; `None` if the text is not in a stored
+/// form.
 pub fn read_decline(text: &str, asked: Money) -> Option<Decision> {
     let record: AnswerRecord = serde_json::from_str(text).ok()?;
     let reasons: Option<Vec<_>> = record.reasons.iter().map(read_reason).collect();
@@ -58,8 +59,8 @@ pub fn read_decline(text: &str, asked: Money) -> Option<Decision> {
     Some(Decision::Decline(DeclineReasons { payable, ..DeclineReasons::from_list(reasons?)? }))
 }
 
-/// Reads the answer to a question of which `amount` was approved; none if it is nothing that we
-/// ever wrote.
+/// Parses the response to a request of which `amount` was approved; `None` if the text is not in a
+/// stored form.
 pub fn read_approval(
     text: &str,
     amount: Money,

@@ -1,4 +1,4 @@
-//! Decisions as rows: the question, the facts and the answer.
+//! Stored rows of decisions: the authorisation request, the facts and the response.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use crate::domain::id::{
 use crate::domain::money::{Currency, Money};
 use crate::domain::shop::merchant::{Mcc, Merchant};
 
-/// One row per answered question. Never changed.
+/// One row per authorisation request that we decided. Immutable.
 pub const DECISION: Table = Table {
     name: "decision",
     columns: columns![
@@ -32,7 +32,7 @@ pub const DECISION: Table = Table {
     ],
 };
 
-/// A decision as it was recorded.
+/// A decision as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedDecision {
     pub id: DecisionId,
@@ -41,33 +41,33 @@ pub struct RecordedDecision {
     pub reference: IssuerReference,
     pub purchase: PurchaseReference,
     pub budget: BudgetId,
-    /// The digest of what was asked, for telling a repeat from a conflict.
+    /// The [`content_digest`] of the request, which tells a retry from a conflict.
     pub content: Digest,
     pub outcome: DecisionOutcome,
-    /// What was asked.
+    /// The requested amount.
     pub asked: Money,
     pub permission: Option<PermissionId>,
     pub decided_at: Timestamp,
-    /// The question and the facts, for a replay.
+    /// The authorisation request as JSON; with `facts`, the input of a replay.
     pub question: String,
     pub merchant: Option<String>,
     pub facts: String,
-    /// Reasons with their parameters, or what each pot gave. Decisions of early versions have none:
-    /// only a replay tells it.
+    /// The recorded response as JSON: reasons with parameters, or the pots of an approval. `None`
+    /// for decisions of early versions, whose details only a replay shows.
     pub answer: Option<String>,
 }
 
-/// What was decided.
+/// The outcome of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DecisionOutcome {
-    /// This much is held.
+    /// The approved amount.
     Approved(Money),
-    /// For these reasons, the told one first. At least one.
+    /// The reasons, the first one first; at least one.
     Declined(Vec<ReasonCode>),
 }
 
 impl DecisionOutcome {
-    /// What `decision` comes to.
+    /// The outcome of `decision`, without its details.
     pub fn of(decision: &Decision) -> Self {
         match decision {
             Decision::Approve(approval) => Self::Approved(approval.amount),
@@ -78,7 +78,7 @@ impl DecisionOutcome {
     }
 }
 
-/// The question as stored, without the merchant's own text.
+/// The stored form of an authorisation request, without the merchant's own text.
 #[derive(Debug, Serialize, Deserialize)]
 struct AuthorisationRecord {
     sequence: u32,
@@ -91,7 +91,7 @@ struct AuthorisationRecord {
     atm_fee: i64,
     transaction_currency: String,
     transaction_amount: i64,
-    /// The shop's own price could not be read.
+    /// Whether the merchant's price could not be decoded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     price_unread: bool,
     kind: String,
@@ -119,8 +119,8 @@ struct MerchantRecord {
     network_id: String,
 }
 
-/// The digest of what is asked: equal for honest repeats, whatever their spelling or time of
-/// sending; different when anything that was decided on differs.
+/// The digest of a request's content: equal for retries, regardless of formatting and time of
+/// sending; different if anything that the decision depends on differs.
 pub fn content_digest(request: &AuthorisationRequest) -> Digest {
     let mut canonical = CanonicalHasher::new("question");
     canonical.text(&request_text(request));
@@ -130,7 +130,7 @@ pub fn content_digest(request: &AuthorisationRequest) -> Digest {
     canonical.finish()
 }
 
-/// A decision that is about to be recorded.
+/// A decision to record.
 #[derive(Debug)]
 pub struct NewDecision<'a> {
     pub id: DecisionId,
@@ -181,7 +181,7 @@ impl NewDecision<'_> {
     }
 }
 
-/// Reads a decision back.
+/// Parses a recorded decision.
 pub fn read_decision(row: &[Value]) -> Result<RecordedDecision, CorruptRow> {
     let mut reader = RowReader::new(&DECISION, row);
     let programme = reader.parsed()?;
@@ -233,8 +233,8 @@ fn codes(text: &str) -> Option<Vec<ReasonCode>> {
 }
 
 impl RecordedDecision {
-    /// The answer with all that it carries, as it was recorded. None when it was not recorded, or
-    /// cannot be read.
+    /// The recorded response with all its details; `None` if it was not recorded or cannot be
+    /// parsed.
     pub fn recorded_answer(&self) -> Option<Decision> {
         let text = self.answer.as_deref()?;
         match &self.outcome {
@@ -243,9 +243,10 @@ impl RecordedDecision {
         }
     }
 
-    /// The question as it was asked, for a replay: without the time of the purchase, of which the
-    /// facts keep the day. Erased merchant text stays empty; the shop's key
-    /// is not rebuilt from it, so a term about one shop needs the text.
+    /// Parses the request for a replay; `None` if it cannot be parsed. The time of the purchase is
+    /// not stored, because the facts keep its day. Erased merchant text stays empty, and the shop's
+    /// key cannot be rebuilt without it: replaying a term about one shop needs the text or
+    /// [`Facts::shop`].
     pub fn request(&self) -> Option<AuthorisationRequest> {
         let question: AuthorisationRecord = serde_json::from_str(&self.question).ok()?;
         let currency: Currency = question.currency.parse().ok()?;

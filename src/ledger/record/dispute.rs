@@ -1,4 +1,4 @@
-//! Disputes as text: a list in one column of their purchase, which has none nearly always.
+//! The stored form of disputes: a JSON list in one column of the purchase, which is usually null.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::purchase::dispute::{Dispute, DisputeFunds, DisputeOutcome};
 use crate::domain::purchase::position::{MessageKind, MessagePosition};
 
-/// One dispute. The names are stored.
+/// One dispute. Field names are part of the stored form.
 #[derive(Debug, Serialize, Deserialize)]
 struct DisputeBody {
     id: String,
@@ -18,26 +18,26 @@ struct DisputeBody {
     funds_at: Option<PositionBody>,
 }
 
-/// A place in the issuer's order.
+/// A position in the issuer's order of messages.
 #[derive(Debug, Serialize, Deserialize)]
 struct PositionBody {
     /// Microseconds since 1970 UTC.
     at: i64,
     over: u8,
     event: String,
-    /// Left out of all but the first message, and by rows from before it was told.
+    /// Present for a first message only. Rows from before this field existed have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
 }
 
-/// The list; none when there are no disputes.
+/// The stored list; `None` without disputes.
 pub(super) fn disputes_text(disputes: &[Dispute]) -> Option<String> {
     let bodies: Vec<_> = disputes.iter().map(body).collect();
-    // A list of texts and whole numbers always becomes JSON.
+    // A list of strings and integers always serialises.
     (!bodies.is_empty()).then(|| serde_json::to_string(&bodies).unwrap_or_default())
 }
 
-/// Reads the list back.
+/// Parses the list.
 pub(super) fn disputes_from_text(text: &str, currency: Currency) -> Option<Vec<Dispute>> {
     let bodies: Vec<DisputeBody> = serde_json::from_str(text).ok()?;
     bodies.into_iter().map(|body| dispute(body, currency)).collect()

@@ -1,4 +1,4 @@
-//! Issuers' later messages and presentments as rows.
+//! Stored rows of issuer events and presentments.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::domain::id::{ConnectionId, ProgrammeId};
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::presentment::{IssuerEvent, Presentment};
 
-/// One row per message of an issuer, stored whole.
+/// One row per issuer event, stored whole.
 pub const ISSUER_EVENT: Table = Table {
     name: "issuer_event",
     columns: columns![
@@ -16,7 +16,7 @@ pub const ISSUER_EVENT: Table = Table {
     ],
 };
 
-/// One row per claim or refund that was booked.
+/// One row per booked capture or refund.
 pub const PRESENTMENT: Table = Table {
     name: "presentment",
     columns: columns![
@@ -27,7 +27,7 @@ pub const PRESENTMENT: Table = Table {
     ],
 };
 
-/// One message of an issuer, as it arrived.
+/// An issuer event as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedEvent {
     pub programme: ProgrammeId,
@@ -38,14 +38,14 @@ pub struct ReceivedEvent {
     pub received_at: Timestamp,
 }
 
-/// What became of a message.
+/// How an event was processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventState {
-    /// It is in the books.
+    /// Booked in the ledger.
     Booked,
-    /// It is stored whole, and means nothing to the books.
+    /// Stored only; the ledger does not use it.
     StoredOnly,
-    /// It was stored whole before the claim that it is about, and is booked once that is there.
+    /// Stored before the presentment that it is about; booked when that arrives.
     Parked,
 }
 
@@ -75,7 +75,7 @@ impl ReceivedEvent {
         ]
     }
 
-    /// The row of the `presentment` that this message tells, once it is known whose it is.
+    /// The row of the `presentment` in this event, once its purchase is known.
     pub fn presentment_row(&self, presentment: &Presentment, purchase: &Purchase) -> Vec<Value> {
         vec![
             text_value(&self.programme),
@@ -93,7 +93,7 @@ impl ReceivedEvent {
     }
 }
 
-/// What the chain vouches for when it books a presentment: the message and what it claimed.
+/// The digest that the chain records for a booked presentment: the event and the presentment's row.
 pub fn presentment_digest(event: Digest, presentment: &[Value]) -> Digest {
     let mut canonical = CanonicalHasher::new("presentment with event");
     canonical.digest(event);

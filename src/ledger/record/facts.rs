@@ -1,5 +1,5 @@
-//! The facts of a decision as JSON: immutable things by identifier and version, changing things by
-//! value, so that the decision can be replayed for ever.
+//! The stored facts of a decision as JSON: immutable data by identifier and version, mutable data
+//! by value, so that the decision can be replayed at any later time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::domain::shop::home::UnknownCountry;
 use crate::domain::shop::merchant::{Category, Mcc};
 use crate::domain::time::period::{Moment, Period};
 
-/// A stored text of facts that cannot be read back.
+/// Why stored facts cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableFacts {
     #[error("the facts are not JSON of the known form")]
@@ -35,10 +35,11 @@ pub enum UnreadableFacts {
     Value { field: &'static str, found: String },
 }
 
-/// Facts as stored. Short names: a row of facts is to stay under 1 KB.
+/// The stored form of [`Facts`]. Field names are short, because a row of facts should stay below 1
+/// KB.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FactsRecord {
-    /// The version of the rules that decided. Left out, it is the first.
+    /// The version of the decision rules; version 1 if absent.
     #[serde(default = "first_rules", skip_serializing_if = "is_first_rules")]
     rules: u32,
     at: Timestamp,
@@ -50,46 +51,46 @@ pub struct FactsRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     holder: Option<HolderRecord>,
     category: String,
-    /// The day on which it counts, where that is not the day of arrival.
+    /// The local day on which the purchase counts, if it differs from the day of arrival.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     counts_on: Option<Date>,
-    /// What the shop was taken for, where its country is not known.
+    /// How the shop was classified, if its country is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unknown_country: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     also: Vec<String>,
-    /// The version of the table of shops, and the keys by which a term or a permission knows the
-    /// shop, separated by spaces.
+    /// The version of the shop table; `shop` holds the keys that a term or a permission refers to,
+    /// separated by spaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     shops: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     shop: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     permissions: Vec<PermissionRecord>,
-    /// Scope, period, first day, amount, purchases.
+    /// Scope, period, first day, amount in minor units, number of purchases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     counters: Vec<(String, String, Date, i64, u32)>,
-    /// What each pot had left for the purchase.
+    /// What each pot had left for the purchase, in minor units.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left: Vec<(String, i64)>,
-    /// All that was ever put into the pots that let their money out in stages.
+    /// The total loaded into each pot with staged release, in minor units.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     loaded: Vec<(String, i64)>,
-    /// What the person held back of each pot.
+    /// The amount that the person held back in each pot, in minor units.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     held_back: Vec<(String, i64)>,
-    /// The pots of the person's own that were to pay, and which agreed pot they are part of.
+    /// The person's own pots that were to pay, each with the agreed pot that contains it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     own: Vec<(String, String)>,
-    /// What was to be held beyond what is asked.
+    /// The margin to hold beyond the requested amount, in minor units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     margin: Option<i64>,
-    /// How many hundredths a price in another currency may move.
+    /// The exchange rate margin for a price in another currency, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exchange: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     so_far: Option<(i64, Date)>,
-    /// What an open purchase counts as.
+    /// The counting attributes that an open purchase began with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     begun_as: Option<CountedRecord>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -120,16 +121,16 @@ struct PermissionRecord {
     uses_left: i64,
     given_at: Timestamp,
     ends_at: Timestamp,
-    /// Left out, somebody gave it by name.
+    /// Absent if a person gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     giver: Option<String>,
-    /// What purchases hold of which nothing was captured; left out where it was not kept.
+    /// Committed by purchases without a capture, in minor units; absent if usage was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     open: Option<i64>,
-    /// Of how many purchases something was captured.
+    /// The number of purchases with a capture.
     #[serde(default, skip_serializing_if = "is_none_captured")]
     captured: u32,
-    /// All that is open is at this shop.
+    /// Whether all open holds are at this shop.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     here: bool,
 }
@@ -158,7 +159,7 @@ const fn is_nothing(minor: &i64) -> bool {
     *minor == 0
 }
 
-/// The immutable things that facts name by version, found again for a replay.
+/// The immutable versions that facts refer to, loaded for a replay.
 #[derive(Debug)]
 pub struct ReplayVersions {
     pub programme: ProgrammeFacts,
@@ -215,7 +216,7 @@ impl FactsRecord {
         }
     }
 
-    /// Reads stored facts.
+    /// Parses stored facts.
     pub fn from_text(text: &str) -> Result<Self, UnreadableFacts> {
         Ok(serde_json::from_str(text)?)
     }
@@ -226,7 +227,7 @@ impl FactsRecord {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The version of the rules that decided.
+    /// The version of the decision rules that applied.
     pub const fn rules_version(&self) -> u32 {
         self.rules
     }
@@ -236,22 +237,22 @@ impl FactsRecord {
         self.programme_version
     }
 
-    /// The version of the agreement that was in force, if the card was known.
+    /// The agreement version that was in force; `None` for an unknown card.
     pub fn agreement_version(&self) -> Option<u32> {
         self.holder.as_ref().map(|holder| holder.agreement)
     }
 
-    /// The moment at which the question arrived.
+    /// When the request arrived.
     pub const fn moment(&self) -> Moment {
         Moment { at: self.at, date: self.date, time: self.time }
     }
 
-    /// What was approved of the purchase before, if it was open.
+    /// What an open purchase held or had captured; `None` for a new one.
     pub fn so_far(&self, currency: Currency) -> Option<Money> {
         self.so_far.map(|(minor, _)| Money::from_minor(minor, currency))
     }
 
-    /// The facts themselves, with the `versions` that they name.
+    /// Restores the facts, with the `versions` that they refer to.
     pub fn facts(&self, versions: ReplayVersions) -> Result<Facts, UnreadableFacts> {
         let ReplayVersions { mut programme, agreement } = versions;
         programme.state =
@@ -307,7 +308,7 @@ impl FactsRecord {
             .collect()
     }
 
-    /// What the shop was taken for, if its country was not known.
+    /// How the shop was classified, if its country was unknown.
     pub fn unknown_country(&self) -> Result<Option<UnknownCountry>, UnreadableFacts> {
         let word = self.unknown_country.as_deref();
         word.map(|word| parse_field("unknown_country", word, UnknownCountry::from_word)).transpose()

@@ -1,5 +1,5 @@
-//! The facts that the words of a message were made from, as JSON: for other languages, and for
-//! pages that show more than a text message may.
+//! The parameters that a message's text was built from, as JSON: for rendering in other languages,
+//! and for pages that show more than a text message may.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use super::reason::{money_value, reason_map};
 use crate::domain::decision::reason::DeclineReason;
 use crate::domain::money::{Currency, Money};
 
-/// Parameters of a message, in the order in which they were added.
+/// Parameters of a message, in insertion order.
 #[derive(Debug, Clone, Default)]
 pub struct MessageParameters(Map<String, Value>);
 
@@ -19,7 +19,7 @@ impl MessageParameters {
         self.value(name, Value::String(text.into()))
     }
 
-    /// Adds a text that may not be there.
+    /// Adds a text if there is one.
     #[must_use]
     pub fn optional(self, name: &str, text: Option<impl Into<String>>) -> Self {
         match text {
@@ -40,7 +40,7 @@ impl MessageParameters {
         self.text(name, at.to_string())
     }
 
-    /// Adds what a reason carries, and its code as `reason`.
+    /// Adds the parameters of a reason, and its code as `reason`.
     #[must_use]
     pub fn reason(mut self, reason: &DeclineReason) -> Self {
         self.0.extend(reason_map(reason));
@@ -58,13 +58,13 @@ impl MessageParameters {
     }
 }
 
-/// One text among stored parameters.
+/// The text parameter `name` of stored parameters.
 pub fn text_of(facts: &str, name: &str) -> Option<String> {
     let facts: Map<String, Value> = serde_json::from_str(facts).ok()?;
     facts.get(name)?.as_str().map(str::to_owned)
 }
 
-/// One amount among stored parameters, if it is in this currency.
+/// The amount parameter `name` of stored parameters, if it is in `currency`.
 pub fn money_of(facts: &str, name: &str, currency: Currency) -> Option<Money> {
     let facts: Map<String, Value> = serde_json::from_str(facts).ok()?;
     let amount = facts.get(name)?;

@@ -1,8 +1,8 @@
-//! What is stored for ever, and how: the rows of facts, decisions, purchases and postings.
+//! The stored form of facts, decisions, purchases and postings as rows.
 //!
-//! The domain knows nothing of storage and the store knows nothing of meaning; this module turns
-//! one into the other. A row's [digest](row::Digest) covers its values in a canonical form, so
-//! that the ledger's chain can vouch for it.
+//! The domain does not know how it is stored, and the store does not interpret what it stores; this
+//! module converts between them. A row's [digest](row::Digest) covers its values in a canonical
+//! form, so that the ledger's hash chain can prove that the row is unchanged.
 
 pub mod agreement;
 pub mod answer;

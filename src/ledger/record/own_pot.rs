@@ -1,4 +1,4 @@
-//! What a person made of a pot, as JSON: their own words and wishes.
+//! The stored form of a person's own pot settings, as JSON.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -38,7 +38,7 @@ struct GoalRecord {
     closed: bool,
 }
 
-/// The stored text; none when the person made nothing of the pot.
+/// The stored text; `None` for default settings.
 pub fn own_pot_text(own: &PersonalPotSettings) -> Option<String> {
     if *own == PersonalPotSettings::default() {
         return None;
@@ -58,11 +58,11 @@ pub fn own_pot_text(own: &PersonalPotSettings) -> Option<String> {
             closed: goal.is_closed,
         }),
     };
-    // Texts and numbers always become JSON.
+    // A struct of strings and numbers always serialises.
     serde_json::to_string(&record).ok()
 }
 
-/// Reads a stored text; none if it says nothing that a person can have made of a pot.
+/// Parses a stored text; `None` if it is invalid.
 pub fn read_own_pot(text: &str, currency: Currency) -> Option<PersonalPotSettings> {
     let record: OwnPotRecord = serde_json::from_str(text).ok()?;
     let money = |minor| Money::from_minor(minor, currency);

@@ -1,4 +1,4 @@
-//! Proposals, answers to them and pauses as rows.
+//! Stored rows of proposals and of the consents to them.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::domain::agreement::{Decider, Term, TermAnswer, TermDraft};
 use crate::domain::id::{ProgrammeId, ProposalId};
 use crate::domain::money::Currency;
 
-/// One row per proposal. Its state changes.
+/// One row per proposal. Its state is updated.
 pub const PROPOSAL: Table = Table {
     name: "proposal",
     columns: columns![
@@ -29,7 +29,7 @@ pub const PROPOSAL: Table = Table {
     ],
 };
 
-/// One row per proposal and side that has answered.
+/// One row per proposal and consenting side.
 pub const CONSENT: Table = Table {
     name: "consent",
     columns: columns![
@@ -64,7 +64,7 @@ struct TermRecord {
     cooling_days: Option<u32>,
 }
 
-/// A list as one text.
+/// The stored form of a list, as JSON.
 pub fn list_text(list: &List) -> String {
     let term = |term: &Term| TermRecord {
         on: term.scope().to_string(),
@@ -81,11 +81,11 @@ pub fn list_text(list: &List) -> String {
         terms: list.terms.iter().map(term).collect(),
         pots: list.pots.iter().map(pot_record).collect(),
     };
-    // A struct of texts and numbers always serialises.
+    // A struct of strings and numbers always serialises.
     serde_json::to_string(&record).unwrap_or_default()
 }
 
-/// Reads a list back from its text.
+/// Parses a stored list.
 pub fn list_from_text(text: &str, currency: Currency) -> Option<List> {
     let record: ListRecord = serde_json::from_str(text).ok()?;
     let term = |record: TermRecord| {
@@ -134,7 +134,7 @@ pub fn proposal_row(programme: &ProgrammeId, proposal: &Proposal) -> Vec<Value> 
     ]
 }
 
-/// Reads a proposal back from its row.
+/// Parses a proposal.
 pub fn read_proposal(row: &[Value], currency: Currency) -> Result<Proposal, CorruptRow> {
     let mut reader = RowReader::new(&PROPOSAL, row);
     reader.skip(); // the programme
@@ -158,7 +158,7 @@ pub fn read_proposal(row: &[Value], currency: Currency) -> Result<Proposal, Corr
     })
 }
 
-/// The row of an answer to a proposal.
+/// The row of a consent to a proposal.
 pub fn consent_row(programme: &ProgrammeId, proposal: &Proposal, consent: &Consent) -> Vec<Value> {
     let parts = consent.parts.as_ref().map(|parts| {
         let parts: Vec<_> = parts.iter().map(ToString::to_string).collect();
@@ -183,7 +183,7 @@ pub fn consent_row(programme: &ProgrammeId, proposal: &Proposal, consent: &Conse
     ]
 }
 
-/// Reads an answer back from its row, with the proposal that it is about.
+/// Parses a consent, with the proposal that it is about.
 pub fn read_consent(row: &[Value]) -> Result<(ProposalId, Consent), CorruptRow> {
     let mut reader = RowReader::new(&CONSENT, row);
     reader.skip(); // the programme

@@ -1,4 +1,4 @@
-//! Purchases and holds as rows.
+//! Stored rows of purchases and holds.
 
 use super::dispute::{disputes_from_text, disputes_text};
 use super::purchase_extra::{add_extra, extra_text};
@@ -20,7 +20,7 @@ use crate::domain::purchase::{
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop::merchant::{Category, Mcc};
 
-/// One row per purchase: what was said about it and what it has cost.
+/// One row per purchase: its attributes, the issuer's reports and its amounts.
 pub const PURCHASE: Table = Table {
     name: "purchase",
     columns: columns![
@@ -38,7 +38,7 @@ pub const PURCHASE: Table = Table {
     ],
 };
 
-/// One row per pot that a purchase draws on, in the order in which pots were drained.
+/// One row per pot that a purchase draws on, in drain order.
 pub const HOLD: Table = Table {
     name: "hold",
     columns: columns![
@@ -50,8 +50,8 @@ pub const HOLD: Table = Table {
 /// The row of `purchase`.
 pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> {
     let counted = &purchase.counted;
-    let word = purchase.snapshot.as_ref();
-    let total = word.and_then(|word| word.standing.total());
+    let snapshot = purchase.snapshot.as_ref();
+    let total = snapshot.and_then(|snapshot| snapshot.standing.total());
     vec![
         text_value(programme),
         text_value(&purchase.connection),
@@ -71,13 +71,13 @@ pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> 
         text_value(&counted.matched),
         purchase.place.name.clone().into(),
         purchase.place.digest.clone().into(),
-        promises_text(&purchase.increments).into(),
-        word.map(|word| word.standing.word()).into(),
+        increments_text(&purchase.increments).into(),
+        snapshot.map(|snapshot| snapshot.standing.word()).into(),
         total.into(),
-        word.map(|word| word.position.at).into(),
-        word.map(|word| word.position.answers).into(),
-        word.map(|word| i64::from(word.position.over)).into(),
-        word.map(|word| word.position.reference.to_string()).into(),
+        snapshot.map(|snapshot| snapshot.position.at).into(),
+        snapshot.map(|snapshot| snapshot.position.answers).into(),
+        snapshot.map(|snapshot| i64::from(snapshot.position.over)).into(),
+        snapshot.map(|snapshot| snapshot.position.reference.to_string()).into(),
         purchase.raised.into(),
         purchase.lowered.into(),
         purchase.captured.into(),
@@ -97,7 +97,7 @@ pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> 
     ]
 }
 
-/// Reads a purchase back; its holds are added by the reader of [`HOLD`].
+/// Parses a purchase without its holds; those are read from [`HOLD`].
 pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
     let mut reader = RowReader::new(&PURCHASE, row);
     let _programme: ProgrammeId = reader.parsed()?;
@@ -123,8 +123,8 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
     };
     let name = reader.optional(RowReader::text)?.map(str::to_owned);
     let place = MerchantDescriptor { name, digest: reader.text()?.to_owned() };
-    let increments = reader.word(|text| promises_from_text(text, currency))?;
-    let word = read_word(&mut reader, currency)?;
+    let increments = reader.word(|text| increments_from_text(text, currency))?;
+    let snapshot = read_snapshot(&mut reader, currency)?;
     let nothing = Money::zero(currency);
     let mut purchase = Purchase {
         id,
@@ -136,7 +136,7 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
         counted,
         place,
         increments,
-        snapshot: word,
+        snapshot,
         raised: reader.money(currency)?,
         lowered: reader.money(currency)?,
         captured: reader.money(currency)?,
@@ -167,7 +167,7 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
     Ok(purchase)
 }
 
-fn read_word(
+fn read_snapshot(
     reader: &mut RowReader<'_>,
     currency: Currency,
 ) -> Result<Option<IssuerSnapshot>, CorruptRow> {
@@ -211,7 +211,7 @@ pub fn hold_rows(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Vec<Value>
     (0..).zip(&purchase.holds).map(row).collect()
 }
 
-/// Reads a hold back, with the purchase it belongs to.
+/// Parses a hold, with the purchase that it belongs to.
 pub fn read_hold(row: &[Value]) -> Result<(PurchaseId, Hold), CorruptRow> {
     let mut reader = RowReader::new(&HOLD, row);
     let _programme: ProgrammeId = reader.parsed()?;
@@ -229,7 +229,7 @@ pub fn read_hold(row: &[Value]) -> Result<(PurchaseId, Hold), CorruptRow> {
     Ok((purchase, hold))
 }
 
-/// What the chain vouches for when it vouches for a purchase: its row and the rows of its holds.
+/// The digest that the chain records for a purchase: its row and the rows of its holds.
 pub fn purchase_digest(purchase: &[Value], holds: &[Vec<Value>]) -> Digest {
     let mut canonical = CanonicalHasher::new("purchase with holds");
     canonical.row(&PURCHASE, purchase);
@@ -250,7 +250,8 @@ fn abroad_from_word(word: &str) -> Option<Abroad> {
     [Abroad::No, Abroad::Yes].into_iter().find(|abroad| abroad_word(*abroad) == word)
 }
 
-/// `5:agreed`, or `5:held` once the merchant was known to ask in another currency; none without one.
+/// The stored form: `5:agreed`, or `5:held` once another currency is known; `None` without a
+/// margin.
 fn margin_text(margin: Margin) -> Option<String> {
     let percent = Some(margin.percent()).filter(|percent| *percent != MarginPercent::NONE)?;
     let state = if margin.is_held() { "held" } else { "agreed" };
@@ -268,9 +269,9 @@ fn margin_from_text(text: &str) -> Option<Margin> {
     (margin_text(margin).as_deref() == Some(text)).then_some(margin)
 }
 
-/// `0:1250:kept 1:500:withdrawn:okay_…`: the number of the question, the amount, whether it still
-/// stands, and the permission that it used up.
-fn promises_text(increments: &[ApprovedIncrement]) -> String {
+/// The stored form, such as `0:1250:kept 1:500:withdrawn:okay_…`: sequence number, minor units,
+/// state, and the permission that was used.
+fn increments_text(increments: &[ApprovedIncrement]) -> String {
     let text = |increment: &ApprovedIncrement| {
         let state = match increment.state {
             IncrementState::Kept => "kept",
@@ -282,7 +283,7 @@ fn promises_text(increments: &[ApprovedIncrement]) -> String {
     increments.iter().map(text).collect::<Vec<_>>().join(" ")
 }
 
-fn promises_from_text(text: &str, currency: Currency) -> Option<Vec<ApprovedIncrement>> {
+fn increments_from_text(text: &str, currency: Currency) -> Option<Vec<ApprovedIncrement>> {
     let increment = |text: &str| {
         let mut parts = text.split(':');
         let sequence = parts.next()?.parse().ok()?;

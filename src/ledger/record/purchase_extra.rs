@@ -1,5 +1,5 @@
-//! What most purchases have nothing of, as JSON in one column: it stays null on the path of an
-//! approval, and rows from before it was there keep their digest.
+//! Rarely used fields of a purchase, as JSON in one column. The column is null for a plain
+//! approval, and rows from before the column existed keep their digest.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,21 +10,21 @@ use crate::domain::purchase::position::MessageKind;
 use crate::domain::purchase::{CaptureAnomalies, MerchantSums, Purchase};
 use crate::domain::shop::merchant::Mcc;
 
-/// Amounts are in minor units. The names are stored.
+/// Amounts are in minor units. Field names are part of the stored form.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct PurchaseExtra {
-    /// The kind of the latest snapshot, and how many captures and refunds it lists.
+    /// The kind of the latest snapshot, and the number of captures and refunds that it lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     word: Option<(String, u32)>,
     #[serde(skip_serializing_if = "is_zero")]
     limit_back: i64,
     #[serde(skip_serializing_if = "is_zero")]
     captured_elsewhere: i64,
-    /// The pot, and how much.
+    /// The pot and the amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     exchange: Option<(String, i64)>,
-    /// The merchant's currency, what was captured in it, and what was refunded.
+    /// The merchant's currency, and the amounts captured and refunded in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     merchant: Option<(String, i64, i64)>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -53,10 +53,10 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// The column's text; none for a purchase that has nothing of it.
+/// The stored text; `None` if all fields have their defaults.
 pub(super) fn extra_text(purchase: &Purchase) -> Option<String> {
     let anomalies = &purchase.anomalies;
-    let position = purchase.snapshot.as_ref().map(|word| &word.position);
+    let position = purchase.snapshot.as_ref().map(|snapshot| &snapshot.position);
     let word = position.map(|position| (position.kind.word().to_owned(), position.listed));
     let merchant = purchase.merchant_sums.map(|MerchantSums { captured, refunded }| {
         (captured.currency().code().to_owned(), captured.minor(), refunded.minor())
@@ -75,19 +75,19 @@ pub(super) fn extra_text(purchase: &Purchase) -> Option<String> {
         other_kind: anomalies.other_kind.map(|mcc| mcc.to_string()),
         largest_captures: anomalies.largest_captures.iter().map(|c| c.minor()).collect(),
     };
-    // A struct of texts and numbers always serialises.
+    // A struct of strings and numbers always serialises.
     (extra != PurchaseExtra::default()).then(|| serde_json::to_string(&extra).unwrap_or_default())
 }
 
-/// Reads the column back into `purchase`, which has been read without it.
+/// Parses the column into `purchase`, whose other columns are already read.
 pub(super) fn add_extra(purchase: &mut Purchase, text: &str) -> Option<()> {
     let extra: PurchaseExtra = serde_json::from_str(text).ok()?;
     let currency = purchase.currency;
     let money = |minor| Money::from_minor(minor, currency);
-    if let Some(word) = &mut purchase.snapshot {
+    if let Some(snapshot) = &mut purchase.snapshot {
         let (kind, listed) = extra.word.clone().unwrap_or_else(default_position);
-        word.position.kind = MessageKind::from_word(&kind)?;
-        word.position.listed = listed;
+        snapshot.position.kind = MessageKind::from_word(&kind)?;
+        snapshot.position.listed = listed;
     }
     purchase.limit_back = money(extra.limit_back);
     purchase.captured_elsewhere = money(extra.captured_elsewhere);
@@ -113,16 +113,16 @@ pub(super) fn add_extra(purchase: &mut Purchase, text: &str) -> Option<()> {
         other_kind: parse_optional(extra.other_kind.as_deref(), |text| Mcc::parse(text).ok())?,
         largest_captures: extra.largest_captures.iter().map(|minor| money(*minor)).collect(),
     };
-    // Another spelling of the same content would be another digest.
+    // Only the canonical text is accepted, because any other would have another digest.
     (extra_text(purchase).as_deref() == Some(text)).then_some(())
 }
 
-/// Rows from before positions were told apart by it.
+/// The position of rows from before these fields were stored.
 fn default_position() -> (String, u32) {
     (MessageKind::Updated.word().to_owned(), 0)
 }
 
-/// Nothing stays nothing; what cannot be read makes the whole column unreadable.
+/// `Some(None)` for an absent text; `None` for an invalid one, which makes the column invalid.
 #[expect(clippy::option_option, reason = "unreadable, absent and present are three answers")]
 fn parse_optional<T>(text: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
     match text {

@@ -1,5 +1,5 @@
-//! A reason with its parameters as JSON: one form for recorded answers and for the parameters of a
-//! message.
+//! Decline reasons with their parameters as JSON, for recorded responses and message parameters
+//! alike.
 
 use jiff::civil::{Date, Time};
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ pub fn money_value(money: Money) -> Value {
     json!({"minor": money.minor(), "currency": money.currency().code()})
 }
 
-/// The code of `reason` under `reason`, and every parameter under its own name.
+/// The code of `reason` as `reason`, and each parameter under its own name.
 pub fn reason_map(reason: &DeclineReason) -> Map<String, Value> {
     let mut map = Map::new();
     let mut put = |name: &str, value: Value| drop(map.insert(name.to_owned(), value));
@@ -83,7 +83,7 @@ pub fn reason_map(reason: &DeclineReason) -> Map<String, Value> {
     map
 }
 
-/// Reads what [`reason_map`] wrote; none if it is nothing that it ever wrote.
+/// Parses the output of [`reason_map`]; `None` if the map is not in that form.
 pub fn read_reason(map: &Map<String, Value>) -> Option<DeclineReason> {
     use DeclineReason as R;
     let fields = ReasonFields(map);
@@ -170,7 +170,7 @@ impl ReasonFields<'_> {
         self.text(name)?.parse().ok()
     }
 
-    /// The last day of a period: an inner none for the whole agreement.
+    /// The last day of a period; `Some(None)` for the whole agreement, which has no last day.
     #[expect(clippy::option_option, reason = "absent is a value, unreadable is not")]
     fn until(&self) -> Option<Option<Date>> {
         match self.0.get("until") {

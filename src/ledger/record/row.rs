@@ -1,4 +1,4 @@
-//! Rows as the store keeps them: text and whole numbers, nothing else.
+//! Stored rows: text and integers only.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::money::{Currency, Money};
 
-/// One value of a row. Instants are microseconds since 1970 UTC; everything that is not a number
-/// is text.
+/// One value of a row. Instants are microseconds since 1970 UTC; everything else that is not an
+/// integer is text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     Text(String),
@@ -20,11 +20,11 @@ pub enum Value {
     Null,
 }
 
-/// A table as the store and the chain see it.
+/// A table as defined for the store and the hash chain.
 #[derive(Debug)]
 pub struct Table {
     pub name: &'static str,
-    /// The columns, in the order in which rows hold their values.
+    /// The columns, in the order of the values in a row.
     pub columns: &'static [Column],
 }
 
@@ -35,7 +35,7 @@ impl Table {
         row.get(at)
     }
 
-    /// The text of `row` in `column`; empty if there is none.
+    /// The text of `row` in `column`; empty if it has no text there.
     pub fn text<'r>(&self, row: &'r [Value], column: &str) -> &'r str {
         match self.value(row, column) {
             Some(Value::Text(text)) => text,
@@ -43,7 +43,7 @@ impl Table {
         }
     }
 
-    /// The number of `row` in `column`; 0 if there is none.
+    /// The number of `row` in `column`; 0 if it has no number there.
     pub fn number(&self, row: &[Value], column: &str) -> i64 {
         match self.value(row, column) {
             Some(Value::Number(number)) => *number,
@@ -52,24 +52,24 @@ impl Table {
     }
 }
 
-/// A column of a table.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
     pub name: &'static str,
     pub kind: ColumnKind,
 }
 
-/// What a column holds.
+/// The kind of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
     /// Part of the primary key. Text.
     Key,
     Text,
     Number,
-    /// Text that may be erased later. Its digest is kept in another column of the row.
+    /// Text that may be erased later, so row digests exclude it. Its own digest is in another
+    /// column.
     Erasable,
-    /// Text that came with a later version, behind all other columns. Where there is none, a row is
-    /// digested as it was before.
+    /// Text in a column added by a later version, after all others. A null value is not digested,
+    /// so that older rows keep their digest.
     Added,
 }
 
@@ -89,10 +89,10 @@ pub(crate) use columns;
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// What comes before the first link of every chain.
+    /// The hash before the first posting of every chain.
     pub const ZERO: Self = Self([0; 32]);
 
-    /// The digest of the row's values, erasable text apart.
+    /// The digest of the row's values, without erasable text.
     pub fn of_row(table: &Table, row: &[Value]) -> Self {
         let mut hasher = CanonicalHasher::new(table.name);
         hasher.row(table, row);
@@ -104,7 +104,7 @@ impl Digest {
         Self::of_bytes(text.as_bytes())
     }
 
-    /// An identifier that is the same for the same content: a `UUIDv8` of the first 16 bytes.
+    /// A UUID derived from the content: a `UUIDv8` of the first 16 bytes.
     pub fn uuid(self) -> uuid::Uuid {
         let mut bytes = [0; 16];
         for (byte, own) in bytes.iter_mut().zip(self.0) {
@@ -113,7 +113,7 @@ impl Digest {
         uuid::Builder::from_custom_bytes(bytes).into_uuid()
     }
 
-    /// The digest of bytes as they came.
+    /// The digest of raw bytes.
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
@@ -122,7 +122,7 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut digits = [0; 64];
-        // 32 bytes have 64 digits, which are ASCII.
+        // 32 bytes give 64 ASCII digits.
         let written = hex::encode_to_slice(self.0, &mut digits).ok();
         let text = written.and_then(|()| str::from_utf8(&digits).ok());
         f.write_str(text.unwrap_or_default())
@@ -139,7 +139,7 @@ impl FromStr for Digest {
     type Err = hex::FromHexError;
 
     fn from_str(text: &str) -> Result<Self, hex::FromHexError> {
-        // Upper-case hex would be the same digest in other bytes: a changed row must not pass.
+        // Upper-case hex would store the same digest in other bytes, so a changed row could pass.
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(hex::FromHexError::InvalidStringLength);
         }
@@ -149,13 +149,13 @@ impl FromStr for Digest {
     }
 }
 
-/// Feeds values to SHA-256 in a form that can be read in one way only: every value has a tag, and
-/// every text its length in front.
+/// Feeds values to SHA-256 in an unambiguous form: each value has a tag, and each text is preceded
+/// by its length.
 #[derive(Debug)]
 pub struct CanonicalHasher(Sha256);
 
 impl CanonicalHasher {
-    /// Starts with `domain`, so that a row of one table is never a row of another.
+    /// Starts with `domain`, so that rows of different tables never have the same digest.
     pub fn new(domain: &str) -> Self {
         let mut canonical = Self(Sha256::new());
         canonical.text(domain);
@@ -175,7 +175,7 @@ impl CanonicalHasher {
         self.0.update(number.to_be_bytes());
     }
 
-    /// Adds the absence of a value.
+    /// Adds a null value.
     pub fn null(&mut self) {
         self.0.update([b'-']);
     }
@@ -186,7 +186,7 @@ impl CanonicalHasher {
         self.0.update(digest.0);
     }
 
-    /// Adds the values of `row`, erasable ones apart.
+    /// Adds the values of `row`, except erasable ones and null values of added columns.
     pub fn row(&mut self, table: &Table, row: &[Value]) {
         for (column, value) in table.columns.iter().zip(row) {
             match value {
@@ -205,14 +205,14 @@ impl CanonicalHasher {
     }
 }
 
-/// A stored row that does not say what its table says it must.
+/// A stored row whose content does not match its table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("table {table}, column {column}: {found:?} is not what belongs there (row {key})")]
 pub struct CorruptRow {
     pub table: &'static str,
     pub column: &'static str,
     pub found: String,
-    /// The primary key of the row, for people.
+    /// The primary key of the row, for the error message.
     pub key: String,
 }
 
@@ -236,12 +236,12 @@ impl<'a> RowReader<'a> {
         value
     }
 
-    /// Passes over the next value.
+    /// Skips the next value.
     pub fn skip(&mut self) {
         self.take();
     }
 
-    /// The next value: nothing.
+    /// Reads a null value.
     pub fn expect_null(&mut self) -> Result<(), CorruptRow> {
         match self.take() {
             Some(Value::Null) => Ok(()),
@@ -249,7 +249,7 @@ impl<'a> RowReader<'a> {
         }
     }
 
-    /// The error for the value that was read last.
+    /// The error for the value read last.
     pub fn corrupt(&self) -> CorruptRow {
         let at = self.next.saturating_sub(1);
         let column = self.table.columns.get(at).map_or("(too many)", |column| column.name);
@@ -257,7 +257,7 @@ impl<'a> RowReader<'a> {
         CorruptRow { table: self.table.name, column, found, key: key_of(self.table, self.row) }
     }
 
-    /// The next value: text.
+    /// Reads a text.
     pub fn text(&mut self) -> Result<&'a str, CorruptRow> {
         match self.take() {
             Some(Value::Text(text)) => Ok(text),
@@ -265,7 +265,7 @@ impl<'a> RowReader<'a> {
         }
     }
 
-    /// The next value: a number.
+    /// Reads an integer.
     pub fn number(&mut self) -> Result<i64, CorruptRow> {
         match self.take() {
             Some(Value::Number(number)) => Ok(*number),
@@ -273,37 +273,37 @@ impl<'a> RowReader<'a> {
         }
     }
 
-    /// The next value: a number that fits `T`.
+    /// Reads an integer within the range of `T`.
     pub fn integer<T: TryFrom<i64>>(&mut self) -> Result<T, CorruptRow> {
         T::try_from(self.number()?).map_err(|_| self.corrupt())
     }
 
-    /// The next value: text that reads as `T`.
+    /// Reads a text that parses as `T`.
     pub fn parsed<T: FromStr>(&mut self) -> Result<T, CorruptRow> {
         self.text()?.parse().map_err(|_| self.corrupt())
     }
 
-    /// The next value: text that `read` understands.
+    /// Reads a text that `read` accepts.
     pub fn word<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Result<T, CorruptRow> {
         read(self.text()?).ok_or_else(|| self.corrupt())
     }
 
-    /// The next value: an amount above or below nothing, in `currency`.
+    /// Reads an amount in `currency`, which may be negative.
     pub fn money(&mut self, currency: Currency) -> Result<Money, CorruptRow> {
         Ok(Money::from_minor(self.number()?, currency))
     }
 
-    /// The next value: an instant.
+    /// Reads an instant.
     pub fn instant(&mut self) -> Result<Timestamp, CorruptRow> {
         Timestamp::from_microsecond(self.number()?).map_err(|_| self.corrupt())
     }
 
-    /// The next value: a calendar date.
+    /// Reads a calendar date.
     pub fn date(&mut self) -> Result<Date, CorruptRow> {
         self.parsed()
     }
 
-    /// The next value with `read`, or nothing if it is absent.
+    /// Reads the next value with `read`; `None` if it is null.
     pub fn optional<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, CorruptRow>,
@@ -317,7 +317,7 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// The primary key of `row`, for people.
+/// The primary key of `row`, for error messages.
 pub fn key_of(table: &Table, row: &[Value]) -> String {
     let keys = table.columns.iter().zip(row).filter(|(column, _)| column.kind == ColumnKind::Key);
     keys.map(|(_, value)| describe(value)).collect::<Vec<_>>().join("/")
@@ -379,7 +379,7 @@ impl<T: Into<Self>> From<Option<T>> for Value {
     }
 }
 
-/// As JSON, for passing many rows to a database in one text.
+/// JSON, to pass many rows to a database in one text.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -390,7 +390,7 @@ impl Serialize for Value {
     }
 }
 
-/// From JSON, as SQLite spells rows.
+/// JSON, as SQLite returns rows.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ValueVisitor)
@@ -427,7 +427,7 @@ impl Visitor<'_> for ValueVisitor {
     }
 }
 
-/// The value of anything that is stored as it prints.
+/// A text value from the `Display` form of `value`.
 pub fn text_value(value: impl fmt::Display) -> Value {
     Value::Text(value.to_string())
 }

@@ -1,4 +1,4 @@
-//! Money, dates and times, in the patterns of a language's catalogue.
+//! Amounts, dates and times, in the patterns of the catalogue of a language.
 
 use fluent_bundle::FluentArgs;
 use jiff::civil::{Date, Time};
@@ -8,7 +8,7 @@ use super::phrase::Phrase;
 use crate::domain::money::Money;
 
 impl Words {
-    /// An amount as it is said: `£42.50`, but `£60` when it is whole.
+    /// An amount, with a fraction only if it is not zero: `£42.50`, `£60`.
     pub fn money(&self, money: Money) -> String {
         let major = money.major().to_string();
         let (whole, fraction) = major.split_once('.').unwrap_or((&major, ""));

@@ -1,5 +1,5 @@
-//! What people are told about their list: changes, answers, pauses, and what differs between two
-//! versions. A text to the person names no shop and no kind of shop; one to a worker names nobody.
+//! Text messages about lists and pauses, and the lines that describe the changes between two lists.
+//! Text messages to the person name no shop and no kind of shop; those to a worker name nobody.
 
 use fluent_bundle::FluentArgs;
 use jiff::Timestamp;
@@ -14,14 +14,14 @@ use crate::domain::money::limit::Limit;
 
 macro_rules! list_notification {
     ($($(#[$doc:meta])* $variant:ident,)+) => {
-        /// What has happened to a list or to a card.
+        /// What people are notified of about a list or a pause.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum ListNotification {
             $($(#[$doc])* $variant,)+
         }
 
         impl ListNotification {
-            /// Everything that is told.
+            /// Every notification.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             const fn phrase(self) -> Phrase {
@@ -36,15 +36,15 @@ macro_rules! list_notification {
 list_notification! {
     ListProposed,
     ListCountered,
-    /// A yes was written down for the person, who has not confirmed it.
+    /// A yes was recorded for the person, who has not confirmed it.
     ListWrittenDown,
-    /// Everybody has said yes, and the person's own time to wait runs.
+    /// Every side has consented, and the cooling time of the person runs.
     ListCools,
     ListStarted,
     ListRefused,
     ListTakenBack,
     ListRunOut,
-    /// A law forced it.
+    /// A law forced the change.
     ListForced,
     PauseBegun,
     PauseLifted,
@@ -56,12 +56,12 @@ list_notification! {
     WorkerListTakenBack,
     WorkerListRunOut,
     WorkerListForced,
-    /// A file proposes it in the worker's name.
+    /// The file of the programme proposes a list in the name of the worker.
     WorkerListFiled,
 }
 
 impl ListNotification {
-    /// Whether somebody can answer until the moment that it names.
+    /// Whether the time in the message is the deadline for an answer.
     pub const fn has_deadline(self) -> bool {
         matches!(
             self,
@@ -73,43 +73,43 @@ impl ListNotification {
         )
     }
 
-    /// The kind of the message, as it is stored.
+    /// The message kind, as stored.
     pub fn kind(self) -> &'static str {
         self.phrase().id()
     }
 }
 
-/// What the words are made from. Which of it is needed depends on the news.
+/// The parameters of a text. The notification decides which of them it needs.
 #[derive(Debug, Clone, Copy)]
 pub struct ListParameters<'a> {
     pub zone: &'a TimeZone,
-    /// Who did it.
+    /// Who acted; empty if nobody did.
     pub name: &'a str,
-    /// Until when, or from when.
+    /// The deadline, end or start.
     pub at: Option<Timestamp>,
-    /// Why, in somebody's own words.
+    /// The reason, as somebody wrote it; empty for none.
     pub words: &'a str,
 }
 
-/// What terms and pots are called.
+/// The display names of scopes and pots.
 pub trait DisplayNames {
-    /// What a category or a code is called.
+    /// The name of a category, a code or a shop; none for other scopes or if it has no name.
     fn scope(&self, scope: &Scope) -> Option<String>;
-    /// What a pot is called.
+    /// The name of a pot.
     fn pot(&self, pot: &crate::domain::id::PotId) -> String;
 }
 
 /// One line of "what changed", in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeLine {
-    /// What it is about: a part of the list.
+    /// The part of the list that changes.
     pub key: TermKey,
     pub about: String,
     pub now: String,
     pub new: String,
-    /// `more`, `less`, `same` or `other`.
+    /// The direction of the change for the person: `more`, `less`, `same` or `other`.
     pub way: &'static str,
-    /// The same in the language of these words.
+    /// The direction in words.
     pub way_text: String,
 }
 
@@ -136,14 +136,14 @@ impl Words {
         if sms::fits(&named) && !parameters.name.is_empty() { named } else { wording(false) }
     }
 
-    /// Whether somebody's own words can stand in a text message beside ours.
+    /// Whether a comment is short enough for a text message that also has our words.
     pub fn is_short_enough(words: &str) -> bool {
         const SEPTETS_MAX: usize = 50;
 
         sms::septets(&sms::transliterate(words)).is_some_and(|septets| septets <= SEPTETS_MAX)
     }
 
-    /// What differs, line by line: now, new, and whether it is more or less.
+    /// One line for each change: the term now, the new term, and the direction.
     pub fn change_lines(
         &self,
         changes: &[TermChange],
@@ -181,7 +181,7 @@ impl Words {
         changes.iter().map(line).collect()
     }
 
-    /// What a part of the list is called.
+    /// The display name of a part of the list.
     pub fn about(&self, key: &TermKey, names: &dyn DisplayNames) -> String {
         let scope = match key {
             TermKey::Partial => return self.text(Phrase::AboutPartial),
@@ -203,7 +203,7 @@ impl Words {
         names.scope(scope).unwrap_or_else(|| self.text(phrase))
     }
 
-    /// What a term says: "Yes, up to £30 a day", "Ask first", "No". No term is a plain yes.
+    /// A term in words: "Yes, up to £30 a day", "Ask first", "No". No term is a plain yes.
     pub fn term(&self, term: Option<&Term>) -> String {
         let Some(term) = term else { return self.text(Phrase::AnswerYes) };
         if let (Some(Hours { from, to }), TermAnswer::Ask | TermAnswer::No) =
@@ -244,7 +244,7 @@ impl Words {
         self.fill(phrase.id(), None, &args)
     }
 
-    /// How somebody agreed, for the agreement itself.
+    /// How somebody consented, for the text of the agreement.
     pub fn how_agreed(
         &self,
         name: &str,

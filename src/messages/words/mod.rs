@@ -1,9 +1,10 @@
-//! What people are told: why a purchase was not paid, what was paid, and what came after.
+//! Texts for people: why a purchase was declined, what was paid, and what happened afterwards.
 //!
-//! One catalogue for each language; each text in three wordings. [`Words::why`] words a reason for
-//! a page, [`Words::text_message`] and [`Words::text_reply`] for a phone. Here, too, is decided who
-//! may read what: the worker's and finance's texts never name a shop, finance's no kind of shop and
-//! no person, and a text that we start names neither a shop nor a sensitive kind of shop.
+//! One catalogue per language; most texts have one wording per [`Audience`]. [`Words::why`] words a
+//! reason for a page, [`Words::text_message`] and [`Words::text_reply`] for a phone. This module
+//! also decides who may read what: texts for the worker and finance never name a shop, those for
+//! finance no kind of shop and no person, and a text message that we start names neither a shop nor
+//! a sensitive kind of shop.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,7 +38,7 @@ mod sms;
 #[cfg(test)]
 mod tests;
 
-/// Who reads.
+/// Who reads a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
     Person,
@@ -46,7 +47,7 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// The name of its texts in the catalogues.
+    /// The attribute of a catalogue message that holds the wording.
     const fn text(self) -> &'static str {
         match self {
             Self::Person => "person",
@@ -56,42 +57,42 @@ impl Audience {
     }
 }
 
-/// One purchase, as far as words need it. Names are as people write them.
+/// What the texts need to know about one purchase. Names are display names.
 #[derive(Debug, Clone, Copy)]
 pub struct PurchaseContext<'a> {
     pub person_name: &'a str,
     pub worker_name: &'a str,
-    /// What was asked.
+    /// The requested amount.
     pub amount: Money,
-    /// What the purchase had already, if this asked for more of it.
+    /// The amount approved before, if the request was an increment.
     pub so_far: Option<Money>,
-    /// The shop; none when it is not known, or must not be named: in a text that we start, and
+    /// The shop; none when it is unknown or must not be named: in a text message that we start, and
     /// when the person chose quiet texts.
     pub place: Option<&'a str>,
     /// The category's display name, from the merchant rules: "Food and corner shops".
     pub category_name: &'a str,
     /// Whether the category says something private about the person, by the merchant rules.
     pub is_sensitive: bool,
-    /// Whether somebody else has the card: then no text names one by its last four digits.
+    /// Whether somebody else has the card. Texts then leave out its last four digits.
     pub hides_card: bool,
-    /// Whether it is a bill of an app shop, which comes from another country whoever buys.
+    /// Whether it is a bill of an app shop, which comes from abroad wherever the buyer is.
     pub is_app_bill: bool,
-    /// Where the person stands, and what would be paid there if nothing but amounts is in the way.
+    /// Where the person pays, and what would be approved there if the decline is about amounts
+    /// only.
     pub till: PointOfSale,
     pub payable: Option<Money>,
     /// The last four digits of the card that was used.
     pub card_last_four: &'a str,
-    /// The last four digits of the card that takes its place, if there is one.
+    /// The last four digits of the replacement card, if there is one.
     pub new_card_last_four: Option<&'a str>,
     /// The programme's time zone.
     pub zone: &'a TimeZone,
-    /// What the person's pots are called: "pets", "your week".
+    /// The names of the person's pots: "pets", "your week".
     pub pot_names: &'a BTreeMap<PotId, String>,
 }
 
 impl<'a> PurchaseContext<'a> {
-    /// A purchase of which little more than the sum is told: for texts that name no shop, no kind of
-    /// shop and no card.
+    /// Little more than the amount, for texts that name no shop, no kind of shop and no card.
     pub const fn bare(
         amount: Money,
         zone: &'a TimeZone,
@@ -120,13 +121,13 @@ impl<'a> PurchaseContext<'a> {
 /// What happens to a purchase after it was approved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurchaseEvent {
-    /// A hold was placed that ends on a date, if the issuer says when.
+    /// A hold was placed, which lasts until a date if the issuer says so.
     KeptAside { amount: Money, until: Option<Date> },
-    /// The shop took the money.
+    /// The shop captured the money.
     Captured { amount: Money },
-    /// A hold was undone or ran out.
+    /// A hold was reversed or expired.
     GivenBack { amount: Money },
-    /// The shop gave money back.
+    /// The shop refunded money.
     MoneyBack { amount: Money },
 }
 
@@ -149,7 +150,8 @@ impl Words {
         &ENGLISH
     }
 
-    /// Why a purchase was not paid, for a page. What can be done about it is [`Words::what_next`].
+    /// Why a purchase was declined, for a page. [`Words::what_next`] says what can be done about
+    /// it.
     pub fn why(
         &self,
         reason: &DeclineReason,
@@ -164,7 +166,7 @@ impl Words {
         )
     }
 
-    /// The first thing that the person can do now, in words: "Reply ASK to …".
+    /// The first thing that the person can do now: "Reply ASK to …".
     pub fn what_next(
         &self,
         reason: &DeclineReason,
@@ -175,8 +177,8 @@ impl Words {
         self.fill(&message_id(reason), Some("next"), &args)
     }
 
-    /// The whole text message that is sent when a purchase is not paid. It names no shop and no
-    /// sensitive kind of shop, because anybody may see it arrive.
+    /// The whole text message about a decline. It names no shop and no sensitive kind of shop,
+    /// because others may see it arrive.
     pub fn text_message(
         &self,
         reason: &DeclineReason,
@@ -204,7 +206,7 @@ impl Words {
         )
     }
 
-    /// The text message about any purchase for somebody who chose quiet texts.
+    /// The text message about any purchase, for a person who chose quiet texts.
     pub fn quiet_text(&self, purchase_context: &PurchaseContext<'_>) -> String {
         let args =
             [purchase_context.worker_name.to_owned(), self.text(Phrase::SomeWorker)].map(|name| {
@@ -216,8 +218,8 @@ impl Words {
         if sms::fits(&named) { named } else { unnamed }
     }
 
-    /// What was paid, and from which pots. A part of what was asked, a mere check of the card, and
-    /// what is held in case the exchange rate changes, are told as such.
+    /// What was paid, and from which pots. A partial approval, an account verification, and a
+    /// margin for exchange-rate changes have wordings of their own.
     pub fn paid(
         &self,
         approval: &Approval,
@@ -252,7 +254,7 @@ impl Words {
         format!("{paid} {kept}")
     }
 
-    /// What came after an approval, in one line. The amount told is the event's own.
+    /// What happened after an approval, in one line, with the amount of the event.
     pub fn event(
         &self,
         event: PurchaseEvent,
@@ -272,24 +274,25 @@ impl Words {
         self.fill(phrase.id(), Some(audience.text()), &args)
     }
 
-    /// Reads the `catalogue` of a language, named by its BCP 47 tag.
+    /// Parses the `catalogue` of a language, named by its BCP 47 tag.
     fn new(language: &str, catalogue: &str) -> Self {
-        // An unknown tag would only count plurals in another language's way.
+        // An unknown tag only affects the plural rules.
         let language = language.parse::<LanguageIdentifier>().unwrap_or_default();
-        // The build script has parsed the same text, and nothing wrong in it got past.
+        // The build script parses the same text and fails on errors, so there are none here.
         let resource = FluentResource::try_new(catalogue.to_owned())
             .unwrap_or_else(|(resource, _errors)| resource);
         let mut bundle = FluentBundle::new_concurrent(vec![language]);
-        // Isolation marks are no part of the alphabet of text messages; pages use `<bdi>`.
+        // Text messages have no isolation marks in their alphabet; pages use `<bdi>` instead.
         bundle.set_use_isolating(false);
         bundle.add_resource_overriding(resource);
         Self { bundle }
     }
 
-    /// The longest wording of the message that is one text message.
+    /// The most detailed wording that fits into one text message.
     ///
-    /// The place is dropped first, then the kind of place, then the worker's name and what else the
-    /// catalogue can spare; at last the reason itself, which WHY and a call still tell.
+    /// Leaves out the place first, then the kind of place, then the worker's name and other words
+    /// that the catalogue marks as optional; last the reason itself, which WHY and a call still
+    /// give.
     fn first_that_fits(
         &self,
         frame: Phrase,
@@ -311,7 +314,7 @@ impl Words {
             .unwrap_or_else(|| self.text(Phrase::NotPaidShort))
     }
 
-    /// What every text may use.
+    /// The arguments of every text.
     fn common_args(
         &self,
         context: NotificationContext,
@@ -363,7 +366,7 @@ impl Words {
         args
     }
 
-    /// What the texts of a reason may use.
+    /// The arguments of the texts of a reason.
     fn reason_args(
         &self,
         reason: &DeclineReason,
@@ -446,7 +449,7 @@ impl Words {
         args.set("some-left", yes_if_some(Some(left).filter(|left| left.is_positive())));
     }
 
-    /// What is left of `most` for more of a purchase that has had `so_far`.
+    /// Sets what is left of `most` for an increment, after `so_far`.
     fn set_rest(&self, args: &mut FluentArgs<'static>, most: Money, so_far: Option<Money>) {
         let rest = so_far.and_then(|so_far| Some((so_far, most.saturating_sub(so_far).ok()?)));
         let Some((so_far, rest)) = rest else {
@@ -458,7 +461,7 @@ impl Words {
         args.set("rest", self.money(rest));
     }
 
-    /// The last day of something, and the day after it; or that it has none.
+    /// Sets the last day of something and the day after it, or that there is none.
     fn set_end(
         &self,
         args: &mut FluentArgs<'static>,
@@ -492,13 +495,13 @@ impl Words {
         name.cloned().unwrap_or_else(|| self.text(Phrase::SomePot))
     }
 
-    /// A text that nothing is put into.
+    /// A text without arguments.
     fn text(&self, phrase: Phrase) -> String {
         self.fill(phrase.id(), None, &FluentArgs::new())
     }
 
-    /// A text with `args` put into it. The build script keeps every text in every catalogue, and
-    /// the tests every argument, so that nothing is missing when people read it.
+    /// A text with its arguments. Nothing is missing at run time, because the build script checks
+    /// that every catalogue has every text, and the tests check the arguments.
     fn fill(&self, id: &str, text: Option<&str>, args: &FluentArgs<'_>) -> String {
         let pattern = self.bundle.get_message(id).and_then(|message| match text {
             Some(text) => message.get_attribute(text).map(|attribute| attribute.value()),
@@ -513,17 +516,17 @@ impl Words {
     }
 }
 
-/// Where a text is read, by whom, and how much of it there is room for.
+/// Where a text is read, by whom, and with how much detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NotificationContext {
     Page(Audience),
-    /// A text message that we start: anybody may see it arrive.
+    /// A text message that we start; others may see it arrive.
     Push(DetailLevel),
     /// A text message that answers the person.
     Reply(DetailLevel),
 }
 
-/// What a text message still has room for, from all to the least.
+/// How much detail fits into a text message, from most to least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum DetailLevel {
     Full,
@@ -551,8 +554,8 @@ impl NotificationContext {
         }
     }
 
-    /// Workers see totals, not shopping; where a recorded reason lets them see a shop, the page
-    /// shows it beside these words.
+    /// Workers see totals and no shops. Where a recorded reason gives them access to a shop, the
+    /// page shows it beside this text.
     fn may_name_place(self) -> bool {
         match self {
             Self::Page(audience) => audience == Audience::Person,
@@ -573,7 +576,7 @@ impl NotificationContext {
         }
     }
 
-    /// A name as it can be shown there.
+    /// `name` in characters that the medium can show.
     fn name(self, name: &str) -> String {
         match self {
             Self::Page(_) => name.to_owned(),
@@ -582,7 +585,7 @@ impl NotificationContext {
     }
 }
 
-/// The name of a reason's message in the catalogues.
+/// The id of the message of a reason in the catalogues.
 fn message_id(reason: &DeclineReason) -> String {
     reason.code().as_str().replace('_', "-")
 }

@@ -1,5 +1,5 @@
-//! What people are told about asks and appeals. A text to the person names no shop, because anybody
-//! may see it arrive; a text to a worker names nobody, for the same reason.
+//! Text messages about asks, appeals, cards, helpers and pots. Those to the person name no shop,
+//! and those to a worker name nobody, because others may see them arrive.
 
 use fluent_bundle::FluentArgs;
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use super::{Words, sms};
 use crate::domain::ask::{AskRefusalReason, MAX_OPEN_ASKS, NotAskableError};
 use crate::domain::money::Money;
 
-/// What has happened.
+/// What people are notified of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notification {
     AskSent,
@@ -20,7 +20,7 @@ pub enum Notification {
     AskPassedOn,
     AskYes,
     AskYesLess,
-    /// A yes that waits until a block has cooled that the person set on themselves.
+    /// A yes that takes effect after the cooling time of a block that the person set on themselves.
     AskYesLater,
     AskYesBySilence,
     AskNotThisTime,
@@ -54,7 +54,7 @@ pub enum Notification {
     HeldBack,
     HeldBackUntil,
     HeldBackFree,
-    /// The person wants it back, and waits as long as they chose.
+    /// The person asked for the money back, and their cooling time runs.
     HeldBackCools,
     WorkerCardFrozen,
     WorkerCardUnfrozen,
@@ -62,7 +62,7 @@ pub enum Notification {
 }
 
 impl Notification {
-    /// Everything that is told.
+    /// Every notification.
     pub const ALL: &[Self] = &[
         Self::AskSent,
         Self::AskLate,
@@ -157,7 +157,8 @@ impl Notification {
         }
     }
 
-    /// Whether somebody has to do something by the moment that it names, or can until then.
+    /// Whether the time in the message is a deadline: the recipient must act by then, or can act
+    /// only until then.
     pub const fn has_deadline(self) -> bool {
         matches!(
             self,
@@ -172,13 +173,13 @@ impl Notification {
         )
     }
 
-    /// The kind of the message, as it is stored.
+    /// The message kind, as stored.
     pub fn kind(self) -> &'static str {
         self.phrase().id()
     }
 }
 
-/// Whose turn it is, for words.
+/// Who must answer next, for texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Assignee<'a> {
     Named(&'a str),
@@ -186,25 +187,25 @@ pub enum Assignee<'a> {
     Manager,
 }
 
-/// What the words of a piece of news are made from. Which of it is needed depends on the news.
+/// The parameters of a text. The notification decides which of them it needs.
 #[derive(Debug, Clone, Copy)]
 pub struct NotificationParameters<'a> {
     pub zone: &'a TimeZone,
-    /// Who did it.
+    /// Who acted, or the helper or pot that the notification is about.
     pub name: Option<&'a str>,
-    /// Whose turn it is now.
+    /// Who must answer next.
     pub assignee: Option<Assignee<'a>>,
-    /// Until when, or by when.
+    /// The deadline, end or start.
     pub at: Option<Timestamp>,
     pub on: Option<Date>,
     pub amount: Option<Money>,
     pub reason: Option<AskRefusalReason>,
-    /// What somebody said in their own words.
+    /// The comment of the account that acted.
     pub words: Option<&'a str>,
 }
 
 impl<'a> NotificationParameters<'a> {
-    /// Nothing but the programme's time zone.
+    /// Parameters with only the time zone.
     pub const fn new(zone: &'a TimeZone) -> Self {
         Self {
             zone,
@@ -220,8 +221,8 @@ impl<'a> NotificationParameters<'a> {
 }
 
 impl Words {
-    /// The text message about `notification`: with what somebody said, if it fits; without long names, if
-    /// they do not.
+    /// The text message about `notification`: with the comment if it fits, and without names if the
+    /// text does not fit otherwise.
     pub fn notification(
         &self,
         notification: Notification,
@@ -241,7 +242,7 @@ impl Words {
             .unwrap_or_else(|| self.notification_wording(notification, parameters, true))
     }
 
-    /// Why not this time, in one sentence.
+    /// The reason of a refused ask, in one sentence.
     pub fn no_reason(&self, reason: AskRefusalReason) -> String {
         self.text(match reason {
             AskRefusalReason::Law => Phrase::NoReasonLaw,
@@ -252,7 +253,7 @@ impl Words {
         })
     }
 
-    /// Why something cannot be asked for, kindly, and what helps.
+    /// Why something cannot be asked for, and what helps.
     pub fn cannot_ask(&self, why: NotAskableError, worker_name: &str) -> String {
         let mut args = FluentArgs::new();
         args.set("worker", worker_name.to_owned());
@@ -265,12 +266,12 @@ impl Words {
         self.fill(phrase.id(), None, &args)
     }
 
-    /// What the quiet word is answered with.
+    /// The reply to the quiet word, which is the same as to any text that is no command.
     pub fn quiet_word_reply(&self) -> String {
         self.text(Phrase::DullReply)
     }
 
-    /// Too many asks wait already.
+    /// Says that [`MAX_OPEN_ASKS`] asks are open, which is the most.
     pub fn too_many_asks(&self) -> String {
         let mut args = FluentArgs::new();
         args.set("most", MAX_OPEN_ASKS);

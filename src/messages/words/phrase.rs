@@ -1,10 +1,10 @@
-//! The messages that every catalogue has besides one for each reason. The build script reads this
-//! file too, and fails the build when a catalogue lacks one: it uses nothing but `std`.
+//! The messages that every catalogue must have, besides one for each reason. The build script
+//! compiles this file too and fails if a catalogue lacks a message, so the file uses only `std`.
 
-/// The texts that every reason has.
+/// The attributes of the message of every reason.
 pub(super) const REASON_TEXTS: &[&str] = &["person", "next", "worker", "finance"];
 
-/// The texts of what is told to everybody.
+/// The attributes of a message with one wording per audience.
 const EVERYBODY: &[&str] = &["person", "worker", "finance"];
 
 macro_rules! phrases {
@@ -19,7 +19,7 @@ macro_rules! phrases {
             /// Every message, for the build script.
             pub(super) const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The message's name in the catalogues.
+            /// The message's id in the catalogues.
             pub(super) const fn id(self) -> &'static str {
                 match self {
                     $(Self::$variant => $id,)+

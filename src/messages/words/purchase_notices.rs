@@ -1,5 +1,5 @@
-//! What is told about a purchase after the answer, and how a purchase stands. A text names neither
-//! a shop nor a kind of shop, because anybody may see it arrive.
+//! Texts about a purchase after its authorisation: notices, and its state for pages. A text message
+//! names neither a shop nor a kind of shop, because others may see it arrive.
 
 use fluent_bundle::FluentArgs;
 use jiff::civil::Date;
@@ -13,19 +13,19 @@ use crate::domain::money::Money;
 use crate::domain::purchase::issuer_decline::{IssuerDecline, IssuerDeclineReason};
 use crate::domain::purchase::notice::PurchaseNotice;
 
-/// How a purchase stands, with what its words need.
+/// The state of a purchase, with what its text needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurchaseStateDetails {
-    /// The card company refused it, and says why.
+    /// The issuer declined it, with a reason.
     RefusedByIssuer(IssuerDecline),
-    /// Our approval came too late.
+    /// Our approval was withdrawn, because the issuer did not receive it in time.
     Withdrawn,
-    /// Money is kept aside for it until a date, if there is one.
+    /// A hold of `amount`, until a date if the issuer gives one.
     Held {
         amount: Money,
         until: Option<Date>,
     },
-    /// Less is kept aside than was asked.
+    /// The hold was lowered to `amount`, and `rest` was released.
     Lowered {
         amount: Money,
         rest: Money,
@@ -33,7 +33,7 @@ pub enum PurchaseStateDetails {
     Captured {
         amount: Money,
     },
-    /// The shop gave it up.
+    /// The shop reversed its hold.
     Released {
         amount: Money,
     },
@@ -46,16 +46,16 @@ pub enum PurchaseStateDetails {
     CapturedWithoutUs {
         amount: Money,
     },
-    /// This much of what was taken came back.
+    /// `amount` of the captured `took` was refunded.
     Refunded {
         took: Money,
         amount: Money,
     },
-    /// It came back, and nothing had been taken.
+    /// A refund without a capture.
     RefundWithoutPurchase {
         amount: Money,
     },
-    /// It came back, and belongs to no purchase.
+    /// A refund that matches no purchase.
     InSuspense {
         amount: Money,
     },
@@ -74,26 +74,26 @@ pub enum PurchaseStateDetails {
 }
 
 impl PurchaseNotice {
-    /// The kind of the message, as it is stored.
+    /// The message kind, as stored.
     pub fn kind(&self) -> &'static str {
         self.phrase_and_amounts().0.id()
     }
 
-    /// The message, the amount that it is about, and the other one.
+    /// The message, its amount, and its second amount if it has one.
     const fn phrase_and_amounts(&self) -> (Phrase, Money, Option<Money>) {
         match *self {
             Self::RefusedByIssuer(refused) => (Phrase::IssuerRefused, refused.asked, None),
             Self::Kept { amount } => (Phrase::KeptAside, amount, None),
-            Self::KeptWithoutUs { amount } => (Phrase::KeptWithoutUs, amount, None),
+            Self::HeldWithoutApproval { amount } => (Phrase::KeptWithoutUs, amount, None),
             Self::Lowered { keeps, freed } => (Phrase::Lowered, keeps, Some(freed)),
             Self::GivenBack { freed } => (Phrase::GivenBack, freed, None),
-            Self::RanOut { freed } => (Phrase::RanOut, freed, None),
-            Self::TookLess { took, freed } => (Phrase::TookLess, took, Some(freed)),
-            Self::TookMore { took, asked } => (Phrase::TookMore, took, Some(asked)),
+            Self::HoldExpired { freed } => (Phrase::RanOut, freed, None),
+            Self::CapturedLess { took, freed } => (Phrase::TookLess, took, Some(freed)),
+            Self::CapturedMore { took, asked } => (Phrase::TookMore, took, Some(asked)),
             Self::PaidAfterAll { took } => (Phrase::PaidAfterAll, took, None),
             Self::StoppedCardPaid { amount } => (Phrase::StoppedCardPaid, amount, None),
             Self::MoneyBack { amount } => (Phrase::MoneyBack, amount, None),
-            Self::MoneyAside { amount } => (Phrase::MoneyAside, amount, None),
+            Self::RefundUnmatched { amount } => (Phrase::MoneyAside, amount, None),
             Self::DisputeOpened { amount } => (Phrase::DisputeOpened, amount, None),
             Self::DisputeWon { amount } => (Phrase::DisputeWon, amount, None),
             Self::DisputeLost { amount } => (Phrase::DisputeLost, amount, None),
@@ -102,7 +102,7 @@ impl PurchaseNotice {
 }
 
 impl PurchaseNotice {
-    /// The amount that it is about, and the other one.
+    /// The amount of the notice, and its second amount if it has one.
     pub const fn amounts(&self) -> (Money, Option<Money>) {
         let (_, amount, other) = self.phrase_and_amounts();
         (amount, other)
@@ -110,7 +110,7 @@ impl PurchaseNotice {
 }
 
 impl Words {
-    /// The text message about what happened to a purchase.
+    /// The text message about `notice`.
     pub fn notice(
         &self,
         notice: &PurchaseNotice,
@@ -129,7 +129,7 @@ impl Words {
         )
     }
 
-    /// What whoever is on duty hears of a card that was stopped and paid with.
+    /// The message to duty staff that a stopped card was paid with.
     pub fn stopped_card_paid(&self) -> String {
         self.text(Phrase::DutyStoppedCardPaid)
     }
@@ -141,7 +141,7 @@ impl Words {
         self.fill(Phrase::MoneyAdded.id(), None, &args)
     }
 
-    /// The whole text message about a purchase that the card company refused.
+    /// The whole text message about a purchase that the issuer declined.
     fn issuer_refused_text(
         &self,
         refused: IssuerDecline,
@@ -161,14 +161,14 @@ impl Words {
         if sms::fits(&text) { text } else { self.text(Phrase::NotPaidShort) }
     }
 
-    /// What the person can do when the card company refused.
+    /// What the person can do about a decline by the issuer.
     pub fn issuer_refused_next(&self, why: IssuerDeclineReason) -> String {
         let mut args = FluentArgs::new();
         args.set("why", why.word());
         self.fill(Phrase::IssuerRefusedNext.id(), None, &args)
     }
 
-    /// How a purchase stands, for a page. `purchase_context` says what was asked.
+    /// The state of a purchase, for a page. `purchase_context` has the requested amount.
     pub fn purchase_state(
         &self,
         end: &PurchaseStateDetails,
@@ -252,7 +252,7 @@ impl Words {
         }
     }
 
-    /// A text with an amount and perhaps another one.
+    /// A text with one or two amounts.
     fn amount_text(
         &self,
         phrase: Phrase,
@@ -280,7 +280,7 @@ impl Words {
         let mut args = self.common_args(context, purchase_context);
         args.set("amount", self.money(refused.asked));
         args.set("why", refused.why.word());
-        args.set("asked-us", if refused.is_after_our_yes { "yes" } else { "no" });
+        args.set("asked-us", if refused.was_approved_by_us { "yes" } else { "no" });
         args
     }
 }

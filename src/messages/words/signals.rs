@@ -1,4 +1,4 @@
-//! What may be worth a talk, in words that the person and their worker read alike.
+//! Texts about safety signals. The person and their worker read the same words.
 
 use fluent_bundle::FluentArgs;
 use jiff::tz::TimeZone;
@@ -8,7 +8,7 @@ use super::phrase::Phrase;
 use crate::domain::people::signal::Signal;
 
 impl Words {
-    /// What a signal says.
+    /// The text about a signal.
     pub fn signal(&self, signal: &Signal, zone: &TimeZone) -> String {
         let mut args = FluentArgs::new();
         let phrase = match signal {

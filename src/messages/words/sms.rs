@@ -1,16 +1,16 @@
-//! What fits into one text message on any phone: 160 characters of the basic alphabet of 3GPP TS
-//! 23.038, or 70 of any other.
+//! The limits of one text message: 160 septets of the 7-bit alphabet of 3GPP TS 23.038, or 70
+//! UTF-16 code units.
 
-/// Characters that cost one place.
+/// Characters of one septet.
 const GSM7_BASIC: &str = concat!(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?",
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
 );
 
-/// Characters that cost two places.
+/// Characters of two septets.
 const GSM7_EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
-/// Letters and marks outside the basic alphabet that read well enough without their accent.
+/// Letters and marks outside the 7-bit alphabet, with replacements that read well enough.
 const TRANSLITERATIONS: &[(&str, &str)] = &[
     ("‘’ʼ´`", "'"),
     ("“”„«»", "\""),
@@ -54,7 +54,7 @@ const TRANSLITERATIONS: &[(&str, &str)] = &[
     ("œ", "oe"),
 ];
 
-/// Whether `text` is one message.
+/// Whether `text` fits into one message.
 pub(super) fn fits(text: &str) -> bool {
     match septets(text) {
         Some(septets) => septets <= 160,
@@ -62,7 +62,7 @@ pub(super) fn fits(text: &str) -> bool {
     }
 }
 
-/// How many places `text` takes in the basic alphabet; none if it needs another one.
+/// The septets of `text`; none if it has a character outside the 7-bit alphabet.
 pub(super) fn septets(text: &str) -> Option<usize> {
     text.chars().try_fold(0, |sum, letter| {
         if GSM7_BASIC.contains(letter) {
@@ -75,7 +75,8 @@ pub(super) fn septets(text: &str) -> Option<usize> {
     })
 }
 
-/// A name in the basic alphabet where it can be: "Zoë" as "Zoe". Other scripts stay as they are.
+/// A name in the 7-bit alphabet where there are replacements: "Zoë" as "Zoe". Other scripts stay
+/// as they are.
 pub(super) fn transliterate(name: &str) -> String {
     let mut plain = String::with_capacity(name.len());
     for letter in name.chars() {

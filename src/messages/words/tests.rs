@@ -42,7 +42,7 @@ const COMMANDS: &[&str] = &[
     "MENU",
 ];
 
-/// Words that blame, or that only our trade understands; with every word that begins like them.
+/// The beginnings of words that blame, or that only the card trade understands.
 const BANNED: &[&str] = &[
     "allowed",
     "authori",
@@ -115,7 +115,7 @@ fn a_situation<'a>(
     }
 }
 
-/// The longest of everything that people really have.
+/// A purchase with the longest names and amounts that occur in practice.
 fn a_long_situation<'a>(
     zone: &'a TimeZone,
     pot_names: &'a BTreeMap<PotId, String>,
@@ -135,7 +135,7 @@ fn a_category() -> Category {
     Category::parse("pets").unwrap()
 }
 
-/// Every reason, with each shape of what it carries.
+/// Every decline reason, with each variant of its fields.
 fn reasons(amount: i64) -> Vec<DeclineReason> {
     use DeclineReason as R;
     let money = gbp(amount);

@@ -1,4 +1,4 @@
-//! Balances, recomputed from the journal alone: of pots, of purchases, and of all together.
+//! Balances of pots, purchases and budgets, recomputed from the journal alone.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,21 @@ use crate::ledger::record::purchase::{HOLD, PURCHASE, read_hold, read_purchase};
 use crate::ledger::record::row::{Table, Value};
 use crate::store::POT;
 
-/// What the journal says of one pot, in minor units.
+/// The journal's totals of one pot, in minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct PotFlow {
     loaded: i128,
-    /// Of what is loaded: from other pots, less what went to them.
+    /// The part of `loaded` that came from other pots, less what went to them.
     moved: i128,
     held: i128,
     left: i128,
     /// Paid out of the pot.
     captured: i128,
-    /// Given back into it.
+    /// Paid back into the pot.
     refunded: i128,
 }
 
-/// What the journal says of one budget, or of one of its purchases.
+/// The journal's totals of one budget, or of one purchase, in minor units.
 #[derive(Debug, Default)]
 pub(super) struct JournalBalances {
     pots: BTreeMap<PotId, PotFlow>,
@@ -35,17 +35,17 @@ pub(super) struct JournalBalances {
     exposure: i128,
     suspense: i128,
     disputed: i128,
-    /// Gains by another exchange rate that went into pots, less what was taken out again.
+    /// Exchange gains paid into pots, less what was taken out again.
     exchange: i128,
-    /// What came to the account of such gains and did not leave it.
+    /// The balance of the exchange account.
     exchange_kept: i128,
-    /// What issuers gave back because of disputes, less what they took again.
+    /// Credits of issuers because of disputes, less what they took back.
     credited: i128,
     pub(super) totals: Totals,
 }
 
-/// Loaded, held, spent and left of all pots, the exposure, the suspense and what is disputed, in
-/// minor units.
+/// Loaded, held, spent and left of all pots, then exposure, suspense and disputed money, in minor
+/// units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Totals([i128; 7]);
 
@@ -71,7 +71,8 @@ impl Totals {
 }
 
 impl JournalBalances {
-    /// Moves the transfers of one posting; says what cannot be.
+    /// Applies the transfers of one posting. The error says which pot is overdrawn, or has another
+    /// stream.
     pub(super) fn add(&mut self, link: &ParsedLink<'_>) -> Result<(), String> {
         let mut wrong = Ok(());
         for transfer in &link.transfers {
@@ -88,7 +89,8 @@ impl JournalBalances {
         wrong
     }
 
-    /// The purchase's own part may begin with money that came another way: no balance is checked.
+    /// Applies a posting without any check, because the postings of one purchase alone may begin
+    /// with money that other postings moved in.
     fn add_unchecked(&mut self, link: &ParsedLink<'_>) {
         for transfer in &link.transfers {
             self.apply_transfer(transfer, link.kind);
@@ -169,7 +171,7 @@ impl JournalBalances {
         }
     }
 
-    /// Changes one side's balance.
+    /// Adds `by` to the balance of one account.
     fn change(&mut self, account: &Account, by: i128) {
         let [_, held, _, left, exposure, suspense, disputed] = &mut self.totals.0;
         match account {
@@ -183,7 +185,7 @@ impl JournalBalances {
                 flow.held = flow.held.saturating_add(by);
                 *held = held.saturating_add(by);
             }
-            // What the programme pays is what it then owes.
+            // The sign is reversed, because what the programme pays increases its exposure.
             Account::Exposure => {
                 self.exposure = self.exposure.saturating_sub(by);
                 *exposure = exposure.saturating_sub(by);
@@ -202,14 +204,15 @@ impl JournalBalances {
     }
 }
 
-/// A purchase that could be read, with its row and its holds.
+/// A purchase that could be read, and its row.
 pub(super) struct StoredPurchase<'a> {
     pub(super) row: &'a [Value],
     pub(super) purchase: Purchase,
 }
 
 impl<'a> BudgetVerifier<'a> {
-    /// Compares every purchase with what its own postings moved, and reads it.
+    /// Compares every purchase with the transfers of its own postings. Returns those that could be
+    /// read.
     pub(super) fn check_purchases(&mut self, links: &[ParsedLink<'a>]) -> Vec<StoredPurchase<'a>> {
         let mut moved: BTreeMap<&str, JournalBalances> = BTreeMap::new();
         let mut begun: BTreeMap<&str, &str> = BTreeMap::new();
@@ -318,8 +321,8 @@ impl<'a> BudgetVerifier<'a> {
         }
     }
 
-    /// What limits got back is what came back. Of a purchase from before limits followed refunds it
-    /// may be less: such a one is not named by the posting that began it.
+    /// What limits got back must equal what was paid back. It may be less for a purchase from
+    /// before limits followed refunds, whose id differs from that of the posting that began it.
     fn check_limit_back(&mut self, row: &[Value], purchase: &Purchase, begun_by: &str) {
         let Ok(given_back) = purchase.given_back() else { return };
         let is_new = purchase.id.to_string().split_once('_').map(|(_, id)| id)
@@ -336,7 +339,8 @@ impl<'a> BudgetVerifier<'a> {
         }
     }
 
-    /// Compares every pot with what the whole chain moved, and with the holds of purchases.
+    /// Compares every pot with the transfers of the whole chain, and with the holds of its
+    /// purchases.
     pub(super) fn check_pots(
         &mut self,
         links: &[ParsedLink<'a>],

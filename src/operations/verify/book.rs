@@ -1,4 +1,4 @@
-//! One budget: its chain, and what the links of the chain vouch for.
+//! Verifies one budget: its chain, and what the links of the chain cover.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::ledger::posting::{
 use crate::ledger::record::row::{Digest, Table, Value, text_value};
 use crate::store::{BUDGET, LedgerRows};
 
-/// One link of the chain, as far as it can be read.
+/// One link of the chain, parsed as far as possible.
 #[derive(Debug)]
 pub(super) struct ParsedLink<'a> {
     pub(super) row: &'a [Value],
@@ -26,7 +26,7 @@ impl<'a> ParsedLink<'a> {
     }
 }
 
-/// The judgement of one budget.
+/// The verification of one budget.
 pub(super) struct BudgetVerifier<'a> {
     pub(super) ledger_rows: &'a LedgerRows,
     pub(super) events: &'a Events,
@@ -45,7 +45,7 @@ impl<'a> BudgetVerifier<'a> {
         Self { ledger_rows, events, currency, report }
     }
 
-    /// Checks everything about the budget; `sealed` is where seals saw its chain end.
+    /// Runs every check of the budget. `sealed` holds the heads of its chain in the seals.
     pub(super) fn run(mut self, sealed: &[SealedPosition], seals: &mut SealVerifier) {
         for (table, rows) in self.ledger_rows.tables() {
             self.report.counts.add(table, u64::try_from(rows.len()).unwrap_or_default());
@@ -82,7 +82,7 @@ impl<'a> BudgetVerifier<'a> {
         }
     }
 
-    /// Walks the chain from its first link, checking each and what it books.
+    /// Walks the chain from its first link, and checks each link with what it books.
     fn walk(&mut self, sealed: &[SealedPosition], seals: &mut SealVerifier) -> Vec<ParsedLink<'a>> {
         let ledger_rows = self.ledger_rows;
         let mut journal: BTreeMap<&str, Vec<&[Value]>> = BTreeMap::new();
@@ -129,7 +129,7 @@ impl<'a> BudgetVerifier<'a> {
         ParsedLink { row, kind: PostingKind::from_word(POSTING.text(row, "kind")), transfers }
     }
 
-    /// The budget's own row: the end of the chain, and the agreement that started last.
+    /// Checks the budget's own row: the head of the chain, and the latest version of the agreement.
     fn check_head(&mut self, links: &[ParsedLink<'_>]) {
         let Some(budget) = self.ledger_rows.of(&BUDGET).first() else { return };
         let (seq, posting, hash) = match links.last() {
@@ -157,7 +157,7 @@ impl<'a> BudgetVerifier<'a> {
     fn check_currencies(&mut self) {
         for (table, rows) in self.ledger_rows.tables() {
             let has_currency = table.columns.iter().any(|column| column.name == "currency");
-            // A decision may be a refusal of another currency.
+            // A declined request may be in another currency.
             if !has_currency || table.name == "decision" || table.name == BUDGET.name {
                 continue;
             }
@@ -174,7 +174,7 @@ impl<'a> BudgetVerifier<'a> {
     }
 }
 
-/// The link that was passed last.
+/// The link that was checked last.
 #[derive(Debug)]
 struct ChainCursor {
     seq: i64,
@@ -189,9 +189,9 @@ impl Default for ChainCursor {
 }
 
 impl ChainCursor {
-    /// Passes the next link; says what is wrong with it.
+    /// Advances to the next link, and says what is wrong with it.
     ///
-    /// Goes on from what the row says, so that only rows are named that were changed.
+    /// Continues from the stored values, so that only changed rows are reported.
     fn advance(&mut self, row: &[Value], lines: &[&[Value]]) -> Option<String> {
         let seq = POSTING.number(row, "seq");
         let expected = self.seq.saturating_add(1);
@@ -213,10 +213,10 @@ impl ChainCursor {
     }
 }
 
-/// The ends that seals saw, while the chain passes them.
+/// The sealed heads that the walk has not reached yet.
 struct SealCursor<'s> {
     sealed: &'s [SealedPosition],
-    /// The totals at the end that was passed last.
+    /// The totals at the last sealed head.
     before: Totals,
 }
 

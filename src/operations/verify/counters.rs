@@ -15,11 +15,11 @@ use crate::ledger::record::purchase::PURCHASE;
 use crate::ledger::record::row::{CorruptRow, RowReader, Value};
 use crate::store::{BUDGET, COUNTER};
 
-/// An amount in minor units, and how many purchases.
+/// An amount in minor units, and a number of purchases.
 type CounterTotals = (i128, i128);
 
 impl<'a> BudgetVerifier<'a> {
-    /// Compares every counter with the purchases that count in it, and looks for missing ones.
+    /// Compares every counter with the purchases that count in it, and reports missing counters.
     pub(super) fn check_counters(
         &mut self,
         links: &[ParsedLink<'a>],
@@ -115,7 +115,7 @@ fn count(
     Ok(())
 }
 
-/// The scopes and periods that `agreement` counts.
+/// The scopes and periods for which `agreement` keeps counters.
 fn kept_by(agreement: &Agreement) -> BTreeSet<(Scope, Period)> {
     let of_term = |term: &Term| {
         let periods: Vec<_> = term.limits().iter().filter_map(Limit::period).collect();
@@ -124,10 +124,10 @@ fn kept_by(agreement: &Agreement) -> BTreeSet<(Scope, Period)> {
     agreement.terms.iter().flat_map(of_term).collect()
 }
 
-/// The counters that must be there: those of purchases that were first seen, and committed at
-/// once, under the agreement in force.
+/// The counters that must exist: those of purchases that were first seen under the agreement in
+/// force, and committed money at once.
 ///
-/// Others may be missing: a counter of an earlier period is not begun in hindsight.
+/// Others may be missing, because a counter of an earlier period is not added afterwards.
 fn begun_since_the_agreement(
     links: &[ParsedLink<'_>],
     purchases: &[StoredPurchase<'_>],
@@ -156,12 +156,12 @@ fn begun_since_the_agreement(
     keys
 }
 
-/// Whether a transfer holds or captures money: a refund counts in nothing.
+/// Whether a transfer holds or captures money. A refund counts in no counter.
 const fn commits(transfer: &Transfer) -> bool {
     matches!(transfer.to(), Account::PotHeld(_) | Account::Clearing(_))
 }
 
-/// Reads a counter's key; its text must be exactly what the key prints as.
+/// Reads a counter's key. The stored text must equal what the key prints as.
 fn read_key(row: &[Value]) -> Result<CounterKey, CorruptRow> {
     let mut reader = RowReader::new(&COUNTER, row);
     reader.skip();

@@ -1,8 +1,8 @@
-//! The proof: everything that the database says about money, recomputed from the chains.
+//! Verifies the ledger: recomputes everything that the database says about money from the chains.
 //!
-//! Each budget is judged on its own: its chain link by link, the records that the links vouch for
-//! (both ways), then its purchases, pots and counters from the journal alone. None of the code
-//! that writes balances is used to check them. Seals are judged last.
+//! Each budget is verified on its own: its chain link by link, the records that the links cover (in
+//! both directions), then its purchases, pots and counters from the journal alone. None of the code
+//! that writes balances is used to check them. Seals are verified last.
 
 mod balances;
 mod book;
@@ -24,37 +24,36 @@ use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
 use crate::ledger::record::row::{CorruptRow, Table, Value, key_of};
 use crate::store::{LedgerRows, MarkStatus, Store, StoreError, Tx};
 
-/// What was looked at, and everything that is wrong with it.
+/// The number of verified rows, and what is wrong with them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VerificationReport {
     pub counts: Counts,
-    /// The first broken row first, budget by budget in the order of the chain. At most
+    /// By budget, in the order of the chain, so that the first broken row comes first. At most
     /// [`VerificationReport::LISTED_MAX`].
     pub findings: Vec<RowFinding>,
-    /// How many more there are.
+    /// Number of findings beyond those.
     pub unlisted: u64,
 }
 
-/// How many rows were proved, by table.
+/// Number of verified rows, by table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts(BTreeMap<&'static str, u64>);
 
-/// A row that is not what it must be.
+/// A row that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RowFinding {
     pub table: &'static str,
     /// The row's primary key.
     pub key: String,
-    /// What is wrong with it, in a sentence.
+    /// What is wrong, in a sentence.
     pub what: String,
 }
 
-/// Proves the ledger of `programme`, or of every programme: of each in one snapshot.
+/// Verifies the ledger of `programme`, or of every programme, each in one snapshot.
 ///
 /// # Errors
 ///
-/// [`StoreError`] when the database cannot be read. What is wrong in the rows is no error but a
-/// [`RowFinding`].
+/// [`StoreError`] if the database cannot be read. A wrong row is not an error but a [`RowFinding`].
 pub async fn verify(
     store: &Store,
     programme: Option<&ProgrammeId>,
@@ -68,7 +67,7 @@ pub async fn verify(
         let mut snapshot = store.snapshot().await?;
         verify_programme(&mut snapshot, programme, &mut report).await?;
     }
-    // Behind everything: what was committed meanwhile is there by now.
+    // Last, because the database must have every posting that the mark names by now.
     report.compare(&store.mark_status().await?, programme);
     Ok(report)
 }
@@ -100,7 +99,7 @@ async fn verify_programme(
     Ok(())
 }
 
-/// The issuers' messages that the postings of a budget speak of, by `connection/reference`.
+/// The issuer events that the postings of a budget name, by `connection/reference`.
 type Events = BTreeMap<String, Vec<Value>>;
 
 async fn events_of(
@@ -123,12 +122,12 @@ async fn events_of(
     Ok(rows.into_iter().map(|row| (reference_of(&ISSUER_EVENT, &row), row)).collect())
 }
 
-/// `connection/reference`: how postings name messages.
+/// `connection/reference`, by which postings name issuer events.
 fn reference_of(table: &Table, row: &[Value]) -> String {
     format!("{}/{}", table.text(row, "connection_id"), table.text(row, "reference"))
 }
 
-/// The primary key of a row: its texts, and the numbers that tables of lines and versions have.
+/// The primary key of a row: its texts, and the numbers of tables with lines or versions.
 fn primary_key_text(table: &Table, row: &[Value]) -> String {
     let numbers: &[&str] = match table.name {
         "journal" => &["line"],
@@ -141,15 +140,15 @@ fn primary_key_text(table: &Table, row: &[Value]) -> String {
 }
 
 impl VerificationReport {
-    /// The most findings that are listed one by one.
+    /// Maximum number of findings that are listed.
     pub const LISTED_MAX: usize = 100;
 
-    /// Whether everything is as it must be.
+    /// Whether there are no findings.
     pub const fn is_clean(&self) -> bool {
         self.findings.is_empty() && self.unlisted == 0
     }
 
-    /// For people: what was counted, and whether the ledger is proved, or its first broken row.
+    /// The text for an operator: the counts, and that the ledger is proved or its first broken row.
     pub fn to_text(&self) -> String {
         let counts: Vec<_> =
             self.counts.0.iter().map(|(t, count)| format!("{count} {t}")).collect();
@@ -160,13 +159,13 @@ impl VerificationReport {
         };
         let listed = u64::try_from(self.findings.len()).unwrap_or(u64::MAX);
         let all = listed.saturating_add(self.unlisted);
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(text, "the ledger is NOT proved: {all} found; the first broken row:");
         let _ = writeln!(text, "{} {}: {}", first.table, first.key, first.what);
         text
     }
 
-    /// For machines: one JSON object.
+    /// The report as one JSON object.
     pub fn to_json(&self) -> String {
         let json = serde_json::json!({
             "proved": self.is_clean(),
@@ -177,7 +176,8 @@ impl VerificationReport {
         json.to_string()
     }
 
-    /// What is there may be right, and be less than there was: the mark remembers the newest posting.
+    /// Compares the database with its mark, which names the newest committed posting, because
+    /// correct rows may still be fewer than were committed.
     fn compare(&mut self, mark_status: &MarkStatus, programme: Option<&ProgrammeId>) {
         const MARK: &str = "mark";
         match mark_status {
@@ -199,7 +199,7 @@ impl VerificationReport {
         }
     }
 
-    /// Whether something was found wrong with the row that has this key.
+    /// Whether there is a finding about the row with this key.
     fn has_finding_for(&self, key: &str) -> bool {
         self.findings.iter().any(|finding| finding.key == key)
     }
@@ -223,7 +223,7 @@ impl VerificationReport {
 }
 
 impl Counts {
-    /// How many rows of `table` were proved.
+    /// Number of verified rows of `table`.
     pub fn of(&self, table: &str) -> u64 {
         self.0.get(table).copied().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What is made of permissions, recomputed from the purchases that use them.
+//! The use of permissions, recomputed from the purchases that use them.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use crate::ledger::record::row::Value;
 use crate::ledger::record::uses::open_at_text;
 use crate::store::PERMISSION_USES;
 
-/// What purchases make of one permission.
+/// The use of one permission.
 #[derive(Debug, Default)]
-struct PermissionUsage {
+struct RecordedUsage {
     open: i128,
     captured: i128,
     open_at: BTreeMap<String, u32>,
 }
 
 impl<'a> BudgetVerifier<'a> {
-    /// Compares what is said of every permission with the purchases that use it.
+    /// Compares the stored use of every permission with the purchases that use it.
     pub(super) fn check_permissions(&mut self, purchases: &[StoredPurchase<'a>]) {
-        let mut usage: BTreeMap<String, PermissionUsage> = BTreeMap::new();
+        let mut usage: BTreeMap<String, RecordedUsage> = BTreeMap::new();
         for read in purchases {
             if let Err(error) = add(read, &mut usage) {
                 self.add_row_finding(
@@ -32,12 +32,12 @@ impl<'a> BudgetVerifier<'a> {
             }
         }
         for row in self.ledger_rows.of(&PERMISSION_USES) {
-            // Of one that was given before it was kept, nothing is said.
+            // A permission given before uses were stored has no stored use.
             if PERMISSION_USES.value(row, "open_minor") == Some(&Value::Null) {
                 continue;
             }
             let id = PERMISSION_USES.text(row, "permission_id");
-            let PermissionUsage { open, captured, open_at } = usage.remove(id).unwrap_or_default();
+            let RecordedUsage { open, captured, open_at } = usage.remove(id).unwrap_or_default();
             self.check_number(&PERMISSION_USES, row, "open_minor", open);
             self.check_number(&PERMISSION_USES, row, "captured_count", captured);
             let stored = PERMISSION_USES.text(row, "open_at");
@@ -50,7 +50,7 @@ impl<'a> BudgetVerifier<'a> {
 
 fn add(
     read: &StoredPurchase<'_>,
-    usage: &mut BTreeMap<String, PermissionUsage>,
+    usage: &mut BTreeMap<String, RecordedUsage>,
 ) -> Result<(), MoneyError> {
     let purchase = &read.purchase;
     for permission in purchase.permissions()? {

@@ -1,4 +1,4 @@
-//! What postings vouch for: every record by exactly one posting, and by what it says.
+//! Matches records with postings: exactly one posting covers each record, with its digest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::ledger::record::purchase::{HOLD, PURCHASE, purchase_digest};
 use crate::ledger::record::row::{ColumnKind, Digest, Table, Value};
 use crate::store::{LOAD, POT, WITHDRAWAL, pot_plan_digest};
 
-/// A row that a posting must vouch for.
+/// A record that no posting has covered yet.
 #[derive(Debug)]
 struct UnmatchedRecord<'a> {
     table: &'static Table,
@@ -23,12 +23,12 @@ struct UnmatchedRecord<'a> {
     digest: Digest,
 }
 
-/// The records of one budget, while the chain passes the postings that book them.
+/// The records of one budget, matched while the chain is walked.
 #[derive(Debug, Default)]
 pub(super) struct RecordMatcher<'a> {
-    /// What no posting has booked yet, by kind and subject.
+    /// The records without a posting so far, by kind and subject.
     unmatched: BTreeMap<(PostingKind, String), Vec<UnmatchedRecord<'a>>>,
-    /// The plans of pots and the states of purchases, as the posting that was passed last has them.
+    /// The latest posting about the plan of each pot, and about the state of each purchase.
     pots: BTreeMap<&'a str, &'a [Value]>,
     purchases: BTreeMap<&'a str, &'a [Value]>,
 }
@@ -120,7 +120,7 @@ impl<'a> RecordMatcher<'a> {
         }
     }
 
-    /// Passes one posting: what it books must be there, as it was when it was booked.
+    /// Checks one posting: its record must exist, and must have the digest that was posted.
     pub(super) fn check(&mut self, verifier: &mut BudgetVerifier<'a>, link: &ParsedLink<'a>) {
         let purchase = link.text("purchase_id");
         if !purchase.is_empty() {
@@ -166,7 +166,8 @@ impl<'a> RecordMatcher<'a> {
         }
     }
 
-    /// Judges what only the whole chain tells: rows without a posting, and what changes over time.
+    /// Reports what only the whole chain shows: records without a posting, and states that differ
+    /// from their latest posting.
     pub(super) fn finish(self, verifier: &mut BudgetVerifier<'a>) {
         for record in self.unmatched.into_values().flatten() {
             verifier.add_row_finding(record.table, record.row, "no posting books it");
@@ -176,7 +177,7 @@ impl<'a> RecordMatcher<'a> {
     }
 }
 
-/// Nobody else says that a time ran out: the posting vouches for its own words.
+/// Checks an expiry. It has no record, so its digest covers its own subject.
 fn check_expiry(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subject: &str) {
     let mut purchases = verifier.ledger_rows.of(&PURCHASE).iter();
     let ended = purchases.find(|row| PURCHASE.text(row, "purchase_id") == link.text("purchase_id"));
@@ -186,8 +187,8 @@ fn check_expiry(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subjec
     }
 }
 
-/// Nobody else says that money moved: the posting vouches for its own words. Both pots are one
-/// funder's money.
+/// Checks a pot transfer. It has no record, so its digest covers its own subject. Both pots must
+/// have the same stream.
 fn check_move(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subject: &str) {
     let stream = |id: &PotId| {
         let mut pots = verifier.ledger_rows.of(&POT).iter();
@@ -223,7 +224,7 @@ fn check_message(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subje
     }
 }
 
-/// Every pot must be what the latest posting about it says that it is.
+/// Every pot must equal the plan in the latest posting about it.
 fn check_plans<'a>(
     verifier: &mut BudgetVerifier<'a>,
     mut postings: BTreeMap<&'a str, &'a [Value]>,
@@ -261,7 +262,7 @@ fn plan_digest(row: &[Value]) -> Option<Digest> {
     ))
 }
 
-/// Every purchase, with its holds, must be what the latest posting about it left behind.
+/// Every purchase, with its holds, must equal the state in the latest posting about it.
 fn check_states<'a>(
     verifier: &mut BudgetVerifier<'a>,
     mut postings: BTreeMap<&'a str, &'a [Value]>,
@@ -293,7 +294,7 @@ fn check_states<'a>(
 }
 
 impl BudgetVerifier<'_> {
-    /// Erasable text is either gone or what its digest says.
+    /// Erasable text must be erased, or must match its digest.
     pub(super) fn check_erasable(&mut self) {
         for table in [&DECISION, &PURCHASE] {
             for row in self.ledger_rows.of(table) {

@@ -1,5 +1,5 @@
-//! Seals: numbered without a gap, each root over the one before, each sealed end still a link of
-//! its chain, and the totals what the journals said at those ends.
+//! Verifies seals: they are numbered without a gap, each root covers the root before, each sealed
+//! head is a link of its chain, and the totals are those of the journals at these heads.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use crate::ledger::seal::totals_line;
 use crate::ledger::seal::{SEAL, read_seal, seal_root};
 use crate::store::{StoreError, Tx};
 
-/// What the seals of one programme say, while the chains are walked.
+/// The seals of one programme, checked while the chains are walked.
 #[derive(Debug, Default)]
 pub(super) struct SealVerifier {
     heads: BTreeMap<String, Vec<SealedPosition>>,
     sealed_totals: Vec<SealedTotals>,
 }
 
-/// The end of one chain, as one seal has it.
+/// The head of one chain in one seal.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SealedPosition {
     pub(super) seq: i64,
     pub(super) hash: Digest,
-    /// Which seal, by its place among all.
+    /// The index of the seal.
     seal: usize,
 }
 
-/// What one seal says about totals, and by how much the chains moved them since the one before.
+/// The totals in one seal, and how the chains changed them since the seal before.
 #[derive(Debug)]
 struct SealedTotals {
     key: String,
@@ -35,7 +35,7 @@ struct SealedTotals {
 }
 
 impl SealVerifier {
-    /// Reads the seals of `programme`, checking their numbers and roots.
+    /// Reads the seals of `programme`, and checks their numbers and roots.
     pub(super) async fn read(
         tx: &mut Tx,
         programme: &str,
@@ -87,12 +87,12 @@ impl SealVerifier {
         });
     }
 
-    /// Where the chain of `budget` ended in the seals that saw it grow, in order.
+    /// The sealed heads of the chain of `budget`, in order.
     pub(super) fn take_heads(&mut self, budget: &str) -> Vec<SealedPosition> {
         self.heads.remove(budget).unwrap_or_default()
     }
 
-    /// The key of the seal that says `sealed`.
+    /// The primary key of the seal that holds `sealed`.
     pub(super) fn key(&self, sealed: SealedPosition) -> String {
         self.sealed_totals
             .get(sealed.seal)
@@ -100,14 +100,14 @@ impl SealVerifier {
             .unwrap_or_default()
     }
 
-    /// Adds what one chain moved up to an end that is sealed, since the end that was sealed before.
+    /// Adds the change that one chain made between two sealed heads to the later seal.
     pub(super) fn moved(&mut self, sealed: SealedPosition, totals: Totals) {
         if let Some(sealed_totals) = self.sealed_totals.get_mut(sealed.seal) {
             sealed_totals.moved = sealed_totals.moved.plus(totals);
         }
     }
 
-    /// Checks what only all chains together can tell.
+    /// Checks what needs all chains: seals of unknown budgets, and the totals.
     pub(super) fn finish(self, programme: &str, currency: &str, report: &mut VerificationReport) {
         for (budget, heads) in &self.heads {
             for sealed in heads {

@@ -1,15 +1,12 @@
-//! Answering a proposal: yes or no, in whole or in parts, in one's own words or written down for
-//! somebody who then confirms it; taking it back; letting it run out.
+//! Answering a proposal, in whole or in parts; recording an answer that the person confirms later;
+//! withdrawing and expiring proposals.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::notifications::recipient;
-use super::{
-    AdmittedBudget, ProposalProgress, ProposalStage, UseCaseContext, checked_session, lock_budget,
-    required_words,
-};
+use super::{ProposalProgress, ProposalStage, checked_session, required_words};
 use crate::domain::agreement::change::{TermKey, changes};
 use crate::domain::agreement::proposal;
 use crate::domain::agreement::proposal::{
@@ -20,22 +17,23 @@ use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
 use crate::domain::people::recipient::Recipient;
 use crate::domain::people::role::{Capability, Role};
 use crate::messages::words::ListNotification;
-use crate::people::members::{ExistingAnswer, Principal, UseCaseError};
+use crate::people::admitted_budget::{AdmittedBudget, lock_budget};
+use crate::people::members::{ExistingAnswer, Principal, UseCaseContext, UseCaseError};
 use crate::programme::directory::Programme;
 use crate::store::{Books, Tx};
 
-/// An answer.
+/// An answer to a proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposalAnswerRequest {
     pub said: ConsentAnswer,
-    /// What of it is agreed; none for all of it.
+    /// The accepted parts; none for the whole proposal.
     pub parts: Option<BTreeSet<TermKey>>,
     pub session: ConsentSession,
-    /// What somebody wants to say; nobody has to.
+    /// An optional comment; empty for none.
     pub words: String,
 }
 
-/// Which act an answer is, for each role: the table of roles says who may do it.
+/// The capability that an answer requires of each role. The table of roles decides who has it.
 const fn required_act(role: Role) -> Capability {
     match role {
         Role::Person => Capability::AgreeAsPerson,
@@ -51,12 +49,12 @@ const fn required_act(role: Role) -> Capability {
     }
 }
 
-/// Answers a proposal for one's own side. The last yes that it takes starts the next version. The same
-/// answer sent twice is one answer; another one than the answer that stands is told so.
+/// Answers a proposal for the account's side. The last required yes starts the next version.
+/// Idempotent: a repeated answer returns the current stage.
 ///
 /// # Errors
 ///
-/// [`UseCaseError::AlreadyAnswered`] with the answer of this side that stands.
+/// [`UseCaseError::AlreadyAnswered`] with the recorded answer of this side, if it differs.
 pub async fn answer(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -80,8 +78,8 @@ pub async fn answer(
     Ok(ProposalProgress { proposal: id, next })
 }
 
-/// Writes down what the person said when they were together, for the person to confirm. Until then
-/// it counts for nothing.
+/// Records a yes that the person gave in a meeting with staff. It does not count until the person
+/// confirms it with [`confirm`].
 pub async fn record_in_person_answer(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -98,13 +96,13 @@ pub async fn record_in_person_answer(
     let (programme, budget) = (admitted.access.programme.clone(), admitted.access.budget.clone());
     let own = tx.own_account(&programme, &budget).await?;
     let (member, human) = own.ok_or(UseCaseError::NotFound("account of the person"))?;
-    let in_force = admitted.in_force()?.version;
+    let in_force = admitted.agreement()?.version;
     proposal.may_say_yes(&consents, ConsentSide::Person, &human, in_force, principal.at)?;
     if human == admitted.access.actor.member.human {
         return Err(ProposalError::SameHuman.into());
     }
     let all_changes =
-        changes(&admitted.in_force()?.list(), &proposal.list, &admitted.programme.rules);
+        changes(&admitted.agreement()?.list(), &proposal.list, &admitted.programme.rules);
     proposal.check_parts(parts.as_ref(), &all_changes)?;
     let session = ConsentSession { how: ConsentChannel::InPerson, ..checked_session(&session)? };
     let consent = Consent {
@@ -123,7 +121,7 @@ pub async fn record_in_person_answer(
     })
 }
 
-/// The person confirms what was written down for them: from now on it is their own word.
+/// Confirms the yes that was recorded for the person. It counts as their own consent from now on.
 pub async fn confirm(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -134,7 +132,7 @@ pub async fn confirm(
     let mut admitted =
         AdmittedBudget::open(tx, context, principal, person, |_| Capability::AgreeAsPerson).await?;
     let (mut proposal, mut consents) = admitted.proposal(tx, id).await?;
-    let in_force = admitted.in_force()?.version;
+    let in_force = admitted.agreement()?.version;
     let human = admitted.access.actor.member.human.clone();
     proposal.may_say_yes(&consents, ConsentSide::Person, &human, in_force, principal.at)?;
     let unconfirmed =
@@ -150,7 +148,8 @@ pub async fn confirm(
     Ok(ProposalProgress { proposal: id, next })
 }
 
-/// Takes back what one's own side proposed, or a draft of one's own. Nothing has changed.
+/// Withdraws an open proposal of the account's side, or a draft of the account. The list does not
+/// change.
 pub async fn withdraw(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -186,7 +185,7 @@ pub async fn withdraw(
 }
 
 impl AdmittedBudget<'_> {
-    /// What this account says, checked.
+    /// Validates the request and builds the consent of this account.
     fn checked_answer(
         &self,
         side: ConsentSide,
@@ -203,7 +202,8 @@ impl AdmittedBudget<'_> {
         Ok(Consent { said, words, ..self.consent(side, checked_session(&session)?, parts) })
     }
 
-    /// What came of the same answer when it was sent before; none when it was not.
+    /// The stage after an answer that was sent before; none for a new answer. Fails with the
+    /// recorded answer if the proposal was decided and this answer differs.
     async fn repeated_answer(
         &self,
         tx: &mut Tx,
@@ -214,8 +214,8 @@ impl AdmittedBudget<'_> {
         let Some(known) = consents.iter().find(|known| known.side == answer.side) else {
             return Ok(None);
         };
-        let is_same = known.says_the_same_as(answer);
-        // Whoever proposed said yes by that, and has not answered.
+        let is_same = known.has_same_content(answer);
+        // The yes of the proposer was given by proposing, so it is not a sent answer.
         let has_answered = known.said == ConsentAnswer::No || known.member != proposal.proposed_by;
         let is_repeat = is_same && has_answered;
         match (proposal.state, proposal.version) {
@@ -240,8 +240,8 @@ impl AdmittedBudget<'_> {
         }
     }
 
-    /// What a proposal still waits for; none when a yes that is said again now, after the cooling
-    /// time of the `first` one, counts.
+    /// The stage of a proposal that still waits; none when the answer must be processed, because it
+    /// confirms `first` after the cooling time or because the proposal is closed or stale.
     async fn pending_stage(
         &self,
         tx: &mut Tx,
@@ -250,7 +250,7 @@ impl AdmittedBudget<'_> {
         first: Option<&Consent>,
     ) -> Result<Option<ProposalStage>, UseCaseError> {
         let at = self.access.at;
-        if proposal.is_open(at).is_err() || proposal.base_version != self.in_force()?.version {
+        if proposal.is_open(at).is_err() || proposal.base_version != self.agreement()?.version {
             return Ok(None);
         }
         let requirements = self.agreed_standard(tx, proposal, consents).await?;
@@ -266,20 +266,20 @@ impl AdmittedBudget<'_> {
         })
     }
 
-    /// What the list comes to that everybody who has said yes so far has said yes to.
+    /// The consents required for the list as agreed so far: with the parts that every yes includes.
     async fn agreed_standard(
         &self,
         tx: &mut Tx,
         proposal: &Proposal,
         consents: &[Consent],
     ) -> Result<ConsentRequirements, UseCaseError> {
-        let base = self.in_force()?.list();
+        let base = self.agreement()?.list();
         let all_changes = changes(&base, &proposal.list, &self.programme.rules);
         let next = proposal::agreed_list(&base, proposal, consents, &all_changes);
         self.requirements(tx, &next).await
     }
 
-    /// The answer of a side that stands, for whoever answers otherwise.
+    /// The error with the recorded answer `known` of a side.
     async fn already_answered(
         &self,
         tx: &mut Tx,
@@ -295,7 +295,8 @@ impl AdmittedBudget<'_> {
         self.access.already_answered(tx, Some(member), answer).await
     }
 
-    /// A no, which can take the place of a yes until it starts: nothing changes.
+    /// Records a no and ends the proposal. Until the version starts, a no may replace the yes of
+    /// its own side.
     async fn record_no(
         &mut self,
         tx: &mut Tx,
@@ -319,7 +320,8 @@ impl AdmittedBudget<'_> {
         Ok(next)
     }
 
-    /// A yes; or a yes that is said again to what cools, to no more than the first time.
+    /// Records a yes, or the confirmation of one after the cooling time. A confirmation cannot
+    /// cover more than the first yes.
     async fn record_yes(
         &mut self,
         tx: &mut Tx,
@@ -327,7 +329,7 @@ impl AdmittedBudget<'_> {
         mut consents: Vec<Consent>,
         yes: Consent,
     ) -> Result<ProposalStage, UseCaseError> {
-        let (at, in_force) = (self.access.at, self.in_force()?);
+        let (at, in_force) = (self.access.at, self.agreement()?);
         let again = proposal.cooling_consent(&consents, yes.side, &yes.human).cloned();
         match proposal.may_say_yes(&consents, yes.side, &yes.human, in_force.version, at) {
             Err(ProposalError::Answered) => {
@@ -359,7 +361,7 @@ impl AdmittedBudget<'_> {
         Ok(next)
     }
 
-    /// A side whose yes it does not take is not asked.
+    /// Refuses the answer of a side whose consent is not required.
     async fn check_side_is_required(
         &self,
         tx: &mut Tx,
@@ -399,7 +401,7 @@ impl AdmittedBudget<'_> {
         informed: &BTreeSet<ConsentSide>,
         is_own: bool,
     ) -> Result<ProposalStage, UseCaseError> {
-        // What one's own side does not want any more is no no to somebody: it can be proposed again.
+        // A no of the proposing side is a withdrawal, so the same change can be proposed again.
         let (state, person, staff) = if is_own {
             (
                 ProposalState::Withdrawn,
@@ -423,8 +425,8 @@ impl AdmittedBudget<'_> {
     }
 }
 
-/// Ends a proposal or a draft that nobody answered in time. Nothing has changed. Called by upkeep;
-/// says whether it ended now.
+/// Expires a proposal or a draft whose time is over. The list does not change. Called by upkeep;
+/// returns whether it expired now.
 pub async fn expire(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -456,7 +458,7 @@ pub async fn expire(
     Ok(true)
 }
 
-/// Who has heard of a proposal.
+/// The sides that know of a proposal.
 async fn informed_sides(
     tx: &mut Tx,
     books: &Books,

@@ -1,7 +1,8 @@
-//! Drafts: a helper, a planner or whoever may draft writes a next list that nobody is asked about. It
-//! does nothing until the person or the worker takes it up as a proposal of their own.
+//! Drafts: a list that an account with [`Capability::Draft`] writes, such as a helper or a planner.
+//! Nobody is asked to consent, and nothing changes until an account that may propose adopts the
+//! draft.
 
-use super::{AdmittedBudget, ProposalProgress, ProposalRequest, UseCaseContext, required_words};
+use super::{ProposalProgress, ProposalRequest, required_words};
 use crate::domain::agreement::change::{List, changes};
 use crate::domain::agreement::proposal::{
     ConsentGranularity, ConsentSession, DRAFT_LIFETIME, MAX_DRAFTS, Proposal, ProposalError,
@@ -9,18 +10,23 @@ use crate::domain::agreement::proposal::{
 };
 use crate::domain::id::{PersonId, ProposalId};
 use crate::domain::people::role::Capability;
-use crate::people::members::{Principal, UseCaseError};
+use crate::people::admitted_budget::AdmittedBudget;
+use crate::people::members::{Principal, UseCaseContext, UseCaseError};
 use crate::store::Tx;
 
-/// A next list, before anybody is asked.
+/// A list to store as a draft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DraftRequest {
     pub list: List,
-    /// Why, in words that the person reads.
+    /// The reason, in words that the person reads.
     pub words: String,
 }
 
-/// Keeps a draft for a while.
+/// Stores a draft for [`DRAFT_LIFETIME`].
+///
+/// # Errors
+///
+/// [`UseCaseError::Conflict`] when the account has [`MAX_DRAFTS`] drafts for this person.
 pub async fn draft(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -43,7 +49,7 @@ pub async fn draft(
         id: ProposalId::new(context.ids.next(principal.at)),
         budget: admitted.access.budget.clone(),
         kind: ProposalKind::Together,
-        base_version: admitted.in_force()?.version,
+        base_version: admitted.agreement()?.version,
         list: draft.list,
         words,
         answers: None,
@@ -62,8 +68,13 @@ pub async fn draft(
     Ok(proposal.id)
 }
 
-/// Makes a draft a proposal of one's own. If another version has started since it was written, what
-/// the draft changes is changed in that one; if both change the same, it has to be written anew.
+/// Turns a draft into a proposal of this account. If another version has started since the draft
+/// was written, the draft's changes are applied to that version.
+///
+/// # Errors
+///
+/// [`UseCaseError::Conflict`] when the draft and the other version change the same part, or when
+/// the draft has ended.
 pub async fn adopt_draft(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -91,7 +102,7 @@ pub async fn adopt_draft(
 
 impl AdmittedBudget<'_> {
     async fn rebased(&self, tx: &mut Tx, draft: &Proposal) -> Result<List, UseCaseError> {
-        let now = self.in_force()?;
+        let now = self.agreement()?;
         if draft.base_version == now.version {
             return Ok(draft.list.clone());
         }

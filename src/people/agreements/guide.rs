@@ -1,24 +1,29 @@
-//! The spending guide: published by version, written together with people who have a budget.
+//! The spending guide: published in numbered versions, and written together with people who have a
+//! budget.
 
-use super::{UseCaseContext, lock_budget};
 use crate::domain::id::{ActId, BudgetId};
 use crate::domain::people::role::{AccessScope, Capability, MemberState};
-use crate::people::members::{Principal, UseCaseError};
+use crate::people::admitted_budget::lock_budget;
+use crate::people::members::{Principal, UseCaseContext, UseCaseError};
 use crate::programme::rules::parse_guide;
 use crate::store::{ActRow, GuideRow, Tx};
 
-/// A guide to be published.
+/// A guide to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuidePublication {
     /// The guide, in the form of `guide.toml`.
     pub text: String,
-    /// Which of its authors are people who have a budget, or speak for them.
+    /// The authors who have a budget, or represent somebody who does. At least one.
     pub written_with: Vec<String>,
 }
 
-/// Publishes the next version of the programme's guide; says which one it is.
+/// Publishes the next version of the programme's guide and returns its number.
 ///
-/// A guide that nobody with a budget has written with is nobody's guide.
+/// # Errors
+///
+/// [`UseCaseError::Invalid`] when the text cannot be parsed, or when `written_with` is empty or
+/// names somebody who is not an author: a guide needs an author who has a budget;
+/// [`UseCaseError::Conflict`] when the text has another version number than the next one.
 pub async fn publish_guide(
     tx: &mut Tx,
     context: UseCaseContext<'_>,

@@ -1,9 +1,9 @@
-//! How much help the person wants: three choices, each a ready-made change of their own list. Nobody
-//! else can choose for them, and what was agreed with the worker stays as it is.
+//! The help level that the person chooses: a ready-made change of their own list. Nobody else can
+//! choose it, and what was agreed with the worker does not change.
 
 use jiff::civil::Date;
 
-use super::{AdmittedBudget, ProposalProgress, ProposalRequest, UseCaseContext};
+use super::{ProposalProgress, ProposalRequest};
 use crate::domain::agreement::change::{List, TermKey};
 use crate::domain::agreement::proposal::{ConsentGranularity, ConsentSession};
 use crate::domain::agreement::{Decider, Scope, Term, TermAnswer, TermDraft};
@@ -11,25 +11,27 @@ use crate::domain::id::PersonId;
 use crate::domain::money::Money;
 use crate::domain::money::limit::Limit;
 use crate::domain::people::role::Capability;
-use crate::people::members::{Principal, UseCaseError};
+use crate::people::admitted_budget::AdmittedBudget;
+use crate::people::members::{Principal, UseCaseContext, UseCaseError};
 use crate::store::Tx;
 
-/// How much help somebody wants with their money.
+/// How much help the person wants with their money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HelpLevel {
-    /// I do it; or with a hand, which changes what is told and to whom, and nothing of the list.
+    /// The choices "I do it" and "with a hand". The second changes who is notified, not the list.
     Alone,
-    /// What costs more than a sum needs a one-time OK.
+    /// A purchase above a threshold needs a one-time OK.
     Together {
         above: Money,
-        /// How long the choice outlasts a wish to take it back.
+        /// Days that must pass between asking to end this level and its end.
         cooling_days: u32,
-        /// When the two look at it again.
+        /// When the person and the worker review it.
         review_on: Date,
     },
 }
 
-/// Changes the person's list to the help that they choose: more at once, less after their own time.
+/// Changes the person's list to the chosen help level. More help starts at once, less help after
+/// the cooling time that the person chose.
 pub async fn choose_help(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -41,7 +43,7 @@ pub async fn choose_help(
 ) -> Result<ProposalProgress, UseCaseError> {
     let mut admitted =
         AdmittedBudget::open(tx, context, principal, person, |_| Capability::SteerMoney).await?;
-    let now = admitted.in_force()?.list();
+    let now = admitted.agreement()?.list();
     let without_help = now.with(&admitted.agreed_list(tx).await?, &[everything_key()].into());
     let list = match help {
         HelpLevel::Alone => without_help,
@@ -62,7 +64,8 @@ const fn everything_key() -> TermKey {
     TermKey::Term(Scope::Everything)
 }
 
-/// `list` with a sum above which everything needs a one-time OK, beside what it says already.
+/// `list` with a one-time OK required for every purchase above a threshold. A lower threshold and a
+/// longer cooling time that the list already has are kept.
 fn with_approval_threshold(
     list: &List,
     above: Money,

@@ -1,11 +1,8 @@
-//! What a law forces: stricter terms that the person is not asked about. One of the staff records it
-//! and another human being, a manager, confirms it; the person is told why, and how to have it
-//! looked at. It can loosen nothing.
+//! Changes that a law forces: stricter terms without the person's consent. A worker and a manager,
+//! two different human beings, must consent: one records the change, the other confirms it. The
+//! person is notified of the reason and can appeal. Such a change can only tighten the list.
 
-use super::{
-    AdmittedBudget, ProposalProgress, ProposalRequest, ProposalStage, UseCaseContext,
-    checked_session, required_words,
-};
+use super::{ProposalProgress, ProposalRequest, ProposalStage, checked_session, required_words};
 use crate::domain::agreement::change::ChangeDirection;
 use crate::domain::agreement::proposal::{
     ConsentGranularity, ConsentSide, PROPOSAL_LIFETIME, Proposal, ProposalKind, ProposalState,
@@ -14,10 +11,16 @@ use crate::domain::id::{PersonId, ProposalId};
 use crate::domain::people::recipient::Recipient;
 use crate::domain::people::role::{Capability, Role};
 use crate::messages::words::{ListNotification, Words};
-use crate::people::members::{Principal, UseCaseError};
+use crate::people::admitted_budget::AdmittedBudget;
+use crate::people::members::{Principal, UseCaseContext, UseCaseError};
 use crate::store::Tx;
 
-/// Records what a law forces. It starts when somebody else of the staff has confirmed it.
+/// Records a change that a law forces. It starts when the other one of worker and manager consents.
+///
+/// # Errors
+///
+/// [`UseCaseError::Invalid`] when a change does not tighten the list, or when the words, which name
+/// the law, do not fit into a text message.
 pub async fn record_law(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -52,7 +55,7 @@ pub async fn record_law(
         id: ProposalId::new(context.ids.next(principal.at)),
         budget: admitted.access.budget.clone(),
         kind: ProposalKind::Law,
-        base_version: admitted.in_force()?.version,
+        base_version: admitted.agreement()?.version,
         list: request.list,
         words: words.clone(),
         answers: None,

@@ -1,9 +1,9 @@
-//! The life of an agreement: drafted, proposed, answered, started; tightened by the person alone;
-//! paused for safety; forced by a law.
+//! Use cases of agreements: a list is drafted, proposed, answered and started; the person tightens
+//! it alone; staff pause cards for safety; a law forces changes.
 //!
-//! Each use case runs in the caller's transaction. It locks the budget first, admits the account, lets
-//! the domain say what comes of the move, and writes the rows, what was done and what is told
-//! together. The caller commits.
+//! Each use case runs in the caller's transaction. It locks the budget first, checks access, lets
+//! the domain compute the next state, and writes rows, acts and messages together. The caller
+//! commits.
 
 mod answer;
 mod draft;
@@ -17,7 +17,6 @@ mod report;
 mod start;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 pub use self::answer::{
     ProposalAnswerRequest, answer, confirm, expire, record_in_person_answer, withdraw,
@@ -30,31 +29,21 @@ pub use self::pause::{PauseRequest, lift, pause};
 pub use self::propose::{ProposalRequest, counter_propose, propose};
 pub use self::report::{AgreementDiff, SpendingControls, controls, difference, proposed};
 pub use self::start::{ProposalProgress, ProposalStage};
-use crate::domain::agreement::Agreement;
 use crate::domain::agreement::change::{List, TermChange, TermKey, changes};
 use crate::domain::agreement::proposal::{
     Consent, ConsentAnswer, ConsentRequirements, ConsentSession, ConsentSide, Proposal,
     ProposalError,
 };
-use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
-use crate::domain::people::role::{Capability, Role};
-use crate::domain::time::period::Moment;
-use crate::people::members::{GrantedAccess, Principal, UseCaseError};
-use crate::platform::ids::NewIds;
-use crate::programme::directory::{Directory, Programme};
-use crate::store::{BookRequest, Books, OpenBook, PendingWrites, StoreError, Tx};
+use crate::domain::id::ProposalId;
+use crate::domain::people::role::Role;
+use crate::people::admitted_budget::AdmittedBudget;
+use crate::people::members::UseCaseError;
+use crate::store::Tx;
 
-/// The most characters of what somebody writes.
+/// The longest free text, in characters.
 const WORDS_CHARS_MAX: usize = 500;
-/// The longest talk that somebody has: a day.
+/// The longest consent session, in minutes: one day.
 const SESSION_MINUTES_MAX: u32 = 1_440;
-
-/// What every use case works with.
-#[derive(Debug, Clone, Copy)]
-pub struct UseCaseContext<'a> {
-    pub directory: &'a Directory,
-    pub ids: &'a NewIds,
-}
 
 impl From<ProposalError> for UseCaseError {
     fn from(error: ProposalError) -> Self {
@@ -76,56 +65,9 @@ impl From<ProposalError> for UseCaseError {
     }
 }
 
-/// A locked budget with whoever acts on it.
-struct AdmittedBudget<'d> {
-    context: UseCaseContext<'d>,
-    access: GrantedAccess,
-    books: Books,
-    programme: Arc<Programme>,
-    moment: Moment,
-    /// What is told when it is written.
-    pending_writes: PendingWrites,
-}
-
-impl<'d> AdmittedBudget<'d> {
-    /// Locks the budget of `person` and admits the account to what `act` says of its role.
-    async fn open(
-        tx: &mut Tx,
-        context: UseCaseContext<'d>,
-        principal: &Principal,
-        person: &PersonId,
-        act: impl FnOnce(Role) -> Capability + Send,
-    ) -> Result<Self, UseCaseError> {
-        let books = lock_budget(tx, context, &principal.programme, &BudgetId::of(person)).await?;
-        let actor = tx.actor(&principal.programme, &principal.member, principal.at).await?;
-        let role = actor.ok_or(UseCaseError::NotFound("person"))?.member.role;
-        let access = principal.admit(tx, act(role), person).await?;
-        let version = books.settings_version(&access.programme, &access.budget);
-        let version = version.ok_or(UseCaseError::NotFound("person"))?;
-        let programme = context.directory.version(&access.programme, version).await?;
-        let moment = Moment::new(principal.at, programme.zone());
-        Ok(Self {
-            context,
-            access,
-            books,
-            programme,
-            moment,
-            pending_writes: PendingWrites::default(),
-        })
-    }
-
-    fn open_book(&self) -> Result<&OpenBook, UseCaseError> {
-        let open = self.books.get(&self.access.programme, &self.access.budget);
-        open.ok_or(UseCaseError::NotFound("person"))
-    }
-
-    /// The version of the list in force.
-    fn in_force(&self) -> Result<Arc<Agreement>, UseCaseError> {
-        let owner = self.open_book()?.book.owner.as_ref();
-        Ok(Arc::clone(&owner.ok_or(UseCaseError::NotFound("list"))?.agreement))
-    }
-
-    /// For whom the account answers. A helper, an advocate and a planner answer for nobody.
+impl AdmittedBudget<'_> {
+    /// The side that the account answers for. Only a person, a worker and a manager have one, and
+    /// none with a conflict of interest.
     fn side(&self) -> Result<ConsentSide, UseCaseError> {
         self.access.check_no_conflict()?;
         match self.access.actor.member.role {
@@ -142,7 +84,7 @@ impl<'d> AdmittedBudget<'d> {
         }
     }
 
-    /// The proposal called `id`, with its answers.
+    /// The proposal `id`, with its consents.
     async fn proposal(
         &self,
         tx: &mut Tx,
@@ -153,16 +95,17 @@ impl<'d> AdmittedBudget<'d> {
         found.ok_or(UseCaseError::NotFound("proposal"))
     }
 
-    /// What is agreed with the worker: what the person made stricter alone is not in it.
+    /// The list last agreed with the worker, without what the person has tightened alone since.
     async fn agreed_list(&self, tx: &mut Tx) -> Result<List, UseCaseError> {
         let (programme, budget) = (&self.access.programme, &self.access.budget);
         let agreed = tx.agreed_list(programme, budget, self.programme.settings.currency).await?;
-        agreed.map_or_else(|| Ok(self.in_force()?.list()), Ok)
+        agreed.map_or_else(|| Ok(self.agreement()?.list()), Ok)
     }
 
-    /// Says no to a list that cannot be, or that is the same as now.
+    /// The changes from the list in force to `list`. Refuses an invalid list and one without
+    /// changes.
     fn check_list(&self, list: &List) -> Result<Vec<TermChange>, UseCaseError> {
-        let now = self.in_force()?.list();
+        let now = self.agreement()?.list();
         let currency = self.programme.settings.currency;
         list.check(&now, currency)
             .map_err(|error| UseCaseError::invalid("list", error.to_string()))?;
@@ -173,18 +116,19 @@ impl<'d> AdmittedBudget<'d> {
         Ok(changes)
     }
 
-    /// Whose yes it takes to get from the list in force to `next`.
+    /// The consents that the change from the list in force to `next` requires.
     async fn requirements(
         &self,
         tx: &mut Tx,
         next: &List,
     ) -> Result<ConsentRequirements, UseCaseError> {
-        let (now, agreed) = (self.in_force()?.list(), self.agreed_list(tx).await?);
+        let (now, agreed) = (self.agreement()?.list(), self.agreed_list(tx).await?);
         let manager_above = self.programme.settings.manager_above;
         Ok(ConsentRequirements::of(&now, &agreed, next, &self.programme.rules, manager_above))
     }
 
-    /// This account's answer, in its own words: nobody has to confirm it.
+    /// A yes of this account for `side`. It needs no confirmation, because the account itself gives
+    /// it.
     fn consent(
         &self,
         side: ConsentSide,
@@ -203,37 +147,9 @@ impl<'d> AdmittedBudget<'d> {
             said_at: self.access.at,
         }
     }
-
-    /// Writes what was done, and everything that is told.
-    async fn close(
-        &self,
-        tx: &mut Tx,
-        kind: &str,
-        subject: &str,
-        detail: &str,
-    ) -> Result<(), UseCaseError> {
-        let act = self.access.act_row(self.context.ids, kind, subject, detail);
-        tx.add_acts(&self.access.programme, &[act]).await?;
-        tx.close_books(&self.books.all(), &self.pending_writes).await?;
-        Ok(())
-    }
 }
 
-async fn lock_budget(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    programme: &ProgrammeId,
-    budget: &BudgetId,
-) -> Result<Books, StoreError> {
-    let wanted = BookRequest {
-        programme: programme.clone(),
-        budget: budget.clone(),
-        purchases: BTreeSet::new(),
-    };
-    tx.open_books(&[wanted], context.directory.agreements()).await
-}
-
-/// Words that somebody has to write: not empty, and not a book.
+/// A mandatory text, trimmed: 1 to [`WORDS_CHARS_MAX`] characters, without NUL.
 fn required_words(field: &'static str, words: &str) -> Result<String, UseCaseError> {
     let words = words.trim();
     if words.is_empty() {
@@ -247,7 +163,8 @@ fn required_words(field: &'static str, words: &str) -> Result<String, UseCaseErr
     }
 }
 
-/// How something was agreed: without it, nothing is.
+/// Validates a consent session: the place is mandatory, because a consent counts only with its
+/// circumstances; at most [`SESSION_MINUTES_MAX`] minutes.
 fn checked_session(session: &ConsentSession) -> Result<ConsentSession, UseCaseError> {
     if session.minutes > SESSION_MINUTES_MAX {
         let what = format!("nobody talks for more than {SESSION_MINUTES_MAX} minutes");

@@ -1,21 +1,21 @@
-//! What is told about a list: one message for each who has to know, with the words and their facts.
+//! Notifications about lists: one message per recipient, with its text and its parameters.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::AdmittedBudget;
 use crate::domain::agreement::proposal::{ConsentSide, Proposal, ProposalKind};
 use crate::domain::id::{MessageId, ProgrammeId};
 use crate::domain::people::recipient::Recipient;
 use crate::ledger::record::message_parameters::MessageParameters;
 use crate::messages::words::{ListNotification, ListParameters, Words};
+use crate::people::admitted_budget::AdmittedBudget;
 use crate::platform::ids::NewIds;
 use crate::store::NewMessage;
 
 impl AdmittedBudget<'_> {
-    /// Adds a message to what is told when this table is closed.
+    /// Queues a message, which [`AdmittedBudget::close`] writes.
     pub(super) fn notify(
         &mut self,
         recipient: Recipient,
@@ -45,7 +45,7 @@ impl AdmittedBudget<'_> {
         });
     }
 
-    /// Asks those sides whose yes is missing.
+    /// Asks the sides whose consent is missing.
     pub(super) fn notify_required_sides(
         &mut self,
         proposal: &Proposal,
@@ -83,7 +83,7 @@ impl AdmittedBudget<'_> {
         }
     }
 
-    /// Tells everybody whose yes it took: nobody else has heard of it.
+    /// Notifies `sides` that a proposal has expired. Other sides never knew of it.
     pub(super) fn notify_expired(&mut self, proposal: &Proposal, sides: &BTreeSet<ConsentSide>) {
         for side in sides {
             let (person, staff) =
@@ -92,7 +92,8 @@ impl AdmittedBudget<'_> {
         }
     }
 
-    /// Tells the side that proposed, and the others, that somebody ended it.
+    /// Notifies `recipient` that an account ended a proposal: with the notification `person` if it
+    /// is the person, otherwise with `staff`.
     pub(super) fn notify_ended(
         &mut self,
         proposal: &Proposal,
@@ -105,7 +106,7 @@ impl AdmittedBudget<'_> {
     }
 }
 
-/// Who reads what is told to a side.
+/// The recipient of messages to a side.
 pub(super) const fn recipient(side: ConsentSide) -> Recipient {
     match side {
         ConsentSide::Person => Recipient::Person,
@@ -114,8 +115,8 @@ pub(super) const fn recipient(side: ConsentSide) -> Recipient {
     }
 }
 
-/// What everybody whose yes it took is told when nobody has answered: nobody did anything, so nobody
-/// is named.
+/// Messages to `sides` about a proposal that expired unanswered. They name nobody, because nobody
+/// acted.
 pub(super) fn expiry_messages(
     ids: &NewIds,
     programme: &ProgrammeId,

@@ -1,24 +1,25 @@
-//! A pause for safety: whoever is responsible stops a person's cards, after a talk, with a reason and
-//! an end. The person is told at once, and can have somebody else look at it. It ends by itself.
+//! Safety pauses: staff with [`Capability::Pause`] stop a person's cards after a talk, with a
+//! reason and an end. The person is notified at once and can appeal. The pause ends by itself.
 
 use jiff::Timestamp;
 
-use super::{AdmittedBudget, UseCaseContext, required_words};
+use super::required_words;
 use crate::domain::card::pause::{Pause, PauseError};
 use crate::domain::id::{PauseId, PersonId, TalkId};
 use crate::domain::people::recipient::Recipient;
 use crate::domain::people::role::Capability;
 use crate::messages::words::{ListNotification, Words};
-use crate::people::members::{Principal, UseCaseError};
+use crate::people::admitted_budget::AdmittedBudget;
+use crate::people::members::{Principal, UseCaseContext, UseCaseError};
 use crate::programme::card_pause::{begin_pause, lift_pause};
 use crate::store::Tx;
 
-/// What somebody has to say before they can pause a card.
+/// What a pause requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PauseRequest {
-    /// Why, in a few words that the person reads in a text message.
+    /// The reason, at most 50 characters, because the person reads it in a text message.
     pub reason: String,
-    /// The talk that was written down first, with anybody of the staff.
+    /// A recent talk with the person, recorded by any member of staff.
     pub talk: TalkId,
     pub until: Timestamp,
 }
@@ -35,7 +36,13 @@ impl From<PauseError> for UseCaseError {
     }
 }
 
-/// Stops the person's cards until a moment.
+/// Pauses all cards of the person until `request.until`.
+///
+/// # Errors
+///
+/// [`UseCaseError::Invalid`] without a short reason, a recent talk and a valid end;
+/// [`UseCaseError::Conflict`] while another pause is in force; [`UseCaseError::NotAllowed`] for the
+/// same human being too soon after their last pause.
 pub async fn pause(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -74,7 +81,8 @@ pub async fn pause(
     Ok(pause.id)
 }
 
-/// Ends a pause before its time. The cards are as they were, and as the person has made them since.
+/// Ends a pause early. Each card returns to its earlier state, or to the one that the person has
+/// set since.
 pub async fn lift(
     tx: &mut Tx,
     context: UseCaseContext<'_>,

@@ -1,15 +1,13 @@
-//! Proposing a next list, and answering a proposal with another one. Whoever proposes says yes to it.
+//! Proposing a list, and answering a proposal with another one. The proposer consents by proposing.
 //!
-//! What the person can decide alone starts here, at once or after their own time to wait: stricter
-//! terms, what they alone decide about, the order of their pots. What has cooled starts when they say
-//! so again; a wish that nobody says again within a week runs out, and the time begins anew.
+//! A change that only the person must consent to starts at once, or after the cooling time that
+//! they chose: stricter terms, terms that they alone decide on, the order of their pots. After the
+//! cooling time the person must confirm within [`PROPOSAL_LIFETIME`]; otherwise the proposal
+//! expires, and a new one begins a new cooling time.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    AdmittedBudget, ProposalProgress, ProposalStage, UseCaseContext, checked_session,
-    required_words,
-};
+use super::{ProposalProgress, ProposalStage, checked_session, required_words};
 use crate::domain::agreement::change::{List, TermChange};
 use crate::domain::agreement::proposal::{
     ConsentGranularity, ConsentSession, ConsentSide, PROPOSAL_LIFETIME, Proposal, ProposalKind,
@@ -17,23 +15,29 @@ use crate::domain::agreement::proposal::{
 };
 use crate::domain::id::{PersonId, ProposalId};
 use crate::domain::people::role::Capability;
-use crate::people::members::{Principal, UseCaseError};
+use crate::people::admitted_budget::AdmittedBudget;
+use crate::people::members::{Principal, UseCaseContext, UseCaseError};
 use crate::programme::proposal_conflicts::{self, ProposalConflict};
 use crate::store::Tx;
 
-/// A next list, and why.
+/// A list to propose, with the reason and the proposer's consent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposalRequest {
     pub list: List,
-    /// Why, in words that the person reads.
+    /// The reason, in words that the person reads.
     pub words: String,
-    /// Whether the other side may agree a part of it.
+    /// Whether the other side may consent to single parts.
     pub parts: ConsentGranularity,
-    /// How the proposer's own yes was said.
+    /// How and where the proposer consented.
     pub session: ConsentSession,
 }
 
-/// Proposes a next list. What the person decides alone starts at once, or cools.
+/// Proposes a list. A change that only the person must consent to starts at once or begins to cool.
+///
+/// # Errors
+///
+/// [`UseCaseError::Invalid`] for an invalid list or one without changes; [`UseCaseError::Conflict`]
+/// when another proposal is open, or the same change was refused recently.
 pub async fn propose(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -46,7 +50,7 @@ pub async fn propose(
     admitted.create_proposal(tx, request, None).await
 }
 
-/// Answers a proposal with another one: the first one ends.
+/// Answers an open proposal with another one. The first ends as [`ProposalState::Countered`].
 pub async fn counter_propose(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -71,7 +75,7 @@ pub async fn counter_propose(
 }
 
 impl AdmittedBudget<'_> {
-    /// Makes `proposing` a proposal of this account's side, and its yes with it.
+    /// Creates a proposal of this account's side from `request`, with that side's consent.
     pub(super) async fn create_proposal(
         &mut self,
         tx: &mut Tx,
@@ -100,7 +104,7 @@ impl AdmittedBudget<'_> {
             id: ProposalId::new(self.context.ids.next(at)),
             budget: self.access.budget.clone(),
             kind,
-            base_version: self.in_force()?.version,
+            base_version: self.agreement()?.version,
             list: request.list,
             words,
             answers,
@@ -144,9 +148,9 @@ impl AdmittedBudget<'_> {
         Ok(ProposalProgress { proposal: proposal.id, next })
     }
 
-    /// One change at a time waits for the two, and one wish at a time cools for the person alone: else
-    /// they could keep one that has cooled already, for whenever they feel like it. The older must
-    /// end first. What starts at once is never in the way.
+    /// Allows one open joint proposal, and one cooling proposal of the person, at a time. With a
+    /// second one the person could hold a change in reserve whose cooling time is already over. The
+    /// older one must end first. A change that starts at once is always allowed.
     async fn check_no_other_waits(
         &self,
         tx: &mut Tx,
@@ -156,7 +160,7 @@ impl AdmittedBudget<'_> {
         if kind == ProposalKind::Own && cooling.is_zero() {
             return Ok(());
         }
-        let in_force = self.in_force()?.version;
+        let in_force = self.agreement()?.version;
         conflict_if(self.proposal_slot().open_conflict(tx, kind, in_force).await?)
     }
 

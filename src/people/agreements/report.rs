@@ -1,5 +1,5 @@
-//! What people look up about a list: what changed between two versions, and how many restrictions
-//! hold, how old they are and why.
+//! Read-only reports about a list: the changes between two versions, and the restrictions in force
+//! with their age and reason.
 
 use std::sync::Arc;
 
@@ -15,24 +15,24 @@ use crate::people::members::{GrantedAccess, Principal, UseCaseError};
 use crate::programme::directory::Programme;
 use crate::store::{StoreError, Tx, VersionRow};
 
-/// The restrictions of one person: the fewer, the better.
+/// The restrictions in force for one person. Reported so that the programme keeps them few.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpendingControls {
-    /// The oldest first.
+    /// Oldest first.
     pub restrictions: Vec<Restriction>,
-    /// How many of them are due for a look. A late look switches nothing off.
+    /// How many are past their review date. An overdue review ends no restriction.
     pub overdue: usize,
 }
 
-/// What differs between two versions.
+/// The differences between two versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgreementDiff {
     pub changes: Vec<TermChange>,
-    /// The same in plain words, line by line.
+    /// The changes in plain words, one line each.
     pub lines: Vec<ChangeLine>,
 }
 
-/// How many restrictions a person has, how old each is and why it is there.
+/// The restrictions in force for a person, with the age and the reason of each.
 pub async fn controls(
     tx: &mut Tx,
     programme: &Programme,
@@ -46,8 +46,8 @@ pub async fn controls(
     Ok(SpendingControls { restrictions, overdue })
 }
 
-/// Every version, for somebody who may see the budget. Locks nothing, and asks for nothing but `tx`: a
-/// reader that waits for another one while it holds one keeps everybody waiting.
+/// Every version of the person's list. Takes no lock and no connection but `tx`, because readers
+/// that hold one connection and wait for another one can exhaust the pool.
 async fn history(
     tx: &mut Tx,
     programme: &Programme,
@@ -80,7 +80,7 @@ pub async fn difference(
     Ok(describe_changes(changes, programme, &after))
 }
 
-/// What a proposal would change in the list that it was made for, in plain words.
+/// What a proposal would change in its base version, in plain words.
 pub async fn proposed(
     tx: &mut Tx,
     programme: &Programme,
@@ -117,7 +117,7 @@ fn describe_changes(
     AgreementDiff { changes, lines }
 }
 
-/// What a programme calls things.
+/// Display names from the programme's rules and an agreement.
 struct ProgrammeNames<'a> {
     programme: &'a Programme,
     agreement: &'a Agreement,

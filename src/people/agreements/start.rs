@@ -1,10 +1,9 @@
-//! What comes of a proposal: it waits, it cools, or it starts as the next version of the list.
+//! Advances a proposal: it waits for consent, cools off, or starts as the next version of the list.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::AdmittedBudget;
 use crate::domain::agreement::Agreement;
 use crate::domain::agreement::change::{List, TermChange, TermKey, changes};
 use crate::domain::agreement::proposal;
@@ -15,33 +14,34 @@ use crate::domain::agreement::proposal::{
 use crate::domain::id::ProposalId;
 use crate::domain::people::recipient::Recipient;
 use crate::messages::words::{ListNotification, Words};
+use crate::people::admitted_budget::AdmittedBudget;
 use crate::people::members::UseCaseError;
 use crate::programme::version::start_version;
 use crate::store::Tx;
 
-/// What came of a move.
+/// A proposal, and its stage after a use case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposalProgress {
     pub proposal: ProposalId,
     pub next: ProposalStage,
 }
 
-/// What has to happen next.
+/// What a proposal waits for, or how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProposalStage {
-    /// These sides have not said yes.
+    /// These sides have not consented yet.
     AwaitingConsent(BTreeSet<ConsentSide>),
-    /// Everybody has said yes; the person says it again when their own time to wait has passed.
+    /// Every required side has consented. The person must confirm from this time on.
     CoolingOff(Timestamp),
     /// This version of the list is in force.
     Started(u32),
-    /// It ended. Nothing changed.
+    /// It ended without a change of the list.
     Ended(ProposalState),
 }
 
 impl AdmittedBudget<'_> {
-    /// Starts what everybody has agreed to, or tells who is asked next. Writes the proposal, which
-    /// was in the state `before`.
+    /// Starts the proposed version if every required side has consented; otherwise returns what is
+    /// missing. Saves the proposal, whose stored state must still be `before`.
     pub(super) async fn advance_proposal(
         &mut self,
         tx: &mut Tx,
@@ -49,7 +49,7 @@ impl AdmittedBudget<'_> {
         consents: &[Consent],
         before: ProposalState,
     ) -> Result<ProposalStage, UseCaseError> {
-        let base = self.in_force()?.list();
+        let base = self.agreement()?.list();
         let all_changes = changes(&base, &proposal.list, &self.programme.rules);
         let next = proposal::agreed_list(&base, proposal, consents, &all_changes);
         let requirements = self.requirements(tx, &next).await?;
@@ -77,8 +77,8 @@ impl AdmittedBudget<'_> {
         }
     }
 
-    /// What the person wanted for themselves takes the other side's yes by now, because the list has
-    /// changed since: that side is asked, with as much time as anybody.
+    /// Turns a proposal of the person alone into a joint one, because the list has changed since
+    /// and `sides` must consent now. They get the full [`PROPOSAL_LIFETIME`] to answer.
     fn require_other_side(&mut self, proposal: &mut Proposal, sides: &BTreeSet<ConsentSide>) {
         proposal.kind = ProposalKind::Together;
         proposal.open_until =
@@ -86,7 +86,7 @@ impl AdmittedBudget<'_> {
         self.notify_required_sides(proposal, sides, false);
     }
 
-    /// Writes what has become of a proposal.
+    /// Saves a proposal, whose stored state must still be `before`.
     pub(super) async fn save_proposal(
         &self,
         tx: &mut Tx,
@@ -104,7 +104,7 @@ impl AdmittedBudget<'_> {
         next: List,
         before: ProposalState,
     ) -> Result<u32, UseCaseError> {
-        let now = self.in_force()?;
+        let now = self.agreement()?;
         let (agreed_by, how) = self.consent_summary(tx, consents).await?;
         let agreement = Agreement {
             budget: self.access.budget.clone(),
@@ -158,7 +158,7 @@ impl AdmittedBudget<'_> {
         Ok(agreement.version)
     }
 
-    /// Who said yes, by name, and how each of them did.
+    /// The names of those who consented, and a text about how each of them did.
     async fn consent_summary(
         &self,
         tx: &mut Tx,
@@ -180,8 +180,8 @@ impl AdmittedBudget<'_> {
         Ok((names, hows.join(" ")))
     }
 
-    /// What a proposal wants, on top of `list` instead of the version that it was written for; none
-    /// when it does not go on.
+    /// The list that `other` proposes, rebased from its base version onto `list`; none when the
+    /// proposal cannot continue there.
     async fn rebase_onto(
         &self,
         tx: &mut Tx,
@@ -201,14 +201,14 @@ impl AdmittedBudget<'_> {
         Ok(goes_on.then_some(rebased))
     }
 
-    /// A version that nobody proposed has started meanwhile, as from the programme's file: what was
-    /// about something else goes on.
+    /// Rebases a proposal if another version has started without a proposal, as from the
+    /// programme's file. A proposal that cannot continue on that version is left unchanged.
     pub(super) async fn rebase_if_stale(
         &self,
         tx: &mut Tx,
         proposal: &mut Proposal,
     ) -> Result<(), UseCaseError> {
-        let now = self.in_force()?;
+        let now = self.agreement()?;
         if proposal.base_version != now.version
             && let Some(rebased) = self.rebase_onto(tx, proposal, &now.list()).await?
         {
@@ -218,9 +218,10 @@ impl AdmittedBudget<'_> {
         Ok(())
     }
 
-    /// What else waited was about the version before. What the person wants for themselves goes on
-    /// if it is about something else, and what a law forces if it still only makes the list stricter;
-    /// everything else ends, and whoever was asked is told.
+    /// Rebases or ends all other open proposals, because they are based on the previous version. A
+    /// proposal of the person alone continues if it changes other parts; one that a law forces
+    /// continues if it still only tightens the list. All others end, and the informed sides are
+    /// notified.
     async fn end_competing_proposals(
         &mut self,
         tx: &mut Tx,
@@ -230,7 +231,7 @@ impl AdmittedBudget<'_> {
         let (programme, budget) = (self.access.programme.clone(), self.access.budget.clone());
         let currency = self.programme.settings.currency;
         let version = started.version.unwrap_or(started.base_version);
-        let now = self.in_force()?.list();
+        let now = self.agreement()?.list();
         let list = now.with(&started.list, &keys(&requirements.changes));
         for mut other in tx.open_proposals(&programme, &budget, currency).await? {
             if other.id == started.id {

@@ -1,10 +1,11 @@
-//! Answering: within seconds, once, by another human being than the one who asks.
+//! Answers asks: once, and by another human being than the one who asked. A yes takes effect at
+//! once.
 
 use jiff::Timestamp;
 
 use super::ask::facts_of;
 use super::outbox::{OutboxWriter, who};
-use super::{LockedBudget, UseCaseContext, optional_words};
+use super::{LockedBudget, optional_words};
 use crate::domain::ask::permission::Permission;
 use crate::domain::ask::{
     ActorIdentity, Ask, AskRefusalReason, AskReply, AskReplyError, AskReplySubmission, AskReview,
@@ -17,11 +18,11 @@ use crate::domain::people::role::{Capability, Role};
 use crate::ledger::record::message_parameters::MessageParameters;
 use crate::messages::words::{Notification, NotificationParameters};
 use crate::people::members::{
-    ExistingAnswer, GrantedAccess, Principal, SeparationOfDuties, UseCaseError,
+    ExistingAnswer, GrantedAccess, Principal, SeparationOfDuties, UseCaseContext, UseCaseError,
 };
 use crate::store::Tx;
 
-/// What somebody does who looks at a yes.
+/// The kind of the act of reviewing a yes, as stored.
 const LOOKED: &str = "looked_at";
 
 /// An answer to an ask.
@@ -29,11 +30,11 @@ const LOOKED: &str = "looked_at";
 pub struct AskAnswerRequest {
     pub ask: AskId,
     pub reply: AskReply,
-    /// What the person reads beside the answer.
+    /// An optional comment, which the person reads with the answer.
     pub words: Option<String>,
 }
 
-/// An ask before somebody who may answer it.
+/// An ask in its locked budget, with the access of an account that may answer it.
 struct LockedAsk {
     locked: LockedBudget,
     access: GrantedAccess,
@@ -58,7 +59,7 @@ async fn lock_ask(
     Ok(LockedAsk { locked, access, ask, by })
 }
 
-/// Somebody who may answer has opened it; the person can see that.
+/// Marks an ask as seen by an account that may answer it, which the person can see. Idempotent.
 pub async fn mark_seen(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -76,13 +77,15 @@ pub async fn mark_seen(
     Ok(seen)
 }
 
-/// Answers. A yes is a permission from the next moment on, at every gateway. The same answer sent
-/// twice is one answer; of two who answer at once the first counts, and the second is told so.
+/// Answers an ask. A yes is a permission that every gateway applies at once, or after the cooling
+/// days of a block that the person set on themselves. Idempotent; of two different answers the
+/// first counts.
 ///
 /// # Errors
 ///
-/// [`UseCaseError::SeparationOfDuties`] over the account's own limit, with a conflict of interest, or for the own
-/// ask; [`UseCaseError::AlreadyAnswered`] with the answer that stands, when it is another one.
+/// [`UseCaseError::SeparationOfDuties`] over the account's own limit, with a conflict of interest,
+/// or for the account's own ask; [`UseCaseError::AlreadyAnswered`] with the recorded answer, if it
+/// differs; [`UseCaseError::Invalid`] for a no for safety without a recent talk.
 pub async fn answer(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -129,7 +132,7 @@ pub async fn answer(
 
 fn reply_error(error: AskReplyError) -> UseCaseError {
     match error {
-        AskReplyError::OwnAsk => SeparationOfDuties::OwnQuestion.into(),
+        AskReplyError::OwnAsk => SeparationOfDuties::OwnAsk.into(),
         AskReplyError::Decided => UseCaseError::Conflict(error.to_string()),
         AskReplyError::NotUpTo => UseCaseError::invalid("up_to", error.to_string()),
         AskReplyError::NoGroup => UseCaseError::invalid("reach", error.to_string()),
@@ -138,7 +141,7 @@ fn reply_error(error: AskReplyError) -> UseCaseError {
     }
 }
 
-/// Who was first, with what.
+/// The error with the recorded answer.
 async fn ask_already_answered(
     tx: &mut Tx,
     access: &GrantedAccess,
@@ -160,7 +163,7 @@ async fn ask_already_answered(
     access.already_answered(tx, by, answer).await
 }
 
-/// A no for safety rests on a talk that was written down.
+/// Refuses a no for safety without a recent recorded talk.
 async fn require_talk(
     tx: &mut Tx,
     locked: &LockedBudget,
@@ -173,7 +176,7 @@ async fn require_talk(
     Err(UseCaseError::invalid("reason", "talk first, and write down what was said"))
 }
 
-/// What a yes needs beside what the ask itself knows.
+/// Refuses a yes that the funders' rules or the account's own limit forbid.
 fn check_yes(locked_ask: &LockedAsk, permission: &Permission) -> Result<(), UseCaseError> {
     let LockedAsk { locked, access, ask, .. } = locked_ask;
     let is_barred = |category| locked.is_barred(category, access.at);
@@ -186,7 +189,7 @@ fn check_yes(locked_ask: &LockedAsk, permission: &Permission) -> Result<(), UseC
     within_own_limit(locked, access, permission)
 }
 
-/// Refuses an OK that is more than this account gives alone.
+/// Refuses a permission above what this account may give alone.
 pub(super) fn within_own_limit(
     locked: &LockedBudget,
     access: &GrantedAccess,
@@ -199,7 +202,7 @@ pub(super) fn within_own_limit(
     Ok(())
 }
 
-/// The most that this account says yes to alone.
+/// The most that this account may approve alone; none for no limit.
 fn own_limit(locked: &LockedBudget, access: &GrantedAccess) -> Option<Money> {
     let member = &access.actor.member;
     let own = member.answer_limit_minor.map(|minor| Money::from_minor(minor, locked.currency()));
@@ -257,8 +260,14 @@ async fn notify_answered(
     Ok(outbox.write(tx).await?)
 }
 
-/// Somebody else looks at a yes that was given out of hours, or by the programme's own rule. Looked
-/// at twice by the same account in the same words, it was looked at once.
+/// Records the review of a yes that was given out of hours, by duty staff, or by a rule of the
+/// programme. Another human being than the one who asked and the one who answered must review it.
+/// Idempotent for the same account and words.
+///
+/// # Errors
+///
+/// [`UseCaseError::AlreadyAnswered`] with the recorded review, if it differs;
+/// [`UseCaseError::SeparationOfDuties`] for a human being who asked or answered.
 pub async fn review_answer(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -270,9 +279,9 @@ pub async fn review_answer(
     let LockedAsk { locked, access, ask, by } =
         lock_ask(tx, context, principal, person, id).await?;
     let words = optional_words(words)?;
-    let look = AskReview { by, at: principal.at, words };
+    let review = AskReview { by, at: principal.at, words };
     if let Some(known) = ask.answer.as_ref().and_then(|answer| answer.review.as_ref()) {
-        if known.by == look.by && known.words == look.words {
+        if known.by == review.by && known.words == review.words {
             return Ok(ask);
         }
         let answer =
@@ -280,21 +289,22 @@ pub async fn review_answer(
         return Err(access.already_answered(tx, Some(&known.by.member), answer).await?);
     }
     access.check_no_conflict()?;
-    let after = ask.with_review(look.clone()).map_err(|error| match error {
+    let after = ask.with_review(review.clone()).map_err(|error| match error {
         AskReviewError::Nothing | AskReviewError::Looked => {
             UseCaseError::Conflict(error.to_string())
         }
         AskReviewError::Own => SeparationOfDuties::OwnDecision.into(),
     })?;
-    tx.record_look(&locked.programme_id, &ask, &look).await?;
+    tx.record_look(&locked.programme_id, &ask, &review).await?;
     let mut outbox = OutboxWriter::new(&locked, context, principal.at, id.to_string());
-    outbox.record_act(&access, LOOKED, look.words.as_deref().unwrap_or_default());
+    outbox.record_act(&access, LOOKED, review.words.as_deref().unwrap_or_default());
     outbox.write(tx).await?;
     Ok(after)
 }
 
-/// Leaves the answer to the manager: over the own limit, or because of a link to the person. What
-/// the person was promised stays promised, and they are told.
+/// Escalates an ask to the manager, because it is over the account's own limit or because of a
+/// conflict of interest. The deadlines promised to the person do not change, and the person is
+/// notified.
 pub async fn pass_on(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -327,7 +337,8 @@ pub async fn pass_on(
     Ok(after)
 }
 
-/// An idea of somebody's. It is a note: it answers nothing, stops nothing, and the clock runs on.
+/// Sends the person a suggestion about an ask. It is not an answer: the ask stays open and its
+/// deadlines do not change.
 pub async fn suggest(
     tx: &mut Tx,
     context: UseCaseContext<'_>,

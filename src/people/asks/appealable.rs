@@ -1,11 +1,10 @@
-//! What may be appealed: what tills and people refused a while ago, pauses and frozen cards that hold,
-//! and what a law forced. Only read, for the person and those who speak for them.
+//! Lists what can be appealed: recent declines and refused asks, pauses and staff freezes in force,
+//! and changes that a law forced. Read-only, for accounts with [`Capability::Appeal`].
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::UseCaseContext;
 use crate::domain::ask::appeal::{APPEAL_WINDOW, AppealSubject, Appealable};
 use crate::domain::ask::{Ask, AskAnswer, AskRefusalReason, askable};
 use crate::domain::card::CardState;
@@ -13,14 +12,16 @@ use crate::domain::id::PersonId;
 use crate::domain::people::role::{Capability, Role};
 use crate::ledger::book::Card;
 use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision};
-use crate::people::members::{GrantedAccess, Principal, UseCaseError};
+use crate::people::members::{GrantedAccess, Principal, UseCaseContext, UseCaseError};
 use crate::store::{ChainLink, Tx};
 
-/// The most links of a chain that are read, and the most noes that are listed.
+/// The most links of a chain that are read.
 const CHAIN_LINKS_MAX: u32 = 500;
+/// The most refused asks that are listed.
 const DECLINED_ASKS_MAX: u32 = 100;
 
-/// What may be appealed about a person and is not yet, the newest first.
+/// What the person can appeal and has not appealed yet, newest first. Place and amount are for the
+/// person only.
 pub async fn appealable(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -31,7 +32,7 @@ pub async fn appealable(
     let since = principal.at.checked_sub(APPEAL_WINDOW).unwrap_or(Timestamp::MIN);
     let mut found = appealable_refusals(tx, &access, since).await?;
     let (programme, budget) = (&access.programme, &access.budget);
-    let noes = tx.noes_since(programme, budget, since, DECLINED_ASKS_MAX).await?;
+    let noes = tx.refused_asks_since(programme, budget, since, DECLINED_ASKS_MAX).await?;
     found.extend(noes.into_iter().filter_map(appealable_no));
     found.extend(appealable_restrictions(tx, context, &access).await?);
     let known = tx.appealed_subjects(programme, budget).await?;
@@ -46,7 +47,7 @@ pub async fn appealable(
     Ok(found)
 }
 
-/// What tills refused by the list since `since`, and nobody was asked about.
+/// Declines after `since` that the list caused and that no ask is about.
 async fn appealable_refusals(
     tx: &mut Tx,
     access: &GrantedAccess,
@@ -55,7 +56,7 @@ async fn appealable_refusals(
     let (programme, budget) = (&access.programme, &access.budget);
     let links = tx.links_since(programme, budget, since, CHAIN_LINKS_MAX).await?;
     let ids: Vec<_> = links.iter().filter_map(ChainLink::decision).collect();
-    let asked = tx.decisions_asked_about(programme, budget, since).await?;
+    let asked = tx.decisions_with_asks(programme, budget, since).await?;
     let decisions = tx.decisions_by_id(programme, &ids).await?;
     let is_open_to_appeal =
         |decision: &&RecordedDecision| decision.decided_at > since && !asked.contains(&decision.id);
@@ -91,7 +92,7 @@ fn appealable_no(ask: Ask) -> Option<Appealable> {
     })
 }
 
-/// What holds now: a pause, a card that staff froze, and what a law forced.
+/// Restrictions in force: pauses, cards frozen by staff, and changes that a law forced.
 async fn appealable_restrictions(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -122,7 +123,7 @@ async fn appealable_restrictions(
     Ok(found)
 }
 
-/// Whether staff froze a card without a pause that ends by itself.
+/// Whether staff froze the card other than by a pause, which ends by itself.
 pub(super) fn is_frozen(card: &Card) -> bool {
     card.standing.lasting_state() == CardState::FrozenByStaff
 }

@@ -1,9 +1,9 @@
-//! Asking: from a purchase that was not paid, or from nothing.
+//! Creates an ask, about a declined purchase or without one, and takes it back.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::outbox::{OutboxWriter, recipient_of, who};
-use super::{LockedBudget, UseCaseContext, optional_words};
+use super::{LockedBudget, optional_words};
 use crate::domain::agreement::{Gate, Scope};
 use crate::domain::ask::clock::StaffAvailability;
 use crate::domain::ask::permission::{Grantor, Permission, PermissionUsage};
@@ -23,31 +23,32 @@ use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision};
 use crate::ledger::record::facts::FactsRecord;
 use crate::ledger::record::message_parameters::MessageParameters;
 use crate::messages::words::{Notification, NotificationParameters, Words};
-use crate::people::members::{GrantedAccess, Principal, UseCaseError};
+use crate::people::members::{GrantedAccess, Principal, UseCaseContext, UseCaseError};
 use crate::platform::ids::NewIds;
 use crate::store::Tx;
 
-/// Service stations: the card company says "fuel", whatever was bought there.
+/// The merchant category code of service stations. It means fuel, but they also sell food.
 const FUEL_STATION: &str = "5541";
-/// How long food there is OK, and how often, until the two have talked about their list.
+/// How long [`fuel_station_rule`] permits food there, and how often. By the end the person and the
+/// worker review the list.
 const FUEL_FOOD_FOR: SignedDuration = SignedDuration::from_hours(14 * 24);
 const FUEL_FOOD_USES: i64 = 14;
 
-/// What somebody asks for.
+/// A request for a one-time OK.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskRequest {
     pub kind: AskKind,
     pub about: AskTarget,
-    /// Left out, it is the sum that was not paid.
+    /// The most to be spent. None for the declined amount; mandatory without a declined purchase.
     pub up_to: Option<Money>,
-    /// They do not have to say anything.
+    /// An optional comment.
     pub words: Option<String>,
 }
 
 /// What an ask is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AskTarget {
-    /// A purchase that was not paid: everything is known. None is the latest.
+    /// A declined purchase; none for the latest one.
     Refusal {
         decision: Option<DecisionId>,
         reach: GrantScope,
@@ -64,7 +65,7 @@ pub enum AskTarget {
     },
 }
 
-/// An ask before it is one.
+/// The subject of a new ask.
 pub(super) struct ResolvedSubject {
     pub(super) scope: Scope,
     pub(super) category: Option<Category>,
@@ -75,12 +76,13 @@ pub(super) struct ResolvedSubject {
     mcc: Option<Mcc>,
 }
 
-/// Asks. Asked twice, it is one ask with one deadline.
+/// Creates an ask. Idempotent: returns the open ask with the same kind, scope, amount and decision,
+/// and does not extend its deadline.
 ///
 /// # Errors
 ///
 /// [`UseCaseError::Invalid`] when it cannot be asked for, in words that the person reads;
-/// [`UseCaseError::Conflict`] when too many asks wait.
+/// [`UseCaseError::Conflict`] when [`MAX_OPEN_ASKS`] asks are open.
 pub async fn ask(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -126,7 +128,11 @@ pub async fn ask(
     Ok(ask)
 }
 
-/// Takes an ask back that has not been answered. Taken back twice, it is taken back once.
+/// Takes back an open ask. Idempotent.
+///
+/// # Errors
+///
+/// [`UseCaseError::Conflict`] when it was answered.
 pub async fn take_back(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -199,7 +205,7 @@ async fn resolve_subject(
     Ok(subject)
 }
 
-/// The shop of a purchase of this person.
+/// The subject of an ask about the shop of a paid purchase of this person.
 async fn subject_of_purchase(
     tx: &mut Tx,
     locked: &LockedBudget,
@@ -235,8 +241,8 @@ fn not_askable(locked: &LockedBudget, why: NotAskableError) -> UseCaseError {
     UseCaseError::invalid("about", Words::english().cannot_ask(why, locked.worker_name()))
 }
 
-/// Everything about a purchase that was not paid: the one of `decision`, or the latest of which the
-/// person was told.
+/// The subject of an ask about a declined purchase: that of `decision`, or the latest of which the
+/// person was notified.
 async fn subject_of_refusal(
     tx: &mut Tx,
     locked: &LockedBudget,
@@ -249,14 +255,15 @@ async fn subject_of_refusal(
         let told = tx.latest_refusal(&locked.programme_id, &locked.budget).await?;
         told.and_then(|told| told.subject.parse().ok())
     };
-    // Of a shop that tried again and again, the first try alone was told.
+    // A retry at the same shop sends no message, so the latest message is about the first attempt.
     let recorded = tx.decisions_by_id(&locked.programme_id, decision.as_slice()).await?.pop();
     let recorded = recorded.filter(|recorded| recorded.budget == locked.budget);
     let recorded = recorded.ok_or(UseCaseError::NotFound("purchase"))?;
     subject_of_decision(locked, &recorded, reach)
 }
 
-/// What somebody wanted to buy whose purchase was refused.
+/// The subject of the declined purchase `recorded`. Fails if it was approved, or if no ask can lift
+/// the decline.
 pub(super) fn subject_of_decision(
     locked: &LockedBudget,
     recorded: &RecordedDecision,
@@ -297,7 +304,7 @@ fn scope_of_refusal(
     reach: GrantScope,
 ) -> Scope {
     match (lifted, reach, shops.scope_of(merchant), merchant.mcc()) {
-        // Every machine has a name of its own.
+        // A scope of one machine is useless, because every cash machine has a name of its own.
         (ReasonCode::CashOff, ..) => Scope::Gate(Gate::Cash),
         (_, GrantScope::Place, Some(shop), _) => shop,
         (_, GrantScope::Place, None, Some(code)) => Scope::Code(code),
@@ -305,7 +312,8 @@ fn scope_of_refusal(
     }
 }
 
-/// What the purchase came to, with what was approved of it before: a permission covers all of it.
+/// The declined amount plus what was approved of the purchase before, because a permission covers
+/// the whole purchase.
 fn total_amount(
     recorded: &RecordedDecision,
     request: &AuthorisationRequest,
@@ -317,7 +325,7 @@ fn total_amount(
     whole.map_err(|_| UseCaseError::invalid("up_to", "say up to how much"))
 }
 
-/// All that an ask begins with.
+/// The inputs of a new ask.
 struct NewAsk {
     kind: AskKind,
     words: Option<String>,
@@ -354,7 +362,7 @@ impl NewAsk {
     }
 }
 
-/// Whether the rule has answered, and the day to look at that has not come.
+/// Whether [`fuel_station_rule`] has answered an ask whose review date is still to come.
 async fn was_answered_by_rule(
     tx: &mut Tx,
     locked: &LockedBudget,
@@ -366,9 +374,12 @@ async fn was_answered_by_rule(
         .await?)
 }
 
-/// The programme's own answer to "that shop is in the wrong group" at a fuel station: they sell food
-/// too. It is a permission for a while, not a change of the list, which takes two: by its end the
-/// two have looked whether it belongs into the list. Until then the rule answers once.
+/// Approves an ask of [`AskKind::WrongGroup`] at a fuel station automatically, because fuel
+/// stations also sell food; none if the rule does not apply.
+///
+/// The answer is a temporary permission and not a change of the list, because that takes the
+/// consent of two. They review by its end whether food there belongs on the list. Until then the
+/// rule answers only once.
 fn fuel_station_rule(
     locked: &LockedBudget,
     ask: &Ask,
@@ -459,7 +470,7 @@ async fn notify_shop_fixed(
     Ok(outbox.write(tx).await?)
 }
 
-/// What pages show of an ask.
+/// The facts about an ask, for pages.
 pub(super) fn facts_of(ask: &Ask) -> MessageParameters {
     MessageParameters::default()
         .text("ask", ask.id.to_string())

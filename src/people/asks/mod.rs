@@ -1,7 +1,8 @@
-//! Asking for a one-time OK, answering, looking again: one use case, one transaction.
+//! Use cases of asks, appeals and safety: asking for a one-time OK, answering, and appealing a no.
 //!
-//! Each locks the budget, admits whoever acts, lets the domain say what the next state is, and writes
-//! it with a compare-and-set, with the act and with what must be told. The caller commits.
+//! Each use case runs in the caller's transaction. It locks the budget, checks access, lets the
+//! domain compute the next state, and writes that with a compare-and-set, together with the act and
+//! the messages. The caller commits.
 
 mod answer;
 mod appeal;
@@ -9,6 +10,7 @@ mod appealable;
 mod ask;
 mod outbox;
 mod overdue;
+mod overturn;
 mod safety;
 mod signals;
 
@@ -26,9 +28,8 @@ use crate::domain::id::{BudgetId, ProgrammeId, WorkerId};
 use crate::domain::money::Currency;
 use crate::domain::shop::merchant::{Category, ShopCategories};
 use crate::domain::time::working_time::WorkingTime;
-use crate::people::members::UseCaseError;
-use crate::platform::ids::NewIds;
-use crate::programme::directory::{Directory, Programme};
+use crate::people::members::{UseCaseContext, UseCaseError};
+use crate::programme::directory::Programme;
 use crate::store::{BookRequest, StoreError, Tx};
 
 pub use answer::{AskAnswerRequest, answer, mark_seen, pass_on, review_answer, suggest};
@@ -41,17 +42,10 @@ pub use overdue::escalate_overdue;
 pub use safety::{TalkNotes, choose_quiet_word, receive_text, record_custody, record_talk};
 pub use signals::safety_signals;
 
-/// The most characters that somebody can say with an ask or an answer.
+/// The longest text with an ask or an answer, in characters.
 const WORDS_CHARS_MAX: usize = 500;
 
-/// What every use case needs beside the transaction.
-#[derive(Debug, Clone, Copy)]
-pub struct UseCaseContext<'a> {
-    pub directory: &'a Directory,
-    pub ids: &'a NewIds,
-}
-
-/// A budget that is locked, with what holds for it now.
+/// A locked budget, with its settings and agreement in force.
 #[derive(Debug)]
 struct LockedBudget {
     programme_id: ProgrammeId,
@@ -59,12 +53,12 @@ struct LockedBudget {
     programme: Arc<Programme>,
     agreement: Arc<Agreement>,
     worker: WorkerId,
-    /// Those of the budget, as far back as they are kept.
+    /// The permissions of the budget, including ended ones that are not yet purged.
     permissions: Vec<Permission>,
 }
 
 impl LockedBudget {
-    /// Locks the budget of `person` and looks around.
+    /// Locks the budget and loads its settings, agreement and permissions.
     async fn lock(
         tx: &mut Tx,
         context: UseCaseContext<'_>,
@@ -92,7 +86,7 @@ impl LockedBudget {
         })
     }
 
-    /// Gives a permission, and forgets those that ended long before.
+    /// Stores a permission and purges those that ended by its [`Permission::retention_cutoff`].
     async fn grant(&self, tx: &mut Tx, permission: &Permission) -> Result<(), StoreError> {
         let (programme, budget) = (&self.programme_id, &self.budget);
         tx.add_permission(programme, budget, permission).await?;
@@ -123,19 +117,22 @@ impl LockedBudget {
         self.programme.zone().to_datetime(at).date()
     }
 
-    /// For how many days a block that the person set on themselves outlasts a yes to what is `wanted`.
+    /// The days that a yes to `wanted` waits, because of a block that the person set on themselves;
+    /// none without such a block.
     fn cooling_days(&self, wanted: AskSubject<'_>) -> Option<u32> {
         cooling_days(&self.agreement, &self.programme.rules, wanted)
     }
 
-    /// Whether no money of this person may ever buy such things.
+    /// Whether no stream of this person may pay for `category`. No agreement and no permission
+    /// lifts that.
     fn is_barred(&self, category: &Category, at: Timestamp) -> bool {
         let (streams, kinds) = (&self.programme.settings.streams, ShopCategories::only(category));
         self.agreement.barred(streams, kinds, self.today(at)).is_some()
     }
 }
 
-/// What somebody wants to say, if anything.
+/// An optional text, trimmed; none if it is empty. At most [`WORDS_CHARS_MAX`] characters, and no
+/// control characters except line feeds.
 fn optional_words(words: Option<&str>) -> Result<Option<String>, UseCaseError> {
     let words = words.map(str::trim).filter(|words| !words.is_empty());
     match words {

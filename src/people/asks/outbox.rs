@@ -1,25 +1,25 @@
-//! What must be told and what was done, collected and written in one go.
+//! Collects the acts and the outbox messages of a use case and writes them together.
 
 use jiff::Timestamp;
 
-use super::{LockedBudget, UseCaseContext};
+use super::LockedBudget;
 use crate::domain::ask::EscalationStep;
 use crate::domain::id::{ActId, MemberId, MessageId};
-use crate::domain::people::recipient::{AT_ONCE, Recipient};
+use crate::domain::people::recipient::{Recipient, TOP_PRIORITY};
 use crate::ledger::record::message_parameters::MessageParameters;
 use crate::messages::words::{Assignee, Notification, NotificationParameters, Words};
-use crate::people::members::{GrantedAccess, UseCaseError};
+use crate::people::members::{GrantedAccess, UseCaseContext, UseCaseError};
 use crate::store::{ActRow, NewMessage, StoreError, Tx};
 
-/// Who acts when a clock does.
+/// The member of acts that no account did, such as a timeout.
 const SYSTEM_MEMBER: &str = "sayso";
 
-/// The acts and messages of one move.
+/// The acts and messages of one use case.
 pub(super) struct OutboxWriter<'a> {
     locked: &'a LockedBudget,
     context: UseCaseContext<'a>,
     at: Timestamp,
-    /// What it is about: an ask, an appeal.
+    /// The id of the ask, appeal or other record that they are about.
     subject: String,
     acts: Vec<ActRow>,
     messages: Vec<NewMessage>,
@@ -35,17 +35,17 @@ impl<'a> OutboxWriter<'a> {
         Self { locked, context, at, subject, acts: Vec::new(), messages: Vec::new() }
     }
 
-    /// Nothing but the programme's time zone.
+    /// Parameters with only the time zone of the programme.
     pub(super) fn parameters(&self) -> NotificationParameters<'a> {
         NotificationParameters::new(self.locked.programme.zone())
     }
 
-    /// Notes what somebody did.
+    /// Records an act of an account.
     pub(super) fn record_act(&mut self, access: &GrantedAccess, kind: &str, detail: &str) {
         self.acts.push(access.act_row(self.context.ids, kind, &self.subject, detail));
     }
 
-    /// Notes what a clock did.
+    /// Records an act of the system, such as a timeout.
     pub(super) fn record_system_act(
         &mut self,
         kind: &str,
@@ -65,7 +65,7 @@ impl<'a> OutboxWriter<'a> {
         Ok(())
     }
 
-    /// Tells `notification`; `more` are facts for pages, beside those that the words were made from.
+    /// Queues a message. `more` are facts for pages, besides those that the text is made from.
     pub(super) fn notify(
         &mut self,
         recipient: Recipient,
@@ -103,21 +103,21 @@ impl<'a> OutboxWriter<'a> {
             facts: facts.to_text(),
             matter: None,
             due_at: if notification == Notification::WorkerQuietWord {
-                Some(AT_ONCE)
+                Some(TOP_PRIORITY)
             } else {
                 parameters.at.filter(|_| notification.has_deadline())
             },
         });
     }
 
-    /// Writes it all.
+    /// Writes all acts and messages.
     pub(super) async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
         tx.add_acts(&self.locked.programme_id, &self.acts).await?;
         tx.add_messages(&self.messages).await
     }
 }
 
-/// Who is told that it is their turn.
+/// The recipient of messages to the assignee of `step`.
 pub(super) const fn recipient_of(step: EscalationStep) -> Recipient {
     match step {
         EscalationStep::Worker | EscalationStep::Decided => Recipient::Worker,
@@ -126,7 +126,7 @@ pub(super) const fn recipient_of(step: EscalationStep) -> Recipient {
     }
 }
 
-/// Whose turn it is, in words.
+/// The assignee of `step`, for texts.
 pub(super) fn who(locked: &LockedBudget, step: EscalationStep) -> Assignee<'_> {
     match step {
         EscalationStep::Worker | EscalationStep::Decided => Assignee::Named(locked.worker_name()),

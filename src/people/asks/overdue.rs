@@ -1,20 +1,21 @@
-//! Late asks step up by themselves. Run as often as one likes, by as many gateways as there are:
-//! each looks again under the budget's lock.
+//! Escalates overdue asks. Several gateways may run this at any time, because each run reads the
+//! ask again under the budget's lock.
 
 use jiff::Timestamp;
 
+use super::LockedBudget;
 use super::ask::facts_of;
 use super::outbox::{OutboxWriter, recipient_of, who};
-use super::{LockedBudget, UseCaseContext};
 use crate::domain::ask::clock::OverdueStep;
 use crate::domain::ask::{Ask, EscalationStep};
 use crate::domain::id::{PermissionId, ProgrammeId};
 use crate::domain::people::recipient::Recipient;
 use crate::messages::words::{Notification, NotificationParameters};
-use crate::people::members::UseCaseError;
+use crate::people::members::{UseCaseContext, UseCaseError};
 use crate::store::{DueAsk, Tx};
 
-/// Moves `waiting` on if its step has run out at `now`; says what followed.
+/// Escalates the ask `waiting` if it is overdue at `now`. Returns the step taken; none if the ask
+/// is closed or not yet due.
 pub async fn escalate_overdue(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -72,7 +73,7 @@ pub async fn escalate_overdue(
     Ok(Some(late))
 }
 
-/// Whether the programme has said that nobody's answer is a yes here.
+/// Whether the programme approves this ask when nobody answers in time.
 fn silence_is_yes(locked: &LockedBudget, ask: &Ask, now: Timestamp) -> bool {
     let most = locked.programme.settings.asks.silence_up_to(locked.currency());
     let is_barred = ask.category.as_ref().is_some_and(|category| locked.is_barred(category, now));

@@ -1,9 +1,9 @@
-//! Safety without spying: who has the card, talks that come first, and the quiet word.
+//! Safety records: card custody, talks, and the quiet word. None of them reads purchases.
 
 use jiff::ToSpan as _;
 
 use super::outbox::OutboxWriter;
-use super::{LockedBudget, UseCaseContext, optional_words};
+use super::{LockedBudget, optional_words};
 use crate::domain::card::safety::{CUSTODY_REVIEW_DAYS, CardCustodian, Custody, Talk};
 use crate::domain::id::{BudgetId, CustodyId, PersonId, TalkId};
 use crate::domain::people::recipient::Recipient;
@@ -11,15 +11,17 @@ use crate::domain::people::role::Capability;
 use crate::ledger::record::message_parameters::MessageParameters;
 use crate::ledger::record::row::Digest;
 use crate::messages::words::{Notification, Words};
-use crate::people::members::{Principal, UseCaseError};
+use crate::people::members::{Principal, UseCaseContext, UseCaseError};
 use crate::store::Tx;
 
-/// How many letters a quiet word has.
+/// The fewest letters and digits of a quiet word.
 const QUIET_WORD_CHARS_MIN: usize = 4;
+/// The most letters and digits of a quiet word.
 const QUIET_WORD_CHARS_MAX: usize = 100;
 
-/// The person writes down who has their card. Nobody else can: it is theirs, and comes back when they
-/// say so; whoever keeps it safe is told.
+/// Records who has the person's card. Only the person can, because the card is theirs and comes
+/// back when they say so. The worker is notified when the card is with somebody else, and when it
+/// is back. While it is elsewhere, custody is due for review after [`CUSTODY_REVIEW_DAYS`].
 pub async fn record_custody(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -63,20 +65,20 @@ pub async fn record_custody(
     Ok(custody)
 }
 
-/// What was said in a talk about safety.
+/// The notes of a talk about safety. All fields are mandatory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TalkNotes {
     pub concern: String,
     /// What the person wants.
     pub wants: String,
-    /// Whether the person understood and agreed, and how that was found out.
+    /// Whether the person understood and agreed, and how that was established.
     pub consent: String,
-    /// What restricts less, and why it was or was not enough.
+    /// Less restrictive options, and why each was or was not enough.
     pub options: String,
     pub next_step: String,
 }
 
-/// Writes down a talk. It comes before a no for safety, and before a pause.
+/// Records a talk. A no for safety and a pause both require a recent talk.
 pub async fn record_talk(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -108,7 +110,12 @@ pub async fn record_talk(
     Ok(talk)
 }
 
-/// The person chooses a quiet word: something that they could text to anybody.
+/// Sets the quiet word of the person: a text that they could send to anybody, and that alerts staff
+/// when they send it to us ([`receive_text`]). Only its digest is stored.
+///
+/// # Errors
+///
+/// [`UseCaseError::Invalid`] unless it has 4 to 100 letters and digits.
 pub async fn choose_quiet_word(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -128,9 +135,11 @@ pub async fn choose_quiet_word(
     Ok(tx.put_quiet_word(&locked.programme_id, &locked.budget, digest).await?)
 }
 
-/// Hears a text that is no command. The quiet word tells whoever is on duty (the manager too when
-/// nobody is), and nobody else: no act and no message of the person's own, and the same dull reply as to anything else. Nothing is
-/// stopped.
+/// Handles a text message that is no command, and returns the reply. The quiet word alerts the duty
+/// team, and also the manager when nobody is on duty.
+///
+/// Nobody else can notice it: no act is recorded, the person gets no message, and the reply is the
+/// same as to any other text. No card is stopped.
 pub async fn receive_text(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -157,7 +166,7 @@ pub async fn receive_text(
     Ok(Words::english().quiet_word_reply())
 }
 
-/// Capitals, blanks and marks do not matter.
+/// The letters and digits of `text` in lower case, because case, blanks and marks do not matter.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

@@ -1,8 +1,8 @@
-//! What may be worth a talk, read from the end of the person's chain when somebody looks.
+//! Safety signals, computed on request from the newest links of the person's chain. They are not
+//! stored.
 
 use jiff::Timestamp;
 
-use super::UseCaseContext;
 use crate::domain::decision::authorisation::PurchaseKind;
 use crate::domain::id::PersonId;
 use crate::domain::people::role::Capability;
@@ -11,14 +11,15 @@ use crate::domain::people::signal::{
 };
 use crate::domain::purchase::decline_thread::{DeclineThread, shop_of};
 use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision};
-use crate::people::members::{Principal, UseCaseError};
+use crate::people::members::{Principal, UseCaseContext, UseCaseError};
 use crate::programme::directory::Programme;
 use crate::store::{ChainLink, Tx};
 
 /// The most links of a chain that are read: more than ten a day for five weeks.
 const CHAIN_LINKS_MAX: u32 = 500;
 
-/// What may be worth a talk with a person. Nothing is written, and nothing is stopped.
+/// The signals that may be worth a talk with the person. Read-only: no purchase is declined because
+/// of them.
 pub async fn safety_signals(
     tx: &mut Tx,
     context: UseCaseContext<'_>,

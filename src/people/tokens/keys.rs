@@ -1,4 +1,4 @@
-//! The keys: one that signs, one that will, and those whose last tokens are still alive.
+//! Signing keys: the current one, the next one, and retired ones whose last tokens are still valid.
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -12,19 +12,19 @@ use sha2::Sha256;
 use super::{IssueError, LEEWAY, LIFETIME, PUBLISHED_BEFORE_USE, RotationUrgency};
 use crate::store::{Store, StoreError, TokenKeyRow};
 
-/// What stands before the 32 bytes of an Ed25519 key in its PKCS #8 form (RFC 8410, section 7).
+/// The PKCS #8 prefix of the 32 bytes of an Ed25519 private key (RFC 8410, section 7).
 const PKCS8_BEFORE_SEED: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// Where a key is in its life.
+/// The state of a key in its life cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
-    /// Shown to others, so that they know it before it signs.
+    /// Published, so that verifiers know it before it signs.
     Next,
-    /// Signs.
+    /// Signs new tokens.
     Current,
-    /// Signs no more; the tokens that it signed live on.
+    /// Signs no new tokens; those that it signed stay valid until they expire.
     Retired,
 }
 
@@ -43,12 +43,12 @@ impl KeyState {
     }
 }
 
-/// A key that tokens are signed with.
+/// A key pair for tokens.
 #[derive(Debug, Clone)]
 pub struct TokenKey {
-    /// Its RFC 7638 thumbprint.
+    /// The RFC 7638 thumbprint of the public key.
     pub id: String,
-    /// Its public half, in base64url.
+    /// The public key in base64url, as `x` of a JWK (RFC 8037).
     pub public_x: String,
     pub state: KeyState,
     pub changed_at: Timestamp,
@@ -71,7 +71,8 @@ impl From<StoreError> for RotateError {
 }
 
 impl TokenKey {
-    /// Whether a token signed with it may still be good. A retired key outlives its last token.
+    /// Whether a token signed with it may be valid: a retired key stays live until its last token
+    /// expires.
     pub fn is_live(&self, now: Timestamp) -> bool {
         match self.state {
             KeyState::Next | KeyState::Current => true,
@@ -79,19 +80,20 @@ impl TokenKey {
         }
     }
 
-    /// Whether it signed tokens at `made`: whoever stole a retired key makes no new ones.
+    /// Whether the key could sign at `made`. False after its retirement, so that nobody can use a
+    /// stolen retired key for new tokens.
     pub(super) fn could_sign_at(&self, made: Timestamp) -> bool {
         self.state != KeyState::Retired || made.duration_since(self.changed_at) <= LEEWAY
     }
 
-    /// For making signatures.
+    /// The private key for signing. Fails if it cannot be unsealed.
     pub(super) fn encoding_key(&self) -> Result<EncodingKey, IssueError> {
         let pem = self.private_pem.as_ref().ok_or(IssueError::Sealed)?;
         Ok(EncodingKey::from_ed_pem(pem.expose_secret().as_bytes())?)
     }
 
-    /// Sixteen hexadecimal digits that nobody else could put behind `text`; none where the private
-    /// half cannot be opened.
+    /// A MAC of `text` by the private key: the first 8 bytes of HMAC-SHA256, in hexadecimal. None
+    /// if the private key cannot be unsealed.
     pub(super) fn mac(&self, text: &str) -> Option<String> {
         let private = self.private_pem.as_ref()?.expose_secret();
         let mut mac = Hmac::<Sha256>::new_from_slice(private.as_bytes()).ok()?;
@@ -101,19 +103,19 @@ impl TokenKey {
         digest.first_chunk::<8>().map(hex::encode)
     }
 
-    /// For checking signatures.
+    /// The public key for verifying signatures.
     pub(super) fn decoding_key(&self) -> Result<DecodingKey, jsonwebtoken::errors::Error> {
         DecodingKey::from_ed_components(&self.public_x)
     }
 }
 
-/// When the last token of a key that was retired at `retired_at` is dead everywhere.
+/// When the last token of a key retired at `retired_at` has expired on every clock.
 fn last_token_expiry(retired_at: Timestamp) -> Timestamp {
     let over = retired_at.checked_add(LIFETIME).and_then(|over| over.checked_add(LEEWAY));
     over.unwrap_or(Timestamp::MAX)
 }
 
-/// All keys of the database.
+/// All keys in the database.
 #[derive(Debug, Default)]
 pub(super) struct TokenKeySet(Vec<TokenKey>);
 
@@ -131,12 +133,12 @@ impl TokenKeySet {
         &self.0
     }
 
-    /// The key that signs.
+    /// The key that signs new tokens.
     pub(super) fn current(&self) -> Option<&TokenKey> {
         self.in_state(KeyState::Current)
     }
 
-    /// The key called `id`, if a token may be signed with it at `now`.
+    /// The key `id`, if a token signed with it may be valid at `now`.
     pub(super) fn live(&self, id: &str, now: Timestamp) -> Option<&TokenKey> {
         self.0.iter().find(|key| key.id == id && key.is_live(now))
     }
@@ -146,7 +148,8 @@ impl TokenKeySet {
     }
 }
 
-/// Makes the first two keys. Whoever does so at the same time agrees on one pair.
+/// Creates the first two keys. Concurrent callers get the same pair, because a state that has a key
+/// gets no second one.
 pub(super) async fn create_initial_keys(store: &Store, now: Timestamp) -> Result<(), IssueError> {
     let keys = [new_key(KeyState::Current, now)?, new_key(KeyState::Next, now)?];
     let mut tx = store.begin().await?;
@@ -186,7 +189,7 @@ pub(super) async fn rotate(
     Ok(())
 }
 
-/// A new key.
+/// Generates a key pair.
 fn new_key(state: KeyState, now: Timestamp) -> Result<TokenKeyRow, IssueError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|_| IssueError::NoRandomness)?;

@@ -1,8 +1,8 @@
-//! Our own tokens: short texts, signed with Ed25519, that say which account is calling.
+//! Access tokens: JWTs (RFC 9068), signed with Ed25519, that say which account is calling.
 //!
-//! A token says who calls, never what they may do: that is read where the act is written. It names
-//! no key but by a fingerprint that is looked up among our own, and nothing in it is believed before
-//! its signature was checked.
+//! A token never says what its account may do, because access is read in the transaction that
+//! writes the act. Its header names a key only by a thumbprint, which is looked up among our own
+//! keys. No claim is trusted before the signature is verified.
 
 mod keys;
 mod token_id;
@@ -27,22 +27,22 @@ use token_id::TokenId;
 pub use token_id::TokenIdentity;
 pub use verify::TokenRejection;
 
-/// Who issues our tokens, where the settings name nobody else.
+/// The issuer (`iss`), unless the settings name another one.
 pub const ISSUER: &str = "sayso";
-/// How long a token lives.
+/// The lifetime of a token.
 pub const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
-/// How far clocks may be apart.
+/// How far the clocks of two machines may differ.
 pub const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
-/// A key is shown to others for this long before it signs.
+/// How long a key is published before it signs.
 pub const PUBLISHED_BEFORE_USE: SignedDuration = SignedDuration::from_hours(24);
-/// The kind of our tokens (RFC 9068): nothing else that is signed with these keys passes for one.
+/// The `typ` of our tokens (RFC 9068), so that nothing else signed with these keys is accepted.
 const TOKEN_TYPE: &str = "at+jwt";
-/// How old the keys in memory may be.
+/// How long the keys are cached.
 const KEY_CACHE_TTL: Duration = Duration::from_secs(1);
-/// Unknown keys are looked for no more often than this, whoever invents them.
+/// The shortest time between two reads of the keys, because anybody can invent key ids.
 const KEY_REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Claims {
@@ -56,31 +56,31 @@ struct Claims {
     exp: i64,
 }
 
-/// A token that was found good: which account calls.
+/// A verified token, which says which account calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedToken {
     pub programme: ProgrammeId,
     pub member: MemberId,
-    /// The token's own name, for revoking it.
+    /// The token id (`jti`), by which it can be revoked.
     pub token: String,
     pub expires_at: Timestamp,
 }
 
-/// A new token.
+/// A token that was just issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedToken {
     pub text: String,
-    /// Its own name, for revoking it.
+    /// The token id (`jti`), by which it can be revoked.
     pub token: String,
     pub expires_at: Timestamp,
 }
 
-/// Why no token could be made.
+/// Why no token was issued.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It was sealed with another key than the one at hand, or was changed.
+    /// The private key was sealed with another sealing key than the configured one, or was altered.
     #[error(
         "the key that signs tokens cannot be opened: check SAYSO_KEY or SAYSO_KEY_FILE; \
          `sayso keys rotate --now` makes new keys"
@@ -94,7 +94,7 @@ pub enum IssueError {
     NoSuchMember,
 }
 
-/// Makes tokens and checks them, with the keys of the database. Cheap to clone.
+/// Issues and verifies tokens with the keys in the database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct TokenService {
     store: Store,
@@ -110,21 +110,21 @@ struct CachedKeys {
 }
 
 impl TokenService {
-    /// Tokens of `issuer`, with the keys of `store`.
+    /// A service for tokens of `issuer`, with the keys in `store`.
     pub fn new(store: Store, issuer: &str) -> Self {
         Self { store, issuer: issuer.into(), cached: Arc::default(), refresh_lock: Arc::default() }
     }
 
-    /// Whom tokens are for: this issuer's API.
+    /// The audience (`aud`): the API of this issuer.
     fn audience(&self) -> String {
         format!("{}/v1", self.issuer)
     }
 
-    /// Makes a token for an account that may be used. The first keys are made when they are needed.
+    /// Issues a token for an active account. Creates the first keys if there are none.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchMember`] when there is no such account, or it has ended.
+    /// [`IssueError::NoSuchMember`] when the account does not exist or has ended.
     pub async fn issue(
         &self,
         ids: &NewIds,
@@ -163,8 +163,8 @@ impl TokenService {
         Ok(IssuedToken { text, token, expires_at })
     }
 
-    /// Checks a token: the form, the key, the signature and the claims. Whether its account may
-    /// still be used, and whether it was revoked, says the store.
+    /// Verifies the form, the key, the signature and the claims of a token. The store checks
+    /// whether it was revoked and whether its account is active.
     pub async fn verify(&self, text: &str, now: Timestamp) -> Result<VerifiedToken, VerifyError> {
         let unverified = verify::UnverifiedToken::parse(text)?;
         let keys = self.fresh_keys().await?;
@@ -172,7 +172,7 @@ impl TokenService {
         let checked = if let Some(key) = key {
             unverified.verify(key, &self.issuer, &self.audience(), now)
         } else {
-            // Another process may have made a key since.
+            // Another process may have created a key since the cache was filled.
             let keys = self.keys_read_since(Instant::now()).await?;
             let key = keys.live(unverified.key_id(), now).ok_or(TokenRejection::UnknownKey)?;
             unverified.verify(key, &self.issuer, &self.audience(), now)
@@ -180,8 +180,8 @@ impl TokenService {
         Ok(checked?)
     }
 
-    /// The token of a programme that `text` is: a whole token, or its own name. None if none of the keys
-    /// that there are made it. It may have run out.
+    /// Identifies a token of `programme` by its whole text or by its id. None if no known key
+    /// signed it. It may have expired.
     pub async fn recognise(
         &self,
         programme: &ProgrammeId,
@@ -203,19 +203,19 @@ impl TokenService {
         }))
     }
 
-    /// Every key that a token may be signed with now, or will be soon.
+    /// Every key that a valid token may be signed with, now or after the next rotation.
     pub async fn keys(&self, now: Timestamp) -> Result<Vec<TokenKey>, StoreError> {
         let keys = self.fresh_keys().await?;
         Ok(keys.all().iter().filter(|key| key.is_live(now)).cloned().collect())
     }
 
-    /// Takes the next step with the keys: the next one signs from now on, and a new next one is
-    /// shown. The first time it makes both.
+    /// Rotates the keys: the current key is retired, the next one signs from now on, and a new next
+    /// key is published. Creates the first two keys if there are none.
     ///
     /// # Errors
     ///
-    /// [`RotateError::TooSoon`] when the next key has not been shown for a day, unless `urgency` says
-    /// that a key is not safe any more.
+    /// [`RotateError::TooSoon`] when the next key has been published for less than
+    /// [`PUBLISHED_BEFORE_USE`] and `urgency` is [`RotationUrgency::None`].
     pub async fn rotate(
         &self,
         now: Timestamp,
@@ -233,7 +233,7 @@ impl TokenService {
         }
     }
 
-    /// The keys as they were at `moment` or later: whoever waits for the same reading shares it.
+    /// The keys, read at `moment` or later. Concurrent callers share one read.
     async fn keys_read_since(&self, moment: Instant) -> Result<Arc<TokenKeySet>, StoreError> {
         let _refresh = self.refresh_lock.lock().await;
         if let Some(cached) = self.cached_keys() {
@@ -255,12 +255,12 @@ impl TokenService {
     }
 }
 
-/// Whether a key must go at once.
+/// Whether the current key must be replaced at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RotationUrgency {
-    /// Others have the time to read the next key first.
+    /// No: the next key must have been published for [`PUBLISHED_BEFORE_USE`].
     None,
-    /// The current key is not safe any more.
+    /// Yes, because it may be compromised. Its tokens are no longer accepted.
     Now,
 }
 

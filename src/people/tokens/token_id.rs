@@ -1,7 +1,5 @@
-//! A token's own name (its claim `jti`), which says by itself that it is one of ours.
-//!
-//! It is the identifier under which the token was made, and a mark that only the key which signed it
-//! could put behind it. So nobody has to write down which tokens were given out.
+//! The token id (claim `jti`): a UUID, followed by a MAC of it by the signing key. The MAC proves
+//! that we issued the token, so issued tokens need not be stored.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,15 +11,15 @@ use super::LIFETIME;
 use super::keys::TokenKey;
 use crate::domain::id::ProgrammeId;
 
-/// How many digits the identifier has.
+/// The hexadecimal digits of the UUID.
 const ID_DIGITS: usize = 32;
-/// How many digits the mark has.
+/// The hexadecimal digits of the MAC.
 const MAC_DIGITS: usize = 16;
 
-/// A token that was given out here.
+/// A token that we issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenIdentity {
-    /// Its own name.
+    /// The token id (`jti`).
     pub token: String,
     pub expires_at: Timestamp,
 }
@@ -33,17 +31,17 @@ pub(super) struct TokenId {
 }
 
 impl TokenId {
-    /// None where the key cannot be used.
+    /// None if the private half of `key` cannot be unsealed.
     pub(super) fn new(id: Uuid, key: &TokenKey, programme: &ProgrammeId) -> Option<Self> {
         mac(id, key, programme).map(|mac| Self { id, mac })
     }
 
-    /// Whether `key` signed the token, for `programme`.
+    /// Whether `key` signed the token with this id, for `programme`.
     pub(super) fn is_of(&self, key: &TokenKey, programme: &ProgrammeId) -> bool {
         mac(self.id, key, programme).is_some_and(|mac| mac == self.mac)
     }
 
-    /// The token; when it was made says its identifier.
+    /// The token, which expires [`LIFETIME`] after the timestamp of its UUID.
     pub(super) fn identity(&self) -> TokenIdentity {
         let made = self.id.get_timestamp().and_then(|made| {
             let (seconds, _) = made.to_unix();
@@ -65,9 +63,9 @@ impl fmt::Display for TokenId {
     }
 }
 
-/// Text that is no name of a token.
+/// The text is not a token id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not the name of a token")]
+#[error("not a token id")]
 pub(super) struct ParseTokenIdError;
 
 impl FromStr for TokenId {

@@ -1,4 +1,4 @@
-//! Checking a token: one form, one algorithm, every claim.
+//! Verifies tokens: exactly one form and one algorithm are accepted, and every claim is checked.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -10,16 +10,15 @@ use serde::Deserialize;
 use super::keys::{TokenKey, is_thumbprint};
 use super::{Claims, LEEWAY, LIFETIME, TOKEN_TYPE, VerifiedToken};
 
-/// The longest token that is read; ours have about 500 bytes.
+/// The longest accepted token, in bytes. Ours have about 500.
 const BYTES_MAX: usize = 2048;
 
-/// Why a token is not ours, or counts no more. For the log: its sender is told none of it.
+/// Why a token is rejected. Only for the log: its sender does not learn the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRejection {
     #[error("it is not a token")]
     NoToken,
-    /// Another algorithm or kind, or something in the header that we never write: a key, an
-    /// address where to find one.
+    /// Another `alg` or `typ`, or a parameter that we never write, such as a key or the URL of one.
     #[error("its header is not one of ours")]
     Header,
     #[error("it names no key of ours")]
@@ -28,7 +27,7 @@ pub enum TokenRejection {
     Signature,
     #[error("its key had been retired when it was made")]
     Retired,
-    /// One is missing, is not of its kind, or is of somebody else.
+    /// A claim is missing, malformed, or for another issuer or audience.
     #[error("its claims are not those of our tokens")]
     Claims,
     #[error("it does not count yet, or not any more")]
@@ -37,7 +36,7 @@ pub enum TokenRejection {
     Ended,
 }
 
-/// Everything that a header of ours has, and nothing else: no address of a key, no key.
+/// Exactly the parameters of our headers; others, such as a key or the URL of one, are rejected.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct JoseHeader {
@@ -46,7 +45,7 @@ struct JoseHeader {
     kid: String,
 }
 
-/// A token of which only the form was looked at.
+/// A token whose header is parsed and whose signature is not verified.
 #[derive(Debug)]
 pub(super) struct UnverifiedToken<'t> {
     text: &'t str,
@@ -54,7 +53,7 @@ pub(super) struct UnverifiedToken<'t> {
 }
 
 impl<'t> UnverifiedToken<'t> {
-    /// Reads the header.
+    /// Parses and checks the header.
     pub(super) fn parse(text: &'t str) -> Result<Self, TokenRejection> {
         let parts: Vec<&str> = text.split('.').collect();
         let [header, _, _] = *parts.as_slice() else { return Err(TokenRejection::NoToken) };
@@ -73,12 +72,12 @@ impl<'t> UnverifiedToken<'t> {
         Ok(Self { text, key_id: header.kid })
     }
 
-    /// Which key it names.
+    /// The key id (`kid`) of the header.
     pub(super) fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// What it says, once its signature was found to be by the key that it names. It may have run out.
+    /// The claims, after the signature by `key` is verified. The token may have expired.
     pub(super) fn claims(
         &self,
         key: &TokenKey,
@@ -86,7 +85,7 @@ impl<'t> UnverifiedToken<'t> {
         audience: &str,
     ) -> Result<Claims, TokenRejection> {
         let mut validation = Validation::new(Algorithm::EdDSA);
-        // Our own clock says what time it is, and our own types what a claim looks like.
+        // `verify` checks the times against `now`, and `Claims` checks the types.
         (validation.validate_exp, validation.validate_nbf) = (false, false);
         validation.set_audience(&[audience]);
         validation.set_issuer(&[issuer]);
@@ -104,7 +103,7 @@ impl<'t> UnverifiedToken<'t> {
         Ok(claims)
     }
 
-    /// Checks everything else, with the key that it names.
+    /// Verifies the signature by `key`, the claims, and the times at `now`.
     pub(super) fn verify(
         &self,
         key: &TokenKey,

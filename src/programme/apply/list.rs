@@ -1,5 +1,7 @@
-//! What a file changes in a person's list. It starts the first one, and what the programme alone
-//! says; everything else becomes a proposal, because it takes the yeses of two people.
+//! Changes that a programme's file makes to a person's list.
+//!
+//! A first list, a changed start list, and added or removed pots start at once. Every other change
+//! becomes a proposal, because it needs the consent of two people.
 
 use std::collections::BTreeSet;
 
@@ -25,15 +27,15 @@ use crate::programme::filed_state::{agreement_of, with_shops_of};
 use crate::programme::proposal_conflicts::ProposalSlot;
 use crate::store::{ActRow, NewMessage, PendingWrites, StoreError, Tx};
 
-/// The most characters of what is kept of a file's own words.
+/// Maximum length of the words that are kept from a file, in characters.
 const FILE_WORDS_CHARS_MAX: usize = 500;
 
-/// What becomes of a list.
+/// What a file changes in one person's list.
 #[derive(Default)]
 pub(super) struct ListChange {
-    /// What starts at once: nobody has agreed another list, or only pots come or go.
+    /// The version to start at once: a first list, a changed start list, or added or removed pots.
     pub(super) start: Option<Agreement>,
-    /// What takes the yeses of two people, after that.
+    /// The list to propose after that, because it needs the consent of two people.
     pub(super) propose: Option<List>,
 }
 
@@ -43,9 +45,14 @@ impl ListChange {
     }
 }
 
-/// What `person` says of their list, beside the list in force. The error says why it cannot be.
+/// Compares the list of `person` in the file with `now`, the list in force.
 ///
-/// What two people have agreed since the file was applied last stays.
+/// What two people have agreed since the file was last applied stays in force.
+///
+/// # Errors
+///
+/// Says why the file's list cannot be used: two terms about one shop, a new term that only the
+/// worker decides, or a change based on a list that is no longer in force.
 pub(super) fn list_change(
     plan: &ApplyPlan<'_>,
     person: &Person,
@@ -58,22 +65,22 @@ pub(super) fn list_change(
     refuse_duplicate_shops(plan, &next)?;
     refuse_worker_only_terms(&next, now)?;
     let Some(now) = now else { return Ok(ListChange::start(next)) };
-    if next.list().says_the_same_as(&now.list()) {
+    if next.list().has_same_content(&now.list()) {
         return Ok(ListChange::default());
     }
     let Some((before, settings)) = plan.before(&budget) else {
         return Ok(ListChange { start: None, propose: Some(next.list()) });
     };
-    // As it stands in the file: whichever shop a name means by now, the list is unchanged.
+    // Compared as written, because a shop's name may resolve to another shop by now.
     let written = agreement_of(person, plan.settings(), Some(now), today, None);
     let last = agreement_of(before, settings, Some(now), today, None);
-    if written.list().says_the_same_as(&last.list()) {
+    if written.list().has_same_content(&last.list()) {
         return Ok(ListChange::default());
     }
     let last = with_shops_of(now, last, before.terms(&settings.start), shops);
     let is_start = before.agreement.is_none() && person.agreement.is_none();
-    if !last.list().says_the_same_as(&now.list()) {
-        // While somebody's own list is in force, a new start list is not about them.
+    if !last.list().has_same_content(&now.list()) {
+        // A new start list does not concern a person whose own list is in force.
         if is_start && next.pots == last.pots {
             return Ok(ListChange::default());
         }
@@ -90,7 +97,7 @@ pub(super) fn list_change(
         return Ok(ListChange::start(next));
     }
     let planned = with_pots_of(now.list(), &next.list());
-    let is_agreed = next.list().says_the_same_as(&planned);
+    let is_agreed = next.list().has_same_content(&planned);
     let starts = planned.pots != now.pots;
     Ok(ListChange {
         start: starts.then(|| Agreement {
@@ -102,8 +109,8 @@ pub(super) fn list_change(
     })
 }
 
-/// `now` with the pots that `next` adds, and without those that it takes away: money is planned in
-/// the file. What is agreed about the pots that stay, and their order, is as it was.
+/// `now` with the pots that `next` adds and without those that it removes, because the file plans
+/// the money. The pots that stay keep their plans and their relative order.
 fn with_pots_of(mut now: List, next: &List) -> List {
     let place = |pot: &PotPlan| next.pots.iter().position(|new| new.id == pot.id);
     now.pots.retain(|pot| place(pot).is_some());
@@ -117,7 +124,7 @@ fn with_pots_of(mut now: List, next: &List) -> List {
     now
 }
 
-/// Refuses a list with two terms about one shop, whose names may differ.
+/// Refuses a list with two terms about one shop; different names may resolve to the same shop.
 fn refuse_duplicate_shops(plan: &ApplyPlan<'_>, next: &Agreement) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     let Some(term) = next.terms.iter().find(|term| !seen.insert(term.scope())) else {
@@ -129,7 +136,8 @@ fn refuse_duplicate_shops(plan: &ApplyPlan<'_>, next: &Agreement) -> Result<(), 
     Err(format!("two terms of their list are about {shop}; keep one"))
 }
 
-/// Refuses what only the worker would decide: nothing of a list changes without its person.
+/// Refuses a new term that only the worker decides, because a list never changes without its
+/// person.
 fn refuse_worker_only_terms(next: &Agreement, now: Option<&Agreement>) -> Result<(), String> {
     let is_new = |term: &&Term| now.is_none_or(|now| !now.terms.contains(term));
     let mut alone = next.terms.iter().filter(|term| term.decides() == Decider::Worker);
@@ -139,7 +147,7 @@ fn refuse_worker_only_terms(next: &Agreement, now: Option<&Agreement>) -> Result
     }
 }
 
-/// The accounts of the two who agree a list.
+/// The accounts of the two people who agree a list.
 pub(super) struct Parties<'a> {
     person: &'a Member,
     worker: &'a Member,
@@ -172,7 +180,7 @@ impl<'a> Parties<'a> {
     }
 }
 
-/// The two whom `next` takes, if it can be put to them now; else why it cannot.
+/// The two people who must consent to `next`. The inner error says why it cannot be proposed now.
 pub(super) async fn parties_to<'a>(
     tx: &mut Tx,
     plan: &'a ApplyPlan<'_>,
@@ -199,8 +207,8 @@ pub(super) async fn parties_to<'a>(
     Ok(conflict.map_or(Ok(parties), |why| Err(why.to_string())))
 }
 
-/// Proposes `next` for the worker, whose yes it is. Where the file tells of a talk, what the person
-/// said is written down too, and counts when they confirm it.
+/// Proposes `next` in the worker's name and records the worker's consent. If the file reports a new
+/// talk, the person's consent is recorded too, and takes effect when they confirm it.
 pub(super) async fn propose(
     tx: &mut Tx,
     filed: &FiledProposal<'_>,
@@ -234,7 +242,7 @@ pub(super) async fn propose(
     Ok(PendingProposal { person: person.id.clone(), proposal: proposal.id, sides })
 }
 
-/// A change of a list that a file brings.
+/// A change of a list that comes from a file.
 pub(super) struct FiledProposal<'a> {
     pub(super) plan: &'a ApplyPlan<'a>,
     pub(super) ids: &'a NewIds,
@@ -257,7 +265,8 @@ impl FiledProposal<'_> {
         Ok(ConsentRequirements::of(now, agreed, next, rules, settings.manager_above))
     }
 
-    /// The file's own words about the talk, if it tells of one that it had not told of before.
+    /// The agreement in the file, if the talk that it reports is new since the file was last
+    /// applied.
     fn talk(&self) -> Option<&AgreementDraft> {
         let draft = self.person.agreement.as_ref()?;
         let before = self.plan.before(&BudgetId::of(&self.person.id));

@@ -1,10 +1,10 @@
-//! Applying a programme's file: the difference between it and what is there, all of it or nothing.
+//! Applies a programme's file: finds its differences from the stored state, and writes them.
 //!
-//! What is there is read first, without a lock, and a file that does not fit is refused before
-//! anything is written. Then the file is noted as being applied, and each person whom it changes is
-//! changed in a short transaction of their own. A budget that was changed is decided by the new
-//! settings from then on, every other one when all people have been changed: no decision mixes two
-//! versions. Whoever finds an application that broke off finishes it.
+//! The stored state is read first, without a lock, and a file that does not fit it is refused
+//! before anything is written. Then an application record is written, and the people whom the file
+//! changes are updated in short transactions. A budget uses the new settings as soon as it is
+//! updated, and every other budget uses them once all people are updated, so that no decision mixes
+//! two versions. An interrupted application is finished by the next process that finds its record.
 
 mod list;
 mod person;
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use self::plan::ApplyPlan;
 use super::accounts;
 use super::file::{self, FileProblems, ProgrammeFile};
-use super::version::StartError;
+use super::version::StartVersionError;
 use crate::domain::agreement::proposal::ConsentSide;
 use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
 use crate::domain::shop::merchant::{Category, MerchantRules};
@@ -28,7 +28,10 @@ use crate::programme::rules;
 use crate::programme::rules::{RulesError, RulesTexts};
 use crate::store::{ApplicationRow, ProgrammeRow, Store, StoreError};
 
-/// Why a file was not applied. Nothing of it was.
+/// Why a file was not applied.
+///
+/// After [`Self::Store`] and [`Self::Ledger`] part of it may have been written; the next
+/// [`apply()`] or [`finish()`] completes it. After the other errors nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     #[error("the merchant rules have mistakes:\n{0}")]
@@ -37,7 +40,7 @@ pub enum ApplyError {
     File(FileProblems),
     #[error("the file does not fit what is already here:\n{}", .0.join("\n"))]
     Refused(Vec<String>),
-    /// Somebody else has begun to apply a file of the programme meanwhile.
+    /// Another file of the programme is being applied.
     #[error("another file of {0} is being applied; apply this one again when it is done")]
     Another(ProgrammeId),
     #[error(transparent)]
@@ -46,11 +49,11 @@ pub enum ApplyError {
     Ledger(#[from] LedgerError),
 }
 
-impl From<StartError> for ApplyError {
-    fn from(error: StartError) -> Self {
+impl From<StartVersionError> for ApplyError {
+    fn from(error: StartVersionError) -> Self {
         match error {
-            StartError::Store(error) => Self::Store(error),
-            StartError::Ledger(error) => Self::Ledger(error),
+            StartVersionError::Store(error) => Self::Store(error),
+            StartVersionError::Ledger(error) => Self::Ledger(error),
         }
     }
 }
@@ -59,22 +62,22 @@ impl From<StartError> for ApplyError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplyReport {
     pub programme: ProgrammeId,
-    /// The version of the settings in force.
+    /// The version of the settings after the file was applied.
     pub version: u32,
     pub people: usize,
-    /// How many of them are not as they were.
+    /// Number of people whom the file changed.
     pub changed: usize,
-    /// How many agreements started a new version.
+    /// Number of agreements that started a new version.
     pub agreements: usize,
-    /// How many loads were posted; those that were posted before are not posted again.
+    /// Number of loads that were posted now; loads posted earlier are not posted again.
     pub loads: usize,
-    /// Changes of lists that wait for a yes.
+    /// Changes of lists that wait for consent.
     pub waiting: Vec<PendingProposal>,
-    /// What could not be done because something else happened meanwhile: apply the file again.
+    /// Changes that a concurrent change prevented; apply the file again to make them.
     pub left: Vec<String>,
 }
 
-/// A change of a list that waits for a yes.
+/// A proposed change of a list, with the sides that have not consented yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingProposal {
     pub person: PersonId,
@@ -82,7 +85,7 @@ pub struct PendingProposal {
     pub sides: BTreeSet<ConsentSide>,
 }
 
-/// A file that was read, with the rules that it goes by.
+/// A parsed file and its merchant rules.
 struct ParsedFile {
     file: ProgrammeFile,
     rules: MerchantRules,
@@ -103,7 +106,8 @@ impl ParsedFile {
         Ok(Self { file, rules, row })
     }
 
-    /// The version that it puts in force: the one that is in force, where it says the same.
+    /// The version of the settings that the file puts in force: the one in force if it is equal,
+    /// else the next one.
     fn version_after(&self, in_force: Option<&ProgrammeRow>) -> u32 {
         let Some(row) = in_force else { return 1 };
         let is_same = row.settings == self.row.settings
@@ -113,9 +117,9 @@ impl ParsedFile {
     }
 }
 
-/// Creates or updates a programme from its file and the merchant rules it goes by.
+/// Creates or updates a programme from its file and its merchant rules.
 ///
-/// Applying the same file again changes nothing, and locks nothing.
+/// Idempotent: applying the same file again changes nothing and takes no lock.
 pub async fn apply(
     store: &Store,
     ids: &NewIds,
@@ -135,7 +139,7 @@ pub async fn apply(
     execute(store, ids, &plan, application.as_ref()).await
 }
 
-/// Finishes every application that broke off, of any programme.
+/// Finishes the interrupted applications of every programme.
 pub async fn finish(store: &Store, ids: &NewIds, now: Timestamp) -> Result<(), ApplyError> {
     finish_matching(store, ids, now, |_| true).await
 }
@@ -162,8 +166,8 @@ async fn finish_matching(
     Ok(())
 }
 
-/// Writes what is not about one person, and that the file is being applied. None when it changes
-/// nobody and nothing.
+/// Writes everything that is not about one person, with the application record, in one transaction.
+/// Returns `None` and writes nothing if the file changes nothing.
 async fn begin(
     store: &Store,
     ids: &NewIds,
@@ -204,7 +208,7 @@ async fn begin(
     Ok(Some(application))
 }
 
-/// Changes everybody whom the file changes, and puts its settings in force.
+/// Updates every person whom the file changes, then puts its settings in force.
 async fn execute(
     store: &Store,
     ids: &NewIds,
@@ -225,7 +229,7 @@ async fn execute(
     let Some(application) = application else { return Ok(applied) };
     for people in plan.batches() {
         if !person::change(store, ids, plan, application, &people, &mut applied).await? {
-            // Somebody found it, took it for one that had broken off, and has finished it.
+            // Another process took this application for an interrupted one and has finished it.
             return Ok(applied);
         }
     }
@@ -237,7 +241,7 @@ async fn execute(
     Ok(applied)
 }
 
-/// Every category, for what was checked when it was stored.
+/// Accepts every category, because a stored text was checked when it was stored.
 fn every(_: &Category) -> bool {
     true
 }

@@ -1,4 +1,4 @@
-//! What a file changes about one person, in a short transaction that holds no lock but theirs.
+//! Writes what a file changes about a person, in a short transaction that locks no other budget.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,10 +23,10 @@ use crate::store::{
     Tx, pot_plan_digest,
 };
 
-/// How often a person's transaction is tried when others are in its way.
+/// How often a transaction is tried before its transient error is returned.
 const ATTEMPTS: usize = 5;
 
-/// What came of some people's transaction.
+/// Result of one transaction.
 #[derive(Default)]
 struct BatchOutcome {
     agreements: usize,
@@ -35,7 +35,8 @@ struct BatchOutcome {
     left: Vec<String>,
 }
 
-/// Changes `people` in one transaction. Says no when somebody else has finished the application.
+/// Updates `people` in one transaction. Returns `false` if another process has finished the
+/// application.
 pub(super) async fn change(
     store: &Store,
     ids: &NewIds,
@@ -81,7 +82,6 @@ async fn try_change(
     Ok(Some(outcome))
 }
 
-/// One person's change.
 struct PersonChange<'a> {
     ids: &'a NewIds,
     plan: &'a ApplyPlan<'a>,
@@ -123,10 +123,10 @@ impl PersonChange<'_> {
         let mut pending_writes = PendingWrites::default();
         let is_whole = self.change_list(tx, book, &mut pending_writes, outcome).await?;
         let added = self.post_loads(tx, book, outcome).await?;
-        // Somebody who is new here hears of their money from a person.
+        // New people get no message, because a human tells them about their first money.
         if self.plan.is_known(budget) && added.is_positive() {
-            let told = money_added(self.ids, self.plan.now, programme, budget, added);
-            pending_writes.messages.push(told);
+            let notification = money_added(self.ids, self.plan.now, programme, budget, added);
+            pending_writes.messages.push(notification);
         }
         self.put_cards(tx).await?;
         tx.put_settings_version(programme, budget, version).await?;
@@ -157,8 +157,8 @@ impl PersonChange<'_> {
         Ok(())
     }
 
-    /// Starts a first list, or what the programme alone says, and puts every other change forward.
-    /// Says whether all of the file's change was possible.
+    /// Starts what needs no consent, and proposes the rest. Returns `false` if the file's change is
+    /// not possible now; the reason is then in [`BatchOutcome::left`].
     async fn change_list(
         &self,
         tx: &mut Tx,
@@ -228,7 +228,7 @@ impl PersonChange<'_> {
         }
     }
 
-    /// Links a posting for every pot that is new or has another sum allocated.
+    /// Posts every pot that is new or whose allocation changed.
     fn post_pots(
         &self,
         book: &mut Book,
@@ -248,7 +248,7 @@ impl PersonChange<'_> {
         Ok(())
     }
 
-    /// Posts every load that was not posted before; says how much that is together.
+    /// Posts every load that was not posted before, and returns their sum.
     async fn post_loads(
         &self,
         tx: &mut Tx,

@@ -1,5 +1,6 @@
-//! What is there before a file is applied, what of it the file changes, and what does not fit. Reads
-//! without a lock; whoever changes a person looks again.
+//! The stored state before a file is applied, what the file changes in it, and what does not fit.
+//! Everything is read without a lock, so [`super::person`] checks a person's list again under the
+//! lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,14 +18,15 @@ use crate::programme::file::{self, Person, ProgrammeFile, Settings};
 use crate::programme::filed_state::{filed_state, unreachable_shops};
 use crate::store::{CardRow, PersonRow, ProgrammeRow, Store, Tx};
 
-/// How many people who are new are written at once: nobody waits for them.
+/// How many new people one transaction writes. More than one, because no authorisation waits for a
+/// new person's budget.
 const NEW_PEOPLE_PER_BATCH: usize = 100;
 
-/// What is there, beside what a file says.
+/// The stored state of a programme, compared with a file.
 pub(super) struct ApplyPlan<'a> {
     pub(super) parsed: &'a ParsedFile,
     pub(super) now: Timestamp,
-    /// The settings in force, as they are stored and as they were read.
+    /// The settings in force: the stored row, and the same row parsed.
     pub(super) in_force: Option<ProgrammeRow>,
     pub(super) settings_before: Option<Settings>,
     /// The version of the settings that the file puts in force.
@@ -33,7 +35,7 @@ pub(super) struct ApplyPlan<'a> {
     pub(super) accounts: Accounts,
     /// The people whom the file changes.
     pub(super) changed: Vec<&'a Person>,
-    /// As the file said them when it was applied last, those who change.
+    /// The people who change, as they were in the last applied file.
     before: BTreeMap<BudgetId, Person>,
     people: BTreeSet<BudgetId>,
     cards: BTreeMap<(ConnectionId, CardToken), CardRow>,
@@ -96,7 +98,7 @@ impl<'a> ApplyPlan<'a> {
         Ok(())
     }
 
-    /// Whether the file says what is there.
+    /// Whether the file equals the stored state.
     pub(super) fn is_unchanged(&self) -> bool {
         let is_same = self.in_force.as_ref().is_some_and(|row| row.version == self.version);
         is_same
@@ -105,8 +107,8 @@ impl<'a> ApplyPlan<'a> {
             && !self.accounts.is_changed(&self.parsed.file)
     }
 
-    /// The people who change, in the batches in which they are written: new ones together, known
-    /// ones alone.
+    /// The people who change, in batches of one transaction each: new people together, known people
+    /// one by one.
     pub(super) fn batches(&self) -> Vec<Vec<&'a Person>> {
         let is_new = |person: &&&Person| !self.is_known(&BudgetId::of(&person.id));
         let new: Vec<_> = self.changed.iter().filter(is_new).copied().collect();
@@ -115,12 +117,12 @@ impl<'a> ApplyPlan<'a> {
         new.chunks(NEW_PEOPLE_PER_BATCH).map(<[_]>::to_vec).chain(known).collect()
     }
 
-    /// Whether a file has spoken of this person before.
+    /// Whether an earlier file contained this person.
     pub(super) fn is_known(&self, budget: &BudgetId) -> bool {
         self.people.contains(budget)
     }
 
-    /// The person as the file said them when it was applied last, with the settings of that time.
+    /// The person in the last applied file, with the settings of that time.
     pub(super) fn before(&self, budget: &BudgetId) -> Option<(&Person, &Settings)> {
         self.before.get(budget).zip(self.settings_before.as_ref())
     }
@@ -133,7 +135,7 @@ impl<'a> ApplyPlan<'a> {
         Moment::new(self.now, &self.settings().zone)
     }
 
-    /// Everything of the file that does not fit what is there.
+    /// Every conflict between the file and the stored state, as messages for an operator.
     pub(super) async fn refusals(&self, store: &Store) -> Result<Vec<String>, ApplyError> {
         let file = &self.parsed.file;
         let mut refusals = unreachable_shops(self.parsed.rules.shops(), &file.settings.shops);
@@ -163,7 +165,7 @@ impl<'a> ApplyPlan<'a> {
         })
     }
 
-    /// A person or a card that is no longer in the file would go on working unseen.
+    /// Stored people whom the file omits. They are refused, because they would keep working unseen.
     fn removed_people(&self, file: &ProgrammeFile) -> Vec<String> {
         let named: BTreeSet<_> =
             file.people.iter().map(|person| BudgetId::of(&person.id)).collect();
@@ -191,7 +193,7 @@ impl<'a> ApplyPlan<'a> {
         .collect()
     }
 
-    /// A card stays with its person, and so does what they or a pause have made of it.
+    /// Refuses a card of another person, and each change of state that [`refused_state`] rules out.
     fn refused_card_changes(&self) -> Vec<String> {
         let mut refusals = Vec::new();
         for person in &self.changed {
@@ -220,7 +222,7 @@ impl<'a> ApplyPlan<'a> {
         refusals
     }
 
-    /// What of one person's part does not fit.
+    /// Conflicts in one person's part of the file.
     async fn refuse_person(&self, tx: &mut Tx, person: &Person) -> Result<Vec<String>, ApplyError> {
         let id = &self.settings().id;
         let budget = BudgetId::of(&person.id);
@@ -259,8 +261,8 @@ impl<'a> ApplyPlan<'a> {
         Ok(refusals)
     }
 
-    /// Stages that are agreed for a pot in use let nothing out until they have caught up with what
-    /// is gone: nobody means that.
+    /// Refuses a new release schedule that has released less than the pot has spent and holds,
+    /// because nothing could be paid until the schedule has caught up.
     fn release_behind_spending(
         &self,
         person: &Person,
@@ -284,7 +286,7 @@ impl<'a> ApplyPlan<'a> {
     }
 }
 
-/// Why a file cannot make a card into `new`; `now` is none for a card that is not here yet.
+/// Why a file cannot set a card to `new`. `now` is `None` for a card that is not stored yet.
 const fn refused_state(now: Option<CardState>, new: CardState) -> Option<&'static str> {
     match (now, new) {
         (_, CardState::FrozenByStaff) => Some(
@@ -305,7 +307,7 @@ const fn refused_state(now: Option<CardState>, new: CardState) -> Option<&'stati
 fn removed_pots(person: &Person, before: &BTreeMap<PotId, PotBalance>) -> Vec<String> {
     let mut refusals = Vec::new();
     for (id, balance) in before {
-        // A pot of the person's own goes with the agreed one that it is part of.
+        // A pot of the person's own is part of an agreed pot and is removed with it.
         let own = balance.own.goal.as_ref();
         let of = own.map_or(id, |goal| &goal.of);
         let kept = person.pots.iter().find(|pot| pot.plan.id == *of);
@@ -326,7 +328,7 @@ fn removed_pots(person: &Person, before: &BTreeMap<PotId, PotBalance>) -> Vec<St
     refusals
 }
 
-/// What was promised to somebody is theirs to give up.
+/// Refuses a lower allocation, because only the person can give up what was promised to them.
 fn reduced_pots(person: &Person, before: &BTreeMap<PotId, PotBalance>) -> Vec<String> {
     let mut refusals = Vec::new();
     for pot in &person.pots {

@@ -1,4 +1,4 @@
-//! The connections of a file with their secrets, as they will be stored.
+//! The connections and secrets of a file, as they will be stored.
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -8,7 +8,7 @@ use crate::domain::id::ConnectionId;
 use crate::programme::file::{Connection, KEPT, ProgrammeFile, Secret, SecretValue, Settings};
 use crate::store::{SecretRow, StoreError, Tx};
 
-/// The secrets as they will be stored: given ones, and kept ones as they are.
+/// The rows to store: given secrets, and kept secrets as they are stored now.
 pub(super) struct SecretChanges {
     rows: Vec<SecretRow>,
     pub(super) refusals: Vec<String>,
@@ -69,13 +69,15 @@ impl SecretChanges {
         }
     }
 
-    /// Writes them. Says no, and writes nothing, when a connection's name is another programme's.
+    /// Writes the connections and their secrets. Returns `false` and writes nothing if another
+    /// programme has a connection of the same name.
     pub(super) async fn put(&self, tx: &mut Tx, file: &ProgrammeFile) -> Result<bool, StoreError> {
         tx.put_connections(&file.settings.id, &connections(&file.settings), &self.rows).await
     }
 }
 
-/// The secret itself. One that an earlier build stored may be none.
+/// The value to store. A stored value is checked again, because an earlier build may have stored an
+/// invalid one.
 fn value_of(
     connection: &Connection,
     secret: &Secret,
@@ -95,7 +97,7 @@ fn value_of(
     }
 }
 
-/// Whether these are the same secrets, in whatever order.
+/// Whether both lists hold the same secrets, in any order.
 fn is_same(some: &[SecretRow], others: &[SecretRow]) -> bool {
     let is_there = |row: &SecretRow| others.iter().any(|other| is_same_secret(row, other));
     some.len() == others.len() && some.iter().all(is_there)

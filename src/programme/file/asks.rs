@@ -1,4 +1,4 @@
-//! Reading when people are at work, and what the programme promises to somebody who asks.
+//! Reads working hours, and the programme's rules for asks.
 
 use jiff::civil::Weekday;
 
@@ -8,24 +8,24 @@ use crate::domain::time::working_time::{WorkingHours, WorkingHoursError};
 
 use super::reader::{FileEntry, NAME_CHARS_MAX, shortened};
 
-/// The words of the days, from Monday.
+/// The words of the weekdays, from Monday.
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// What the programme promises to somebody who asks, and what it allows without an answer. What is
-/// not said is as usual.
+/// The programme's rules for asks: how soon each step answers, and what is allowed without an
+/// answer. An amount that is `None` has its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AskRules {
-    /// Within how many working hours a step answers.
+    /// Within how many working hours each step answers: from 1 to [`MAX_ANSWER_HOURS`].
     pub answer_hours: u32,
-    /// Up to how much an ask is a yes when nobody answers.
+    /// An ask up to this amount becomes a yes if nobody answers in time.
     pub silence_up_to: Option<Money>,
-    /// Up to how much food at a fuel station is a yes at once.
+    /// An ask for food at a fuel station up to this amount is a yes at once.
     pub fuel_food_up_to: Option<Money>,
-    /// Up to how much is a yes for now when somebody else is asked to look.
+    /// The most that one permission allows while an appeal is open.
     pub interim_up_to: Option<Money>,
-    /// Up to how much all yeses for now of one person come to within seven days.
+    /// The most that all such permissions of one person allow within seven days.
     pub interim_week_up_to: Option<Money>,
-    /// Up to how much a worker, or somebody on duty, may say yes alone.
+    /// The most that a worker, or a member on duty, may allow alone.
     pub worker_up_to: Option<Money>,
     pub duty_up_to: Option<Money>,
 }
@@ -45,23 +45,23 @@ impl Default for AskRules {
 }
 
 impl AskRules {
-    /// Up to how much an ask is a yes when nobody answers: nothing, as usual.
+    /// The amount up to which an ask becomes a yes without an answer. Default: zero.
     pub fn silence_up_to(&self, currency: Currency) -> Money {
         self.silence_up_to.unwrap_or(Money::zero(currency))
     }
 
-    /// Up to how much food at a fuel station is a yes at once: nothing, as usual.
+    /// The amount up to which food at a fuel station is a yes at once. Default: zero.
     pub fn fuel_food_up_to(&self, currency: Currency) -> Money {
         self.fuel_food_up_to.unwrap_or(Money::zero(currency))
     }
 
-    /// Up to how much is a yes for now: twenty, as usual.
+    /// The most that one permission allows while an appeal is open. Default: 20 major units.
     pub fn interim_up_to(&self, currency: Currency) -> Money {
         self.interim_up_to.unwrap_or(of_major("20", currency))
     }
 
-    /// Up to how much all yeses for now of one person come to within seven days: two of them, as
-    /// usual.
+    /// The most that all such permissions of one person allow within seven days. Default: twice the
+    /// amount of one.
     pub fn interim_week_up_to(&self, currency: Currency) -> Money {
         let one = self.interim_up_to(currency);
         self.interim_week_up_to.unwrap_or_else(|| one.checked_add(one).unwrap_or(one))
@@ -106,7 +106,7 @@ fn day(hours: &FileEntry<'_>, name: &str) -> Option<Weekday> {
     offset.and_then(|offset| Weekday::from_monday_zero_offset(offset).ok())
 }
 
-/// The word of a day.
+/// The word of a weekday.
 pub(super) fn day_word(day: Weekday) -> &'static str {
     let place = usize::try_from(day.to_monday_zero_offset()).unwrap_or_default();
     DAYS.get(place).copied().unwrap_or_default()

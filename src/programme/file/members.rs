@@ -1,4 +1,4 @@
-//! Reading accounts and duties: who may act, as what, and when they are on duty.
+//! Reads accounts and duties: who may act, in which role, and when they are on duty.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,14 +25,14 @@ const MEMBER: [&str; 10] = [
 ];
 const DUTY: [&str; 4] = ["member", "from", "to", "covers"];
 
-/// A stretch of duty, as a file says it.
+/// A period of duty in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Duty {
     pub member: MemberId,
     pub from: Timestamp,
     /// After `from`.
     pub to: Timestamp,
-    /// The worker who is away; none when it is the programme's duty.
+    /// The absent worker who is covered; `None` if the duty is the programme's.
     pub covers: Option<WorkerId>,
 }
 
@@ -61,7 +61,7 @@ fn member(
     known: &FileReferences<'_>,
     people: &BTreeSet<String>,
 ) -> Option<Member> {
-    // Two people agree, not two accounts: so each account says whose it is.
+    // Each account names its human, because two people must agree, not two accounts.
     let human = entry.parsed::<HumanId>("human");
     let name = entry.text("name", NAME_CHARS_MAX);
     let role = entry.word("role", Role::ALL, Role::word, None);
@@ -89,7 +89,7 @@ fn member(
     })
 }
 
-/// A field that may be left out: whether it was read, and its value if it is there.
+/// Reads an optional field; `Ok(None)` if it is absent.
 fn optional<T>(
     entry: &FileEntry<'_>,
     key: &str,
@@ -98,7 +98,7 @@ fn optional<T>(
     if entry.has(key) { read().map(Some).ok_or(InvalidField) } else { Ok(None) }
 }
 
-/// It is there, and wrong: the page says how.
+/// The field is there but invalid; the reader has recorded the problem.
 struct InvalidField;
 
 fn sees(entry: &FileEntry<'_>) -> Option<Vec<Delegation>> {
@@ -130,7 +130,7 @@ fn conflicts(entry: &FileEntry<'_>, people: &BTreeSet<String>) -> Option<Vec<Per
     Some(people?.into_iter().collect())
 }
 
-/// Refuses what a role cannot have, and wants what it must have.
+/// Refuses fields that the role cannot have, and requires those that it must have.
 fn check_role_fields(entry: &FileEntry<'_>, role: Role) {
     let word = role.word();
     let has_person = role.has_person();

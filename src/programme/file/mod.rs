@@ -1,8 +1,8 @@
 //! A programme's file: one TOML text with its settings, its people and their agreed lists.
 //!
-//! Text in, values out, and back: [`parse`] and [`write()`] are each other's inverse, except that
-//! secrets are never written. The store keeps the same text in parts, the settings by version
-//! ([`write_settings`], [`parse_settings`]) and each person ([`write_person`], [`parse_person`]).
+//! [`parse`] and [`write()`] are inverses of each other, except that secrets are never written. The
+//! store keeps the same text in parts: the settings by version ([`write_settings`],
+//! [`parse_settings`]) and each person ([`write_person`], [`parse_person`]).
 
 mod asks;
 mod members;
@@ -50,10 +50,10 @@ pub use write::{write, write_person, write_settings};
 /// The issuers that a connection may name.
 pub const ISSUERS: [&str; 1] = ["stripe"];
 
-/// Stands in a file for a secret that is kept as it is stored.
+/// Stands in a file for a stored secret that is kept.
 pub const KEPT: &str = "(kept)";
 
-/// All that a programme's file says.
+/// The whole content of a programme's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgrammeFile {
     pub settings: Settings,
@@ -62,35 +62,36 @@ pub struct ProgrammeFile {
     pub duties: Vec<Duty>,
 }
 
-/// The programme itself: everything but its people.
+/// A programme without its people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub id: ProgrammeId,
     pub name: String,
-    /// The zone's IANA name, such as `Europe/London`.
+    /// The IANA name of `zone`, such as `Europe/London`.
     pub zone_name: String,
     pub zone: TimeZone,
     pub currency: Currency,
-    /// Where a purchase is not abroad: ISO 3166 alpha-2.
+    /// The countries in which a purchase is domestic: ISO 3166 alpha-2.
     pub home: HomeCountries,
-    /// What a purchase in another currency holds beyond what is asked.
+    /// How much more than the requested amount a purchase in another currency holds.
     pub exchange_margin: MarginPercent,
-    /// Above this sum a manager joins in a looser list; none when a manager never has to.
+    /// A change that loosens a list by more than this sum also needs a manager's consent. `None`:
+    /// no change does.
     pub manager_above: Option<Money>,
     pub state: ProgrammeState,
-    /// When people are at work.
+    /// When staff are at work.
     pub hours: WorkingHours,
     pub asks: AskRules,
     pub workers: Vec<Worker>,
     pub connections: Vec<Connection>,
     pub streams: Vec<Stream>,
-    /// Shops of the programme's own, before those of the table.
+    /// The programme's own shops, matched before those of the table.
     pub shops: Vec<Shop>,
-    /// The list that holds until a person and their worker have made their own.
+    /// The list in force until a person and their worker have agreed their own.
     pub start: Vec<ListedTerm>,
 }
 
-/// Someone whom people can ask.
+/// A worker whom people can ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
     pub id: WorkerId,
@@ -98,31 +99,31 @@ pub struct Worker {
     pub phone: Option<String>,
 }
 
-/// The programme's link to one issuer.
+/// A programme's connection to one issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
     pub id: ConnectionId,
     /// One of [`ISSUERS`].
     pub issuer: String,
     pub api_version: Option<String>,
-    /// What the issuer gives us.
+    /// The issuer's time limit for a response, in milliseconds.
     pub deadline_ms: u32,
-    /// What we give ourselves; less than the deadline.
+    /// Our own time limit, in milliseconds; below `deadline_ms`.
     pub answer_within_ms: u32,
     pub secrets: Vec<Secret>,
 }
 
-/// What an issuer signs its messages with.
+/// A secret with which an issuer signs its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
-    /// A name of the same shape as an id; unique in the connection.
+    /// Unique in the connection; has the shape of an id.
     pub name: String,
     pub value: SecretValue,
-    /// When it stops counting, for a change of secrets.
+    /// When it expires, for the rotation of secrets.
     pub until: Option<Timestamp>,
 }
 
-/// A secret's text, or that the stored one stays.
+/// A secret's value, or the note that the stored value is kept.
 #[derive(Clone)]
 pub enum SecretValue {
     Kept,
@@ -139,7 +140,7 @@ impl fmt::Debug for SecretValue {
 }
 
 impl PartialEq for SecretValue {
-    /// For noticing a change of settings; a signature is never checked with this.
+    /// Only for detecting changed settings. Signatures are never checked with this comparison.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Kept, Self::Kept) => true,
@@ -160,46 +161,46 @@ pub struct Person {
     pub phone: Option<String>,
     pub state: PersonState,
     pub cards: Vec<Card>,
-    /// In the order in which they are used.
+    /// In the order in which they pay.
     pub pots: Vec<Pot>,
-    /// None until the person and their worker have made a list of their own.
+    /// `None` until the person and their worker have agreed a list of their own.
     pub agreement: Option<AgreementDraft>,
     pub permissions: Vec<PermissionDraft>,
 }
 
 impl Person {
-    /// Whether the programme's start list is theirs, because they have none of their own.
+    /// Whether the start list applies, because the person has no terms of their own.
     pub fn is_on_start_list(&self) -> bool {
         self.agreement.as_ref().is_none_or(|agreement| agreement.terms.is_empty())
     }
 
-    /// The terms that hold: the person's own, or those of `start` while they have none.
+    /// The terms in force: the person's own, or those of `start` if they have none.
     pub fn terms<'a>(&'a self, start: &'a [ListedTerm]) -> &'a [ListedTerm] {
         let own = self.agreement.as_ref().map(|agreement| agreement.terms.as_slice());
         own.filter(|terms| !terms.is_empty()).unwrap_or(start)
     }
 }
 
-/// A card, as the issuer knows it.
+/// A card as the issuer identifies it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Card {
     pub connection: ConnectionId,
     pub token: CardToken,
-    /// Four digits, by which the person tells their cards apart.
+    /// Four digits by which the person tells their cards apart.
     pub last_four: String,
     pub state: CardState,
 }
 
-/// A pot, what was promised for it, and the money put into it.
+/// A pot, its allocation and its loads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pot {
     pub plan: PotPlan,
-    /// The loads together are never more than this.
+    /// The loads never sum to more than this.
     pub allocated: Money,
     pub loads: Vec<Load>,
 }
 
-/// Money put into a pot, once: applying the file again adds nothing.
+/// Money put into a pot. It is posted once, even if the file is applied again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
     pub id: LoadId,
@@ -207,29 +208,29 @@ pub struct Load {
     pub amount: Money,
 }
 
-/// An agreement as a file says it; its version is given when it is stored.
+/// An agreement in a file. It gets its version when it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgreementDraft {
     pub agreed_on: Date,
-    /// Who said yes, by name.
+    /// The names of those who agreed.
     pub agreed_by: Vec<String>,
-    /// Where, how long, and who was there.
+    /// Where it was agreed, how long the talk took, and who was present.
     pub how: String,
     pub partial: bool,
-    /// No two have the same scope.
+    /// No two terms have the same scope.
     pub terms: Vec<ListedTerm>,
 }
 
-/// A term, with the name of its shop as people wrote it.
+/// A term, with the name of its shop as written in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedTerm {
     pub term: Term,
-    /// There when the term is about one shop, unless the name was erased.
+    /// `Some` if the term is about one shop, unless the name was erased.
     pub shop_name: Option<String>,
 }
 
 impl ListedTerm {
-    /// The term about the shop that `shops` knows by the name that stands there.
+    /// The term, with the shop's name resolved through `shops`.
     pub fn resolved(&self, shops: &ShopTable) -> Term {
         let scope = shop_scope(self.term.scope(), self.shop_name.as_deref(), shops);
         self.term.clone().about(scope)
@@ -237,7 +238,7 @@ impl ListedTerm {
 }
 
 impl PermissionDraft {
-    /// What it is for, with the shop that `shops` knows by the name that stands there.
+    /// The scope, with the shop's name resolved through `shops`.
     pub fn resolved(&self, shops: &ShopTable) -> Scope {
         shop_scope(&self.scope, self.shop_name.as_deref(), shops)
     }
@@ -247,12 +248,12 @@ fn shop_scope(scope: &Scope, name: Option<&str>, shops: &ShopTable) -> Scope {
     name.and_then(|name| shops.key_of(name)).map_or_else(|| scope.clone(), Scope::Shop)
 }
 
-/// A one-off OK. Without an id, it is given one when it is stored.
+/// A one-off permission. Without an id, it gets one when it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PermissionDraft {
     pub id: Option<PermissionId>,
     pub scope: Scope,
-    /// There when the scope is one shop, unless the name was erased.
+    /// `Some` if the scope is one shop, unless the name was erased.
     pub shop_name: Option<String>,
     pub up_to: Money,
     /// At least one.
@@ -262,7 +263,7 @@ pub struct PermissionDraft {
     pub ends: Timestamp,
 }
 
-/// Which categories there are.
+/// The categories that a file may name.
 pub trait KnownCategories {
     /// Whether `category` is one of them.
     fn has(&self, category: &Category) -> bool;
@@ -284,7 +285,7 @@ impl<F: Fn(&Category) -> bool> KnownCategories for F {
 ///
 /// # Errors
 ///
-/// Every problem at once, in the order of lines; for a text that is not TOML, only its syntax.
+/// Every problem at once, sorted by line; only the syntax errors if the text is not TOML.
 pub fn parse(text: &str, rules: &dyn KnownCategories) -> Result<ProgrammeFile, FileProblems> {
     let reader = FileReader::new(text);
     let table = reader.table();
@@ -307,10 +308,10 @@ pub fn parse(text: &str, rules: &dyn KnownCategories) -> Result<ProgrammeFile, F
     reader.finish(file)
 }
 
-/// Reads what [`write_settings`] wrote.
+/// Reads the output of [`write_settings`].
 ///
-/// For a stored text, `rules` should know every category: one that the merchant rules have dropped
-/// since stays in what was stored.
+/// For a stored text, `rules` should accept every category, because the text may name one that the
+/// merchant rules have dropped since.
 ///
 /// # Errors
 ///
@@ -325,11 +326,11 @@ pub fn parse_settings(text: &str, rules: &dyn KnownCategories) -> Result<Setting
     reader.finish(settings)
 }
 
-/// Reads what [`write_person`] wrote of a person of the programme with these `settings`.
+/// Reads the output of [`write_person`] for a person of the programme with these `settings`.
 ///
 /// # Errors
 ///
-/// As [`parse`]; also when the text has no person, or more than one.
+/// As [`parse`]; also if the text has no person, or more than one.
 pub fn parse_person(
     text: &str,
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! Reading people: their cards, pots and loads.
+//! Reads people: their cards, pots and loads.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ const POT: [&str; 8] =
     ["id", "name", "stream", "allocated", "emergency", "only", "release", "loads"];
 const RELEASE: [&str; 4] = ["at_once", "amount", "every", "from"];
 
-/// The lines of what must differ from one person to the next.
+/// Keys that must be unique across all people, with their lines.
 #[derive(Default)]
 struct DeclaredKeys {
     cards: BTreeMap<(ConnectionId, CardToken), usize>,
@@ -146,7 +146,8 @@ fn pot(
     Some(Pot { plan, allocated: allocated?, loads: loads? })
 }
 
-/// How a pot lets its money out: `release = { amount = "60.00", every = "week", from = 2027-01-04 }`.
+/// The release schedule of a pot, such as
+/// `release = { amount = "60.00", every = "week", from = 2027-01-04 }`.
 fn release(pot: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<ReleaseSchedule> {
     let entry = pot.table("release", "release", &RELEASE)?;
     let at_once = if entry.has("at_once") {

@@ -1,15 +1,15 @@
-//! What is wrong in a programme's file.
+//! Problems in a programme's file.
 
 use std::fmt;
 
-/// One thing that is wrong: on which line, with what, why, and what to do.
+/// One problem: its line, its subject, and how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FileProblem {
     /// Counted from 1.
     pub line: usize,
-    /// What it is about, such as `person "dee", term 3`; empty for the file as a whole.
+    /// The subject, such as `person "dee", term 3`; empty for the file as a whole.
     pub place: String,
-    /// What is wrong and what to do about it.
+    /// What is wrong, and how to correct it.
     pub text: String,
 }
 
@@ -21,10 +21,10 @@ impl fmt::Display for FileProblem {
     }
 }
 
-/// Every problem of a file at once, so that a person can fix them in one go.
+/// Every problem of a file at once, so that they can be corrected in one go.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct FileProblems {
-    /// At least one, by line.
+    /// At least one, sorted by line.
     pub problems: Vec<FileProblem>,
 }

@@ -1,7 +1,7 @@
-//! Reading a TOML text field by field, so that every problem is found in one go and has its line.
+//! Reads a TOML text field by field, so that every problem is found in one pass and has its line.
 //!
-//! A field that is wrong reads as `None`, like one that was left out; the problem is on the page,
-//! and [`FileReader::finish`] gives no value while there is one.
+//! An invalid field reads as `None`, like an absent one. Its problem is recorded, and
+//! [`FileReader::finish`] returns no value if there are problems.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,12 +18,12 @@ use crate::domain::money::{Currency, Money};
 
 use super::problem::{FileProblem, FileProblems};
 
-/// The longest name, in characters.
+/// Maximum length of a name, in characters.
 pub(super) const NAME_CHARS_MAX: usize = 100;
-/// The longest reason or story, in characters.
+/// Maximum length of a reason or a story, in characters.
 pub(super) const TEXT_CHARS_MAX: usize = 1000;
 
-/// One text being read, and the problems found in it so far.
+/// A text that is being read, and its problems so far.
 #[derive(Debug)]
 pub(super) struct FileReader<'t> {
     text: &'t str,
@@ -38,13 +38,14 @@ impl<'t> FileReader<'t> {
         Self { text, line_ends, is_stored: false, problems: RefCell::default() }
     }
 
-    /// A text that was taken before: how much there may be of something is not asked again.
+    /// A reader for a stored text. It accepts lists of any length and duplicate limits, because
+    /// stored data must stay readable.
     pub(super) fn stored(text: &'t str) -> Self {
         Self { is_stored: true, ..Self::new(text) }
     }
 
-    /// Reads the TOML. A text with syntax errors is not read further: what follows from a missing
-    /// quote would be reported as many problems that are none.
+    /// Parses the TOML. Syntax errors end the reading, because one missing quote would cause many
+    /// problems that are none.
     pub(super) fn table(&self) -> Option<DeTable<'t>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
@@ -55,14 +56,14 @@ impl<'t> FileReader<'t> {
         errors.is_empty().then(|| table.into_inner())
     }
 
-    /// The whole text as one entry.
+    /// The whole text as one entry. A key that is not in `fields` is a problem.
     pub(super) fn root<'d>(&'d self, table: &'d DeTable<'d>, fields: &[&str]) -> FileEntry<'d> {
         let root = FileEntry { reader: self, place: String::new(), line: 1, table };
         root.refuse_unknown_fields(fields);
         root
     }
 
-    /// The line of a span, counted from 1.
+    /// The line of a span, from 1.
     fn line_of(&self, span: &Range<usize>) -> usize {
         self.line_ends.partition_point(|end| *end < span.start).saturating_add(1)
     }
@@ -71,7 +72,7 @@ impl<'t> FileReader<'t> {
         self.problems.borrow_mut().push(FileProblem { line, place: place.to_owned(), text });
     }
 
-    /// The value, or every problem in the order of lines.
+    /// The value, or every problem sorted by line.
     pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, FileProblems> {
         let mut problems = self.problems.into_inner();
         match value {
@@ -85,7 +86,7 @@ impl<'t> FileReader<'t> {
     }
 }
 
-/// A table of the text, with what it is called in problems and where it starts.
+/// A table of the text, with its name in problems and its first line.
 #[derive(Debug, Clone)]
 pub(super) struct FileEntry<'d> {
     reader: &'d FileReader<'d>,
@@ -95,17 +96,17 @@ pub(super) struct FileEntry<'d> {
 }
 
 impl<'d> FileEntry<'d> {
-    /// Reports a problem with `key`: on its line, or on the entry's first line if it is not there.
+    /// Reports a problem with `key`: on its line, or on the entry's first line if it is absent.
     pub(super) fn problem(&self, key: &str, text: impl Into<String>) {
         self.reader.problem(self.line_of(key), &self.place, text.into());
     }
 
-    /// Whether it was taken before.
+    /// Whether the text comes from the store.
     pub(super) const fn is_stored(&self) -> bool {
         self.reader.is_stored
     }
 
-    /// Reports that `key` was left out.
+    /// Reports that `key` is absent.
     pub(super) fn missing(&self, key: &str, example: &str) {
         self.reader.problem(
             self.line,
@@ -139,12 +140,12 @@ impl<'d> FileEntry<'d> {
         self.table.get(key).map(Spanned::get_ref)
     }
 
-    /// The text of `key` as it stands, for looking things up before they are checked.
+    /// The text of `key` without any check, for look-ups before it is validated.
     pub(super) fn raw_text(&self, key: &str) -> Option<&'d str> {
         self.raw(key).and_then(DeValue::as_str)
     }
 
-    /// The text of `name` in each table under `key`, as it stands and without any complaint.
+    /// The text of `name` in each table under `key`. Reports no problems.
     pub(super) fn peek_texts(&self, key: &str, name: &str) -> Vec<&'d str> {
         let tables = self.raw(key).and_then(DeValue::as_array);
         let text = |item: &'d Spanned<DeValue<'d>>| {
@@ -153,7 +154,7 @@ impl<'d> FileEntry<'d> {
         tables.into_iter().flat_map(|items| items.iter()).filter_map(text).collect()
     }
 
-    /// The text of `name` in the table under `key`, as it stands and without any complaint.
+    /// The text of `name` in the table under `key`, without outer spaces. Reports no problems.
     pub(super) fn peek_text(&self, key: &str, name: &str) -> Option<&'d str> {
         self.raw(key)?.as_table()?.get(name)?.get_ref().as_str().map(|text| text.trim_matches(' '))
     }
@@ -173,13 +174,13 @@ impl<'d> FileEntry<'d> {
         Some(entry)
     }
 
-    /// The table written as `[key]` or `key = { … }`, if it is there.
+    /// The table written as `[key]` or `key = { … }`, if present.
     pub(super) fn table(&self, key: &str, what: &str, fields: &[&str]) -> Option<Self> {
         self.table.get(key).and_then(|value| self.child(what, value, fields))
     }
 
-    /// The tables written as `[[key]]` or `key = [{ … }]`. Each is called by its id or name where it
-    /// has one, else by its number.
+    /// The tables written as `[[key]]` or `key = [{ … }]`. In problems each has its id or name,
+    /// else its number.
     pub(super) fn tables(&self, key: &str, what: &str, fields: &[&str]) -> Vec<Self> {
         let Some(value) = self.raw(key) else { return Vec::new() };
         let Some(items) = value.as_array() else {
@@ -199,7 +200,7 @@ impl<'d> FileEntry<'d> {
         numbered.filter_map(entry).collect()
     }
 
-    /// Refuses a `value` that an earlier entry has, naming its line.
+    /// Reports a `value` that an earlier entry has, with the line of that entry.
     pub(super) fn refuse_duplicate<K: Ord>(
         &self,
         key: &str,
@@ -215,7 +216,7 @@ impl<'d> FileEntry<'d> {
         }
     }
 
-    /// A text of up to `most` characters that may be left out but must not be blank.
+    /// An optional text of up to `most` characters that is not blank.
     pub(super) fn optional_text(&self, key: &str, most: usize) -> Option<String> {
         let value = self.raw(key)?;
         let Some(text) = value.as_str() else {
@@ -240,7 +241,7 @@ impl<'d> FileEntry<'d> {
         None
     }
 
-    /// A text that must be there.
+    /// A required text of up to `most` characters.
     pub(super) fn text(&self, key: &str, most: usize) -> Option<String> {
         if !self.has(key) {
             self.missing(key, "\"…\"");
@@ -248,7 +249,7 @@ impl<'d> FileEntry<'d> {
         self.optional_text(key, most)
     }
 
-    /// A list of texts; none if the field is left out.
+    /// A list of texts; empty if the field is absent.
     pub(super) fn texts(&self, key: &str, most: usize) -> Vec<String> {
         let Some(value) = self.raw(key) else { return Vec::new() };
         let Some(items) = value.as_array() else {
@@ -265,7 +266,7 @@ impl<'d> FileEntry<'d> {
         items.iter().filter_map(text).collect()
     }
 
-    /// A text that must be there and that reads as a `T`, whose error says what to write instead.
+    /// A required text parsed as a `T`, whose error says what to write instead.
     pub(super) fn parsed<T>(&self, key: &str) -> Option<T>
     where
         T: FromStr<Err: fmt::Display>,
@@ -275,7 +276,7 @@ impl<'d> FileEntry<'d> {
         read.ok()
     }
 
-    /// One of `choices`, by its word. A field that is left out reads as `default`, if there is one.
+    /// One of `choices`, by its word. An absent field reads as `default`, if there is one.
     pub(super) fn word<T: Copy>(
         &self,
         key: &str,
@@ -301,7 +302,7 @@ impl<'d> FileEntry<'d> {
         found
     }
 
-    /// `true` or `false`; false if the field is left out.
+    /// `true` or `false`; `false` if the field is absent.
     pub(super) fn flag(&self, key: &str) -> bool {
         let Some(value) = self.raw(key) else { return false };
         value.as_bool().unwrap_or_else(|| {
@@ -310,7 +311,7 @@ impl<'d> FileEntry<'d> {
         })
     }
 
-    /// A whole number in `range` that must be there.
+    /// A required whole number in `range`.
     pub(super) fn number(&self, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let (least, most) = (range.start(), range.end());
         let Some(value) = self.raw(key) else {
@@ -328,7 +329,7 @@ impl<'d> FileEntry<'d> {
         number
     }
 
-    /// A calendar date that may be left out.
+    /// An optional calendar date.
     pub(super) fn optional_date(&self, key: &str) -> Option<Date> {
         let value = self.raw(key)?.as_datetime().filter(|value| value.time.is_none());
         let date = value.and_then(|value| value.to_string().parse().ok());
@@ -338,7 +339,7 @@ impl<'d> FileEntry<'d> {
         date
     }
 
-    /// A calendar date that must be there.
+    /// A required calendar date.
     pub(super) fn date(&self, key: &str) -> Option<Date> {
         if !self.has(key) {
             self.missing(key, "2027-05-31");
@@ -346,7 +347,7 @@ impl<'d> FileEntry<'d> {
         self.optional_date(key)
     }
 
-    /// An instant that may be left out.
+    /// An optional instant.
     pub(super) fn optional_instant(&self, key: &str) -> Option<Timestamp> {
         let value = self.raw(key)?.as_datetime().filter(|value| value.offset.is_some());
         let instant = value.and_then(|value| value.to_string().parse().ok());
@@ -358,7 +359,7 @@ impl<'d> FileEntry<'d> {
         instant
     }
 
-    /// An instant that must be there.
+    /// A required instant.
     pub(super) fn instant(&self, key: &str) -> Option<Timestamp> {
         if !self.has(key) {
             self.missing(key, "2027-05-31T18:00:00Z");
@@ -366,7 +367,7 @@ impl<'d> FileEntry<'d> {
         self.optional_instant(key)
     }
 
-    /// A time of day that must be there.
+    /// A required time of day.
     pub(super) fn time(&self, key: &str) -> Option<Time> {
         let text = self.text(key, NAME_CHARS_MAX)?;
         let shaped = text.len() >= 5 && text.as_bytes().get(2) == Some(&b':');
@@ -377,7 +378,7 @@ impl<'d> FileEntry<'d> {
         time
     }
 
-    /// An amount that must be there. Without a `currency`, which is a problem of its own, none.
+    /// A required amount. `None` without a `currency`, which is reported as a problem of its own.
     pub(super) fn money(&self, key: &str, currency: Option<Currency>) -> Option<Money> {
         let Some(value) = self.raw(key) else {
             self.missing(key, "\"12.34\"");
@@ -400,7 +401,7 @@ impl<'d> FileEntry<'d> {
     }
 }
 
-/// The beginning of a text that could be of any length.
+/// The first 60 characters of a text of any length.
 pub(super) fn shortened(text: &str) -> String {
     text.chars().take(60).collect()
 }

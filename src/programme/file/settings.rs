@@ -1,4 +1,4 @@
-//! Reading the programme itself: its connections, workers, streams and start list.
+//! Reads the programme itself: its connections, workers, streams and start list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,20 +20,20 @@ use super::{
     asks, shops, terms,
 };
 
-/// The tables that make the settings.
+/// The top-level tables of the settings.
 pub(super) const FIELDS: [&str; 8] =
     ["programme", "hours", "asks", "worker", "connection", "stream", "shop", "start"];
 
 const CONNECTION_FIELDS: [&str; 6] =
     ["name", "issuer", "api_version", "deadline_ms", "answer_within_ms", "secret"];
 
-/// The most characters of a secret.
+/// Maximum length of a secret, in characters.
 const SECRET_CHARS_MAX: usize = 500;
 
-/// What the rest of the file may refer to.
+/// The names that the rest of the file may refer to.
 pub(super) struct FileReferences<'a> {
     rules: &'a dyn KnownCategories,
-    /// None when the file names none that is one.
+    /// `None` if the file names no valid currency.
     pub(super) currency: Option<Currency>,
     workers: BTreeSet<String>,
     connections: BTreeSet<String>,
@@ -41,7 +41,7 @@ pub(super) struct FileReferences<'a> {
 }
 
 impl FileReferences<'_> {
-    /// Refuses the text of `key` when it is none of `names`.
+    /// Reports the text of `key` if it is not one of `names`.
     pub(super) fn refer(entry: &FileEntry<'_>, key: &str, what: &str, names: &BTreeSet<String>) {
         if let Some(name) = entry.raw_text(key)
             && !names.contains(name.trim_matches(' '))
@@ -54,22 +54,22 @@ impl FileReferences<'_> {
         }
     }
 
-    /// Refuses a `worker` that is not one of the programme's.
+    /// Reports a `worker` that the programme does not have.
     pub(super) fn refer_worker(&self, entry: &FileEntry<'_>) {
         Self::refer(entry, "worker", "worker", &self.workers);
     }
 
-    /// Refuses a `connection` that is not one of the programme's.
+    /// Reports a `connection` that the programme does not have.
     pub(super) fn refer_connection(&self, entry: &FileEntry<'_>) {
         Self::refer(entry, "connection", "connection", &self.connections);
     }
 
-    /// Refuses a `stream` that is not one of the programme's.
+    /// Reports a `stream` that the programme does not have.
     pub(super) fn refer_stream(&self, entry: &FileEntry<'_>) {
         Self::refer(entry, "stream", "stream", &self.streams);
     }
 
-    /// The category called `name`, which stands under `key`.
+    /// The category called `name`. An unknown one is a problem of `key`.
     pub(super) fn category(
         &self,
         entry: &FileEntry<'_>,
@@ -88,14 +88,14 @@ impl FileReferences<'_> {
         category
     }
 
-    /// The categories in the list under `key`.
+    /// The known categories in the list under `key`.
     pub(super) fn categories(&self, entry: &FileEntry<'_>, key: &str) -> BTreeSet<Category> {
         let names = entry.texts(key, NAME_CHARS_MAX);
         names.iter().filter_map(|name| self.category(entry, key, name)).collect()
     }
 }
 
-/// Lists can be as long as a programme is big; a problem is read by a person.
+/// The first 200 characters of a list, which can be as long as the programme is big.
 fn shortened_list(all: &str) -> String {
     let mut short: String = all.chars().take(200).collect();
     if short.len() < all.len() {
@@ -104,8 +104,8 @@ fn shortened_list(all: &str) -> String {
     short
 }
 
-/// What the file names, whether or not the rest of it is right, so that a mistake in a stream is
-/// not told again for each pot.
+/// The names that the file declares, valid or not, so that a mistake in a stream is not reported
+/// again for each pot.
 pub(super) fn known<'a>(
     root: &FileEntry<'_>,
     rules: &'a dyn KnownCategories,
@@ -123,7 +123,7 @@ pub(super) fn known<'a>(
     }
 }
 
-/// What a part of the file may refer to in `settings`.
+/// The names that a part of the file may refer to in `settings`.
 pub(super) fn known_of<'a>(
     settings: &Settings,
     rules: &'a dyn KnownCategories,
@@ -137,7 +137,6 @@ pub(super) fn known_of<'a>(
     }
 }
 
-/// Reads the settings.
 pub(super) fn read(root: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Settings> {
     let hours = asks::hours(root);
     let rules = asks::rules(root, known.currency);
@@ -197,7 +196,7 @@ pub(super) fn read(root: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<S
 fn zone(programme: &FileEntry<'_>) -> Option<(String, TimeZone)> {
     let text = programme.text("time_zone", NAME_CHARS_MAX)?;
     let zone = TimeZone::get(&text).ok();
-    // The name in its own spelling; a zone without one could not be stored by name.
+    // The canonical IANA name. A zone without one could not be stored by name.
     let named = zone.and_then(|zone| zone.iana_name().map(str::to_owned).map(|name| (name, zone)));
     if named.is_none() {
         let text = shortened(&text);
@@ -209,7 +208,7 @@ fn zone(programme: &FileEntry<'_>) -> Option<(String, TimeZone)> {
     named
 }
 
-/// The countries in which a purchase is not abroad.
+/// The countries in which a purchase is domestic.
 fn home(programme: &FileEntry<'_>) -> Option<HomeCountries> {
     let text = programme.text("country", NAME_CHARS_MAX);
     let own = text.and_then(|text| country(programme, "country", text));
@@ -236,7 +235,7 @@ fn country(programme: &FileEntry<'_>, key: &str, text: String) -> Option<String>
     None
 }
 
-/// None for what is no margin; a margin that is left out is none at all.
+/// The exchange margin: zero if the field is absent, `None` if it is invalid.
 fn exchange_margin(programme: &FileEntry<'_>) -> Option<MarginPercent> {
     if !programme.has("exchange_margin_percent") {
         return Some(MarginPercent::NONE);
@@ -245,7 +244,7 @@ fn exchange_margin(programme: &FileEntry<'_>) -> Option<MarginPercent> {
     programme.number("exchange_margin_percent", 0..=most).and_then(MarginPercent::new)
 }
 
-/// A phone number as people write it.
+/// An optional phone number, as people write it.
 pub(super) fn phone(entry: &FileEntry<'_>) -> Option<String> {
     let text = entry.optional_text("phone", NAME_CHARS_MAX)?;
     let is_fair = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '(' | ')');
@@ -272,7 +271,8 @@ fn workers(root: &FileEntry<'_>) -> Option<Vec<Worker>> {
     all(entries.into_iter().map(worker))
 }
 
-/// All of the values, or none if one of them could not be read. Reads every one either way.
+/// All of the values, or `None` if one of them is `None`. Reads every value, so that every problem
+/// is reported.
 pub(super) fn all<T>(values: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let values: Vec<_> = values.collect();
     values.into_iter().collect()
@@ -330,7 +330,8 @@ fn secrets(connection: &FileEntry<'_>, issuer: Option<&str>) -> Option<Vec<Secre
     all(entries.into_iter().map(secret))
 }
 
-/// The problem never shows the secret: it ends up on screens and in logs.
+/// Reads a secret's value. A problem never contains the secret, because it ends up on screens and
+/// in logs.
 fn secret_value(
     entry: &FileEntry<'_>,
     value: SecretString,
@@ -349,8 +350,8 @@ fn secret_value(
     }
 }
 
-/// Refuses a connection without any secret: no message of it could be proved. For a file; settings
-/// that are stored come without their secrets.
+/// Refuses a connection without a secret, because none of its messages could be authenticated. For
+/// files only, because stored settings have no secrets.
 pub(super) fn refuse_without_secrets(root: &FileEntry<'_>) {
     for entry in root.tables("connection", "connection", &CONNECTION_FIELDS) {
         if !entry.has("secret") || entry.is_empty_list("secret") {

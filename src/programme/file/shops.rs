@@ -1,4 +1,4 @@
-//! Reading shops of a programme's own.
+//! Reads a programme's own shops.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::settings::all;
 
 const FIELDS: [&str; 7] = ["name", "kind", "prints", "never", "codes", "not_codes", "network_ids"];
 
-/// Reads every `[[shop]]`. No two have one name or one print.
+/// Reads every `[[shop]]`. No two have the same name or the same printed line.
 pub(super) fn read(root: &FileEntry<'_>) -> Option<Vec<Shop>> {
     let (mut names, mut seen) = (BTreeMap::new(), BTreeMap::new());
     let shop = |entry: FileEntry<'_>| {

@@ -1,4 +1,4 @@
-//! Reading agreements: their terms, what these are about, and one-off permissions.
+//! Reads agreements: their terms, the scopes of these, and one-off permissions.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +15,16 @@ use super::reader::{FileEntry, NAME_CHARS_MAX, TEXT_CHARS_MAX, shortened};
 use super::settings::{FileReferences, all};
 use super::{AgreementDraft, ListedTerm, PermissionDraft};
 
-/// What stands under `on` for whatever no more specific term is about.
+/// Under `on`: purchases that no more specific term covers.
 pub(super) const EVERYTHING_ELSE: &str = "everything_else";
-/// What stands under `on` for every purchase.
+/// Under `on`: every purchase.
 pub(super) const EVERYTHING: &str = "everything";
-/// What a table under `on` may be about. A shop whose name was erased is written by its key.
+/// Keys of a table under `on`. A shop whose name was erased is written by its key.
 const SHOP_SCOPES: [&str; 4] = ["category", "code", "shop", "shop_key"];
-/// The most characters of a shop's keys: of its name, and of the number of its network.
+/// Maximum length of a shop's keys in characters: two keys of 64 hexadecimal digits, of its name
+/// and of its network number, and a separator.
 const KEYS_CHARS_MAX: usize = 129;
-/// What stands under `per` for a single purchase.
+/// Under `per`: a single purchase.
 pub(super) const PER_PURCHASE: &str = "purchase";
 
 /// Reads a person's agreement, if they have one.
@@ -46,7 +47,7 @@ pub(super) fn agreement(
     Some(AgreementDraft { agreed_on: agreed_on?, agreed_by, how: how?, partial, terms: terms? })
 }
 
-/// Reads the terms of one list. No two of them are about the same.
+/// Reads the terms of one list. No two have the same scope.
 pub(super) fn read(list: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Vec<ListedTerm>> {
     let fields = ["on", "hours", "answer", "limits", "decides", "own_block", "reason", "review_on"];
     let mut seen = BTreeMap::new();
@@ -70,7 +71,7 @@ fn term(
     scope: Option<(Scope, Option<String>)>,
     known: &FileReferences<'_>,
 ) -> Option<ListedTerm> {
-    // A term about everything carries limits only, so its answer goes without saying.
+    // A term about everything has only limits, so its answer is implied.
     let limits_only = entry.raw_text("on") == Some(EVERYTHING);
     let default = limits_only.then_some(TermAnswer::Yes);
     let answers = [TermAnswer::Yes, TermAnswer::Ask, TermAnswer::No];
@@ -83,7 +84,7 @@ fn term(
     let cooling_days = own_block.as_ref().map(|block| block.number("cooling_days", 0..=u32::MAX));
     let reason = entry.optional_text("reason", TEXT_CHARS_MAX);
     let review_on = entry.optional_date("review_on");
-    // What was wrong in a field has been told; the term without that field would be wrong again.
+    // Invalid fields were reported; the term without them would cause a second problem.
     let is_whole = entry.has("hours") == hours.is_some()
         && entry.has("reason") == reason.is_some()
         && entry.has("review_on") == review_on.is_some()
@@ -105,7 +106,7 @@ fn term(
     }
 }
 
-/// What `on` says, with the shop's name as it is written there.
+/// The scope under `on`, with the shop's name as written.
 fn scope(entry: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<(Scope, Option<String>)> {
     if !entry.has("on") {
         entry.missing("on", "\"everything_else\"");
@@ -160,8 +161,8 @@ fn unknown_scope(word: &str) -> String {
     let word = shortened(word);
     let gates: Vec<_> = Gate::ALL.iter().map(|gate| format!("{:?}", gate.word())).collect();
     format!(
-        "on is {word:?}: write \"{EVERYTHING_ELSE}\", \"{EVERYTHING}\", {}, {{ category = \"…\" }}, \
-         {{ code = \"…\" }} or {{ shop = \"…\" }}",
+        "on is {word:?}: write \"{EVERYTHING_ELSE}\", \"{EVERYTHING}\", {}, \
+         {{ category = \"…\" }}, {{ code = \"…\" }} or {{ shop = \"…\" }}",
         gates.join(", ")
     )
 }

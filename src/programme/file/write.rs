@@ -1,4 +1,4 @@
-//! Writing a programme's file: the same values give the same text, in the order of the demo's file.
+//! Writes a programme's file. Equal values give equal text, in the order of the demo's file.
 
 use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
@@ -28,7 +28,7 @@ use super::{
     ProgrammeFile, Settings, Worker,
 };
 
-/// How wide a list may be on one line.
+/// Maximum width of a list on one line, in characters.
 const LINE_WIDTH: usize = 100;
 
 /// Writes the whole file. A secret is written as [`KEPT`].
@@ -51,7 +51,7 @@ pub fn write(file: &ProgrammeFile) -> String {
     text.0
 }
 
-/// Writes the programme without its people and without any secret, not even the names of these.
+/// Writes the programme without its people and without its secrets or their names.
 pub fn write_settings(settings: &Settings) -> String {
     let mut text = TomlWriter::default();
     text.settings(settings, SecretOutput::Omitted);
@@ -65,25 +65,24 @@ pub fn write_person(person: &Person) -> String {
     text.0
 }
 
-/// What is said of a connection's secrets.
+/// Whether the secrets of a connection are written by name or left out.
 #[derive(Clone, Copy)]
 enum SecretOutput {
     Named,
     Omitted,
 }
 
-/// The text so far.
+/// The text written so far.
 #[derive(Default)]
 struct TomlWriter(String);
 
 impl TomlWriter {
-    /// Adds a line.
     fn line(&mut self, line: impl Display) {
         // Writing to a `String` cannot fail.
         let _ = writeln!(self.0, "{line}");
     }
 
-    /// Begins a table, after an empty line unless it is right below a person's rule.
+    /// Begins a table. An empty line precedes it, except directly below a person's rule.
     fn header(&mut self, header: &str) {
         if !self.0.is_empty() && !self.0.ends_with(" --\n") {
             self.line("");
@@ -91,7 +90,7 @@ impl TomlWriter {
         self.line(header);
     }
 
-    /// Sets a person apart from the one above.
+    /// Writes a rule, which separates a person from the one before.
     fn rule(&mut self, name: &str) {
         self.line("");
         self.line(format!(
@@ -115,7 +114,7 @@ impl TomlWriter {
         }
     }
 
-    /// Writes a list on one line where it fits, else with one line for each item.
+    /// Writes a list on one line if it fits, else with one line per item.
     fn list(&mut self, key: &str, items: &[String]) {
         let line = format!("{key} = [{}]", items.join(", "));
         if line.chars().count() <= LINE_WIDTH {
@@ -355,7 +354,7 @@ impl TomlWriter {
             let limits: Vec<_> = term.limits().iter().map(|limit| limit_table(*limit)).collect();
             self.list("limits", &limits);
         }
-        // That a plain yes was decided together goes without saying.
+        // Left out for a plain yes that was decided together, because that is the default.
         if (term.answer(), term.decides()) != (TermAnswer::Yes, Decider::Together) {
             self.text("decides", term.decides().word());
         }
@@ -418,7 +417,7 @@ fn major(money: Money) -> String {
     money.major().to_string()
 }
 
-/// A time of day as people write it; seconds only where there are any.
+/// A time of day; seconds only if they are not zero.
 fn time(time: Time) -> String {
     let whole_minute = time.second() == 0 && time.subsec_nanosecond() == 0;
     let text = time.to_string();

@@ -1,4 +1,4 @@
-//! Reading `categories.toml`: every known code once, every category with its words.
+//! Reads `categories.toml`: every known code once, every category with its texts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -28,7 +28,7 @@ const CATEGORY_FIELDS: [&str; 9] =
     ["slug", "name", "line", "start", "sensitive", "note", "codes", "also", "brands"];
 const BRANDS_FIELDS: [&str; 4] = ["from", "to", "what", "codes"];
 
-/// Every code that a rules file must sort, in order.
+/// Every code that a rules file must assign to a category, sorted.
 pub fn known_codes() -> &'static BTreeSet<Mcc> {
     &KNOWN_CODES
 }
@@ -37,7 +37,7 @@ fn code_lines() -> impl Iterator<Item = &'static str> {
     CODES.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// The rules that come with Sayso, which hold where a programme has none of its own.
+/// The built-in rules, for programmes without their own.
 pub fn built_in() -> &'static MerchantRules {
     &BUILT_IN
 }
@@ -46,7 +46,7 @@ pub fn built_in() -> &'static MerchantRules {
 ///
 /// # Errors
 ///
-/// Every problem at once, in the order of lines; for a text that is not TOML, only its syntax.
+/// Every problem at once, sorted by line; only the syntax errors if the text is not TOML.
 pub fn parse(text: &str) -> Result<MerchantRules, RulesError> {
     parse_file(CATEGORIES_FILE, text)
 }
@@ -66,7 +66,7 @@ pub(super) fn parse_file(file: &str, text: &str) -> Result<MerchantRules, RulesE
         MerchantRules::new(rules, digest(text))
             .map(|rules| rules.with_shops(Arc::clone(built_in_shops())))
             .inspect_err(|error| {
-                // What the domain refuses was found above with its line; this is for when not.
+                // A fallback: these errors should have been reported above with their lines.
                 if reader.is_clean() {
                     reader.problem(1, error.to_string());
                 }
@@ -76,7 +76,7 @@ pub(super) fn parse_file(file: &str, text: &str) -> Result<MerchantRules, RulesE
     reader.finish(rules)
 }
 
-/// What the categories read so far have used up, and on which line.
+/// The slugs, names, codes and ranges that were read so far, with their lines.
 #[derive(Debug, Default)]
 struct DeclaredCategories {
     slugs: BTreeMap<Category, usize>,
@@ -196,7 +196,7 @@ fn category<'t>(
     })
 }
 
-/// The codes of other categories that are of this kind too.
+/// The codes of other categories that also count as this one.
 fn also<'t>(
     reader: &mut RulesReader<'t>,
     entry: &RulesEntry<'_, 't>,
@@ -240,8 +240,8 @@ fn new_slug(
     Some(category)
 }
 
-/// The lines of `codes`, such as `"5411 Supermarkets and grocers"`, that name a known code for the
-/// first time.
+/// The valid entries of `codes`, such as `"5411 Supermarkets and grocers"`; unknown and repeated
+/// codes are reported and left out.
 fn listed<'t>(
     reader: &mut RulesReader<'t>,
     declared: &mut DeclaredCategories,
@@ -279,7 +279,7 @@ fn brand_range<'t>(
     let mut end = |key| {
         let text = reader.text(entry, key)?;
         let mcc = Mcc::parse(&text.value).ok();
-        // Networks keep the 3000s for brands; a range elsewhere would hide codes nobody has sorted.
+        // Networks reserve 3000 to 3999 for brands; ranges elsewhere could hide unsorted codes.
         let mcc = mcc.filter(|mcc| mcc.to_string().starts_with('3'));
         if mcc.is_none() {
             let text = format!("{key} is {:?}; brands are codes from 3000 to 3999", text.value);
@@ -306,7 +306,7 @@ mod tests {
 
     const TEXT: &str = BUILT_IN_CATEGORIES;
 
-    /// The problems of the built-in file after one change, each as line and words.
+    /// The line and the text of each problem of the built-in file after one replacement.
     fn problems(from: &str, to: &str) -> Vec<(usize, String)> {
         let error = parse(&changed(TEXT, from, to)).unwrap_err();
         error.problems.into_iter().map(|problem| (problem.line, problem.text)).collect()
@@ -373,7 +373,7 @@ mod tests {
         assert_eq!(sensitive, expected);
     }
 
-    /// Checks each case: what changes, into what, the line that is named, and the problem's words.
+    /// Checks each case: the replaced text, its replacement, the line and the text of the problem.
     fn each_is_named(cases: &[(&str, &str, usize, &str)]) {
         for (from, to, line, words) in cases {
             let found = problems(from, to);
@@ -609,7 +609,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever is cut out of the file, reading it gives rules or problems and never stops.
+        /// The file with any part cut out is read or refused, without a panic.
         #[test]
         fn a_damaged_file_is_read_without_harm(from in 0_usize..34_000, length in 1_usize..400) {
             let kept = TEXT.char_indices().filter(|(at, _)| !(from..from + length).contains(at));

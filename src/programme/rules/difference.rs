@@ -1,11 +1,11 @@
-//! What changes between two sets of merchant rules, in words.
+//! The difference between two sets of merchant rules, in sentences.
 
 use std::collections::BTreeSet;
 
 use crate::domain::shop::merchant::{BrandRange, Category, CategoryRule, Mcc, MerchantRules};
 
-/// Says in words what `new` changes, so that people can check a change without reading two files:
-/// moved codes first, then categories and their words. Empty when nothing does.
+/// Describes what `new` changes, so that people can review it without reading two files: moved
+/// codes first, then categories and their texts. Empty if nothing changes.
 pub fn compare(old: &MerchantRules, new: &MerchantRules) -> Vec<String> {
     let mut sentences = Vec::new();
     codes(old, new, &mut sentences);
@@ -33,7 +33,7 @@ fn codes(old: &MerchantRules, new: &MerchantRules, sentences: &mut Vec<String>) 
         old.iter().chain(new).flat_map(|rule| rule.codes.keys().copied()).collect();
     for mcc in all {
         let [from, to] = [old, new].map(|rules| display_name(rules, rules.category_of(Some(mcc))));
-        // A category under a new slug or name is told once below, not for each of its codes.
+        // A category with a new slug or name is reported once below, not for each of its codes.
         if from != to && old.category_of(Some(mcc)) != new.category_of(Some(mcc)) {
             sentences.push(format!("{mcc} moves from {from} to {to}"));
         }
@@ -44,7 +44,7 @@ fn codes(old: &MerchantRules, new: &MerchantRules, sentences: &mut Vec<String>) 
     }
 }
 
-/// Which codes became of a second kind, or are no longer.
+/// The codes that gained or lost an additional category.
 fn also(old: &MerchantRules, new: &MerchantRules, sentences: &mut Vec<String>) {
     let all = |rules: &MerchantRules| -> BTreeSet<(Mcc, Category)> {
         let of = |rule: &CategoryRule| {
@@ -106,7 +106,7 @@ fn category(before: &CategoryRule, after: &CategoryRule, sentences: &mut Vec<Str
     }
 }
 
-/// The categories that both have, in the order of `one`.
+/// The categories of `one` that `other` has too, in the order of `one`.
 fn order<'r>(one: &'r MerchantRules, other: &MerchantRules) -> Vec<&'r Category> {
     one.iter().map(|rule| &rule.category).filter(|c| other.get(c).is_some()).collect()
 }
@@ -183,7 +183,8 @@ mod tests {
                 "to = \"3350\"",
                 "to = \"3349\"",
                 &[
-                    "3000 to 3350, where not listed, no longer means Airline in Holidays and flights",
+                    "3000 to 3350, where not listed, no longer means Airline in Holidays and \
+                     flights",
                     "3000 to 3349, where not listed, means Airline in Holidays and flights",
                 ],
             ),

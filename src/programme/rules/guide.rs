@@ -1,4 +1,4 @@
-//! Reading `guide.toml`: the spending guide that agreements point to.
+//! Reads `guide.toml`: the spending guide that agreements refer to.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -16,27 +16,27 @@ static BUILT_IN: LazyLock<Guide> = LazyLock::new(|| {
     parse_guide(BUILT_IN_GUIDE, super::built_in()).expect("the built-in guide is right")
 });
 
-/// What a programme's money is for, in words that people wrote together.
+/// A spending guide: what a programme's money is for, in words that people wrote together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guide {
-    /// Counts up with every change, so that an agreement can say which one it follows.
+    /// Increases with every change, so that an agreement can name the version that it follows.
     pub version: u32,
     pub title: String,
-    /// The groups who wrote it; a programme names them before it publishes the guide.
+    /// The groups who wrote it. A programme names them before it publishes the guide.
     pub authors: Vec<String>,
-    /// When people look at it again.
+    /// The date of the next review.
     pub review_on: Option<jiff::civil::Date>,
     pub paragraphs: Vec<Paragraph>,
-    /// Identifies the text: hex SHA-256.
+    /// Identifies the text: its SHA-256 in hexadecimal.
     pub digest: String,
 }
 
-/// One paragraph that a term or an answer can point to.
+/// A paragraph that a term or an answer can refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paragraph {
     pub id: String,
     pub text: String,
-    /// The categories it is about; none means all.
+    /// The categories that it is about; empty means all.
     pub categories: Vec<Category>,
 }
 
@@ -46,27 +46,28 @@ impl Guide {
         self.paragraphs.iter().find(|paragraph| paragraph.id == id)
     }
 
-    /// The paragraphs about a category, in the guide's order; those about all are not among them.
+    /// The paragraphs that name `category`, in the guide's order. Paragraphs about all categories
+    /// are not included.
     pub fn about(&self, category: &Category) -> impl Iterator<Item = &Paragraph> {
         self.paragraphs.iter().filter(move |paragraph| paragraph.categories.contains(category))
     }
 }
 
-/// The guide that comes with Sayso, for programmes that have not written theirs.
+/// The built-in guide, for programmes without their own.
 pub fn built_in_guide() -> &'static Guide {
     &BUILT_IN
 }
 
-/// Reads a guide whose paragraphs are about categories of `rules`.
+/// Reads a guide whose paragraphs name categories of `rules`.
 ///
 /// # Errors
 ///
-/// Every problem at once, in the order of lines; for a text that is not TOML, only its syntax.
+/// Every problem at once, sorted by line; only the syntax errors if the text is not TOML.
 pub fn parse_guide(text: &str, rules: &MerchantRules) -> Result<Guide, RulesError> {
     parse_file(GUIDE_FILE, text, Some(rules))
 }
 
-/// Reads a guide that was published, with the categories of its time.
+/// Reads a published guide. Its categories are not checked, because they are those of its time.
 ///
 /// # Errors
 ///
@@ -75,7 +76,7 @@ pub fn published_guide(text: &str) -> Result<Guide, RulesError> {
     parse_file(GUIDE_FILE, text, None)
 }
 
-/// Reads a guide; without `rules`, its categories are taken as they are.
+/// Reads a guide. Without `rules`, its categories are not checked.
 pub(super) fn parse_file(
     file: &str,
     text: &str,

@@ -1,8 +1,8 @@
-//! Merchant rules as people write them, turned into the domain's rules.
+//! Reads merchant rules from the texts that people write into the domain's rules.
 //!
-//! A programme's folder may hold `categories.toml` (which shop counts as what), `shops.toml` (which
-//! shop is meant by what tills print) and `guide.toml` (what the money is for). Every problem in them
-//! has its file, its line and what to do about it.
+//! A programme's folder may hold `categories.toml` (the category of each merchant category code),
+//! `shops.toml` (the shop behind each printed line) and `guide.toml` (what the money is for). Every
+//! problem has its file, its line and a way to correct it.
 
 mod categories;
 mod difference;
@@ -24,29 +24,29 @@ pub use difference::compare;
 pub use guide::{BUILT_IN_GUIDE, Guide, Paragraph, built_in_guide, parse_guide, published_guide};
 pub use shops::{BUILT_IN_SHOPS, built_in_shops, parse_shops, with_own_shops};
 
-/// The file that sorts codes into categories.
+/// Assigns codes to categories.
 pub const CATEGORIES_FILE: &str = "categories.toml";
-/// The file that holds the spending guide.
+/// Holds the spending guide.
 pub const GUIDE_FILE: &str = "guide.toml";
-/// The file that says which shop is meant by what tills print.
+/// Assigns printed lines to shops.
 pub const SHOPS_FILE: &str = "shops.toml";
 
-/// The texts that the merchant rules of a programme are read from.
+/// The texts of a programme's merchant rules.
 #[derive(Debug, Clone, Copy)]
 pub struct RulesTexts<'a> {
     pub categories: &'a str,
-    /// None: the table of shops that comes with Sayso.
+    /// `None`: the built-in table of shops.
     pub shops: Option<&'a str>,
 }
 
 impl<'a> From<&'a str> for RulesTexts<'a> {
-    /// Categories, with the table of shops that comes with Sayso.
+    /// The categories, with the built-in table of shops.
     fn from(categories: &'a str) -> Self {
         Self { categories, shops: Some(BUILT_IN_SHOPS) }
     }
 }
 
-/// Reads merchant rules, with the shops of a programme's `own` before those of the table.
+/// Reads merchant rules, and puts a programme's `own` shops before those of the table.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ pub fn read(texts: RulesTexts<'_>, own: &[Shop]) -> Result<MerchantRules, RulesE
     Ok(rules.with_shops(table))
 }
 
-/// One thing that is wrong in a file: where, what, and what to do.
+/// One problem: where it is, what is wrong, and how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RulesProblem {
     pub file: String,
@@ -76,10 +76,10 @@ impl fmt::Display for RulesProblem {
     }
 }
 
-/// Every problem of the files at once, so that a person can fix them in one go.
+/// Every problem of the files at once, so that they can be corrected in one go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulesError {
-    /// At least one, by file and line.
+    /// At least one, sorted by file and line.
     pub problems: Vec<RulesProblem>,
 }
 
@@ -95,12 +95,12 @@ impl fmt::Display for RulesError {
 
 impl std::error::Error for RulesError {}
 
-/// What `sayso rules check` found to be in order.
+/// The result of `sayso rules check` for valid files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RulesSummary {
-    /// One sentence for each file.
+    /// One sentence per file.
     pub files: Vec<String>,
-    /// How the categories differ from those that come with Sayso, in words.
+    /// How the categories differ from the built-in ones, in sentences.
     pub differences: Vec<String>,
 }
 
@@ -113,14 +113,14 @@ impl fmt::Display for RulesSummary {
 
 /// Checks the files of one folder, given as name and text.
 ///
-/// A guide is checked against the folder's categories, or the built-in ones where it has none.
-/// Programme files are left to the programme reader; names that do not end in `.toml` are passed
-/// over.
+/// A guide is checked against the folder's categories, or against the built-in ones if the folder
+/// has none. A programme file is recognised but not checked. Names that do not end in `.toml` are
+/// ignored.
 ///
 /// # Errors
 ///
-/// The problems of all files at once. A folder without any rules file is a problem too: it is
-/// mostly a wrong path.
+/// The problems of all files at once. A folder without a rules file is a problem too, because it is
+/// usually a wrong path.
 pub fn check(files: &[(&str, &str)]) -> Result<RulesSummary, RulesError> {
     let mut summary = RulesSummary::default();
     let mut problems = Vec::new();
@@ -194,7 +194,7 @@ fn guide_sentence(name: &str, guide: &Guide) -> String {
     format!("{name}: guide version {version}, {paragraphs} paragraphs{authors}")
 }
 
-/// Tells a programme file by its `[programme]` table; any other file is in the wrong place.
+/// Recognises a programme file by its `[programme]` table. Any other file is a problem.
 fn programme_sentence(name: &str, text: &str) -> Result<String, RulesError> {
     let mut reader = reader::RulesReader::new(name, text);
     let sentence = reader.table().and_then(|table| {
@@ -211,7 +211,7 @@ fn programme_sentence(name: &str, text: &str) -> Result<String, RulesError> {
     reader.finish(sentence)
 }
 
-/// Hex SHA-256 of a text.
+/// The SHA-256 of a text, in hexadecimal.
 fn digest(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }
@@ -222,13 +222,14 @@ mod tests {
 
     const PROGRAMME: &str = "[programme]\nid = \"x\"\n";
 
-    /// The text with the first `from` replaced; fails if it has none, so that no test says nothing.
+    /// The text with the first `from` replaced. Panics if there is none, so that no test checks
+    /// nothing.
     pub(super) fn changed(text: &str, from: &str, to: &str) -> String {
         assert!(text.contains(from), "{from:?} is not in the text");
         text.replacen(from, to, 1)
     }
 
-    /// The number of the first line that contains `needle`.
+    /// The number of the first line that contains `needle`, from 1.
     pub(super) fn line_with(text: &str, needle: &str) -> usize {
         1 + text.lines().position(|line| line.contains(needle)).unwrap()
     }
@@ -247,7 +248,8 @@ mod tests {
         let expected = [
             "categories.toml: 932 codes in 36 categories, as they come with Sayso".to_owned(),
             format!(
-                "shops.toml: {} shops by {} printed lines, {} payment firms, as they come with Sayso",
+                "shops.toml: {} shops by {} printed lines, {} payment firms, as they come with \
+                 Sayso",
                 shops.shops.len(),
                 shops.shops.iter().map(|shop| shop.prints.len()).sum::<usize>(),
                 shops.facilitators.len()

@@ -1,4 +1,4 @@
-//! Reading a TOML text field by field, so that every problem is found in one go and has its line.
+//! Reads a TOML text field by field, so that every problem is found in one pass and has its line.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{RulesError, RulesProblem};
 
-/// One text being read, and the problems found in it so far.
+/// A text that is being read, and its problems so far.
 #[derive(Debug)]
 pub(super) struct RulesReader<'t> {
     file: &'t str,
@@ -16,7 +16,7 @@ pub(super) struct RulesReader<'t> {
     problems: Vec<RulesProblem>,
 }
 
-/// A table of the text, with what it is called in problems and where it starts.
+/// A table of the text, with its name in problems and its first line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RulesEntry<'d, 't> {
     what: &'static str,
@@ -24,7 +24,7 @@ pub(super) struct RulesEntry<'d, 't> {
     table: &'d DeTable<'t>,
 }
 
-/// A text of the file and the line it is on.
+/// A value of the file, and its line.
 #[derive(Debug, Clone)]
 pub(super) struct Located<T> {
     pub(super) line: usize,
@@ -37,8 +37,8 @@ impl<'t> RulesReader<'t> {
         Self { file, text, line_ends, problems: Vec::new() }
     }
 
-    /// Reads the TOML. A text with syntax errors is not read further: what follows from a missing
-    /// quote would be reported as many problems that are none.
+    /// Parses the TOML. Syntax errors end the reading, because one missing quote would cause many
+    /// problems that are none.
     pub(super) fn table(&mut self) -> Option<DeTable<'t>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
@@ -48,7 +48,7 @@ impl<'t> RulesReader<'t> {
         errors.is_empty().then(|| table.into_inner())
     }
 
-    /// The line of a span, counted from 1.
+    /// The line of a span, from 1.
     fn line_of(&self, span: &Range<usize>) -> usize {
         self.line_ends.partition_point(|end| *end < span.start).saturating_add(1)
     }
@@ -65,7 +65,7 @@ impl<'t> RulesReader<'t> {
         self.problems.is_empty()
     }
 
-    /// The value, or every problem in the order of lines.
+    /// The value, or every problem sorted by line.
     pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<T, RulesError> {
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
@@ -77,7 +77,7 @@ impl<'t> RulesReader<'t> {
         }
     }
 
-    /// Takes a table whose keys must all be among `fields`.
+    /// An entry for `table`. A key that is not in `fields` is a problem.
     pub(super) fn entry<'d>(
         &mut self,
         what: &'static str,
@@ -96,7 +96,7 @@ impl<'t> RulesReader<'t> {
         RulesEntry { what, line, table }
     }
 
-    /// The tables written as `[[key]]`; none if there are none.
+    /// The tables written as `[[key]]`; empty if the key is absent.
     pub(super) fn tables<'d>(
         &mut self,
         parent: &RulesEntry<'d, 't>,
@@ -124,7 +124,7 @@ impl<'t> RulesReader<'t> {
         entries
     }
 
-    /// A text that must be there and must not be blank.
+    /// A required text that is not blank.
     pub(super) fn text(
         &mut self,
         entry: &RulesEntry<'_, 't>,
@@ -138,7 +138,7 @@ impl<'t> RulesReader<'t> {
         found
     }
 
-    /// A text that may be left out but must not be blank.
+    /// An optional text that is not blank.
     pub(super) fn optional_text(
         &mut self,
         entry: &RulesEntry<'_, 't>,
@@ -158,7 +158,7 @@ impl<'t> RulesReader<'t> {
         None
     }
 
-    /// A list of texts, each with its own line; none if the field is left out.
+    /// A list of texts with their lines; empty if the field is absent.
     pub(super) fn texts(&mut self, entry: &RulesEntry<'_, 't>, key: &str) -> Vec<Located<String>> {
         let Some(value) = entry.table.get(key) else { return Vec::new() };
         let what = entry.what;
@@ -171,7 +171,7 @@ impl<'t> RulesReader<'t> {
         items.iter().filter_map(|item| self.text_of(item, &what)).collect()
     }
 
-    /// `true` or `false`; false if the field is left out.
+    /// `true` or `false`; `false` if the field is absent.
     pub(super) fn flag(&mut self, entry: &RulesEntry<'_, 't>, key: &str) -> bool {
         let Some(value) = entry.table.get(key) else { return false };
         value.get_ref().as_bool().unwrap_or_else(|| {
@@ -182,7 +182,7 @@ impl<'t> RulesReader<'t> {
         })
     }
 
-    /// A number of 1 or more.
+    /// A required whole number of 1 or more.
     pub(super) fn number(&mut self, entry: &RulesEntry<'_, 't>, key: &str) -> Option<u32> {
         let what = entry.what;
         let Some(value) = entry.table.get(key) else {
@@ -198,7 +198,7 @@ impl<'t> RulesReader<'t> {
         number
     }
 
-    /// A calendar date that may be left out.
+    /// An optional calendar date.
     pub(super) fn date(
         &mut self,
         entry: &RulesEntry<'_, 't>,
@@ -216,7 +216,7 @@ impl<'t> RulesReader<'t> {
 }
 
 impl RulesEntry<'_, '_> {
-    /// The line on which the entry starts.
+    /// The first line of the entry.
     pub(super) const fn line(&self) -> usize {
         self.line
     }

@@ -1,4 +1,4 @@
-//! Reading `shops.toml`: what tills print, and which shop is meant.
+//! Reads `shops.toml`: which shop is meant by the line that a merchant prints.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -13,12 +13,13 @@ use super::categories::known_codes;
 use super::reader::{Located, RulesEntry, RulesReader};
 use super::{RulesError, SHOPS_FILE, digest};
 
-/// The table of shops that comes with Sayso.
+/// The built-in table of shops.
 pub const BUILT_IN_SHOPS: &str = include_str!("../../../merchant-rules/shops.toml");
 
-/// How much of a text's digest names a table: enough to tell every version of a deployment apart.
+/// How many characters of a text's digest identify a table: enough to distinguish all versions of a
+/// deployment.
 const VERSION_CHARS: usize = 12;
-/// The fewest letters of a single word behind which anything may follow.
+/// Minimum length of a one-word pattern with an open end, in characters.
 const OPEN_CHARS_MIN: usize = 2;
 
 const SHOP_FIELDS: [&str; 7] =
@@ -30,7 +31,7 @@ static BUILT_IN: LazyLock<Arc<ShopTable>> = LazyLock::new(|| {
     Arc::new(parse_shops(BUILT_IN_SHOPS).expect("the built-in table of shops is right"))
 });
 
-/// The table that comes with Sayso, which holds where a programme has none of its own.
+/// The built-in table, for programmes without their own.
 pub fn built_in_shops() -> &'static Arc<ShopTable> {
     &BUILT_IN
 }
@@ -39,13 +40,13 @@ pub fn built_in_shops() -> &'static Arc<ShopTable> {
 ///
 /// # Errors
 ///
-/// Every problem at once, in the order of lines; for a text that is not TOML, only its syntax.
+/// Every problem at once, sorted by line; only the syntax errors if the text is not TOML.
 pub fn parse_shops(text: &str) -> Result<ShopTable, RulesError> {
     parse_file(SHOPS_FILE, text)
 }
 
-/// `table` with shops of a programme's own before all others. One with the name of a shop that is
-/// there takes its place.
+/// `table` with a programme's own shops before all others. An own shop replaces a shop of the same
+/// name.
 pub fn with_own_shops(table: &ShopTable, own: &[Shop]) -> ShopTable {
     let name = |shop: &Shop| ShopKey::from_name(&shop.name);
     let names: BTreeSet<_> = own.iter().map(name).collect();
@@ -84,7 +85,7 @@ pub(super) fn parse_file(file: &str, text: &str) -> Result<ShopTable, RulesError
     reader.finish(table)
 }
 
-/// A beginning of lines, with its line in the file and the shop that it belongs to.
+/// A pattern of printed lines, with its line in the file and its shop.
 #[derive(Debug)]
 struct DeclaredPrint {
     line: usize,
@@ -92,7 +93,7 @@ struct DeclaredPrint {
     print: DescriptorPattern,
 }
 
-/// What the file has said so far, and on which line.
+/// What the file has declared so far, with the lines.
 #[derive(Debug, Default)]
 struct DeclaredShops {
     names: BTreeMap<ShopKey, usize>,
@@ -197,7 +198,7 @@ fn needs_prints(reader: &mut RulesReader<'_>, entry: &RulesEntry<'_, '_>, what: 
     }
 }
 
-/// The beginnings of lines under `key`.
+/// The patterns of printed lines under `key`.
 fn prints<'t>(
     reader: &mut RulesReader<'t>,
     entry: &RulesEntry<'_, 't>,
@@ -217,7 +218,7 @@ fn codes<'t>(reader: &mut RulesReader<'t>, entry: &RulesEntry<'_, 't>, key: &str
     codes_of(reader, entry, key, &BTreeSet::new())
 }
 
-/// The codes under `key`; none of them is one of `others`.
+/// The codes under `key`. A code that is in `others` too is a problem.
 fn codes_of<'t>(
     reader: &mut RulesReader<'t>,
     entry: &RulesEntry<'_, 't>,
@@ -283,7 +284,7 @@ impl DeclaredShops {
         }
     }
 
-    /// Tells of each line that does not reach its shop, or that its shop never needs.
+    /// Reports each pattern that does not lead to its shop, or that has no effect.
     fn check_reachability(&self, reader: &mut RulesReader<'_>, table: &ShopTable) {
         for listed in &self.prints {
             if let Some(text) = self.unreachable_reason(listed, table) {
@@ -314,7 +315,8 @@ impl DeclaredShops {
                 && other.print != *print
                 && begins_with(print.words(), &other.print)
         });
-        // A shorter line of the same shop takes these, unless another shop's stands between both.
+        // A shorter pattern of the same shop covers it, unless another shop's pattern lies between
+        // them.
         let between = |wider: &&DeclaredPrint| {
             !self.prints.iter().any(|other| {
                 other.shop != *shop
@@ -349,7 +351,7 @@ impl DeclaredShops {
     }
 }
 
-/// Whether a line of these words begins as `print` says.
+/// Whether `words` begin with the whole words of `print`.
 fn begins_with(words: &str, print: &DescriptorPattern) -> bool {
     let rest = words.strip_prefix(print.words());
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
@@ -394,7 +396,7 @@ not_codes = [\"5411\"]
         let table = parse_shops(BUILT_IN_SHOPS).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(&table, &**built_in_shops());
         assert_eq!(table.version().len(), VERSION_CHARS);
-        // Every shop is found by its own name.
+        // Every shop is recognised by its own name.
         for shop in &table.list().shops {
             let found = table.recognise(&Merchant::new(None, &shop.name));
             assert_eq!(found.map(|found| &found.name), Some(&shop.name));
@@ -521,7 +523,7 @@ not_codes = [\"5411\"]
     }
 
     proptest::proptest! {
-        /// Whatever is cut out of the file, reading it gives a table or problems and never stops.
+        /// The table with any part cut out is read or refused, without a panic.
         #[test]
         fn a_damaged_table_is_read_without_harm(from in 0_usize..500, length in 1_usize..200) {
             let kept = TEXT.char_indices().filter(|(at, _)| !(from..from + length).contains(at));
@@ -531,7 +533,7 @@ not_codes = [\"5411\"]
             }
         }
 
-        /// Whatever a till prints, it is one shop or none, and the same one each time.
+        /// Any printed line is at most one shop, and always the same one.
         #[test]
         fn any_line_is_read_without_harm(line: String, city: String, number: String) {
             let merchant =

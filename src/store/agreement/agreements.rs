@@ -1,4 +1,4 @@
-//! Agreements: read by version, and kept in memory, because a version never changes.
+//! Agreements, read by version and cached, because a version never changes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +11,11 @@ use crate::ledger::record::row::{RowReader, Table, Value, columns, text_value};
 use crate::store::sql::batch::{Rows, read_row};
 use crate::store::{StoreError, Tx};
 
-/// A version of the agreement of a budget.
+/// The key of one version of a budget's agreement.
 pub(in crate::store) type AgreementKey = (ProgrammeId, BudgetId, u32);
 
-/// Agreements in memory. They never change, so they are never stale; they all go when
-/// there are too many.
+/// A cache of agreements. Entries never go stale, because a version never changes. The cache is
+/// cleared when it is full.
 #[derive(Debug, Default)]
 pub struct AgreementCache(Mutex<BTreeMap<AgreementKey, Arc<Agreement>>>);
 
@@ -27,8 +27,8 @@ impl AgreementCache {
         known.get(key).map(Arc::clone)
     }
 
-    /// The latest version of a budget's agreement that is known: most likely the one in force, but
-    /// only the budget's row says so.
+    /// The newest cached version of a budget's agreement: probably the one in force, but only the
+    /// budget's row is authoritative.
     pub fn latest(&self, programme: &ProgrammeId, budget: &BudgetId) -> Option<Arc<Agreement>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |version| (programme.clone(), budget.clone(), version);
@@ -49,7 +49,7 @@ impl Tx {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when it is not there.
+    /// [`StoreError::Contended`] when that version does not exist.
     pub async fn read_agreement(
         &mut self,
         programme: &ProgrammeId,
@@ -62,7 +62,7 @@ impl Tx {
         found.remove(&key).ok_or(StoreError::Contended("agreement"))
     }
 
-    /// The version of an agreement in force; none before the first.
+    /// The agreement in force; `None` before the first version starts.
     pub async fn agreement_in_force(
         &mut self,
         programme: &ProgrammeId,
@@ -82,7 +82,8 @@ impl Tx {
         }
     }
 
-    /// The agreements `wanted`, with the currency of their budgets, as far as they exist.
+    /// Those of the `wanted` agreements that exist. The value of each key is the currency of its
+    /// budget.
     pub(in crate::store) async fn read_agreements(
         &mut self,
         wanted: &BTreeMap<AgreementKey, Currency>,
@@ -114,7 +115,7 @@ impl Tx {
     }
 }
 
-/// Both tables begin with programme, budget and version.
+/// The key of a row; both tables begin with programme, budget and version.
 fn key_of(table: &'static Table, row: &[Value]) -> Result<AgreementKey, StoreError> {
     let mut reader = RowReader::new(table, row);
     Ok((reader.parsed()?, reader.parsed()?, reader.integer()?))

@@ -1,4 +1,4 @@
-//! Published versions of the spending guide. Never changed.
+//! Published versions of the spending guide. They are never changed.
 
 use jiff::Timestamp;
 
@@ -22,17 +22,18 @@ pub struct GuideRow {
     pub version: u32,
     /// In the form of `guide.toml`.
     pub content: String,
-    /// The authors who have a budget, one a line.
+    /// The authors who have a budget, one per line.
     pub written_with: String,
     pub published_at: Timestamp,
     pub published_by: MemberId,
 }
 
 impl GuideRow {
-    /// What it says.
+    /// Parses the content.
     ///
     /// # Errors
-    /// When it cannot be read, though it could when it was published.
+    /// [`CorruptRow`] when the content cannot be parsed, although it could be when it was
+    /// published.
     pub fn guide(&self) -> Result<Guide, CorruptRow> {
         published_guide(&self.content).map_err(|error| CorruptRow {
             table: GUIDE.name,
@@ -44,7 +45,7 @@ impl GuideRow {
 }
 
 impl Tx {
-    /// One version of a programme's guide, or the latest.
+    /// One version of a programme's guide; the latest for `None`.
     pub async fn guide(
         &mut self,
         programme: &ProgrammeId,

@@ -1,4 +1,4 @@
-//! Proposals, answers, and the versions that came of them.
+//! Proposals, consents, and the versions of an agreement that they led to.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub struct VersionRow {
     pub started_at: Timestamp,
 }
 
-/// A proposal or a draft whose time has run out.
+/// A proposal or draft whose time limit has passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueProposal {
     pub budget: BudgetId,
@@ -39,7 +39,6 @@ static AGREED: Table = Table {
     columns: columns![Key "programme_id", Key "budget_id", Text "list"],
 };
 
-/// Proposals that wait and whose time has run out.
 static DUE: Table = Table {
     name: "proposal",
     columns: columns![Key "budget_id", Key "proposal_id", Number "open_until"],
@@ -58,11 +57,11 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes what has become of a proposal that was in the state `before`.
+    /// Updates a proposal that was in the state `before`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when it is not in that state any more.
+    /// [`StoreError::Contended`] when the proposal has left that state.
     pub async fn change_proposal(
         &mut self,
         programme: &ProgrammeId,
@@ -93,7 +92,7 @@ impl Tx {
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("proposal")) }
     }
 
-    /// Adds one side's answer.
+    /// Adds the consent (yes or no) of one side.
     pub async fn add_consent(
         &mut self,
         programme: &ProgrammeId,
@@ -106,7 +105,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Puts `consent` in the place of what its side said before, which is kept.
+    /// Replaces the consent of one side. The previous one is moved to `replaced_consent`.
     pub async fn replace_consent(
         &mut self,
         programme: &ProgrammeId,
@@ -133,7 +132,7 @@ impl Tx {
         self.add_consent(programme, proposal, consent).await
     }
 
-    /// What the sides of a proposal said before they said something else, the oldest first.
+    /// The replaced consents of a proposal, by side and then the oldest first.
     pub async fn replaced_consents(
         &mut self,
         programme: &ProgrammeId,
@@ -154,7 +153,7 @@ impl Tx {
         rows.iter().map(|row| Ok(read_consent(&read_row(row, CONSENT.columns)?)?.1)).collect()
     }
 
-    /// The proposal called `id`, with its answers.
+    /// The proposal `id` with its consents.
     pub async fn proposal(
         &mut self,
         programme: &ProgrammeId,
@@ -168,8 +167,7 @@ impl Tx {
         Ok(self.with_consents(programme, budget, found).await?.pop())
     }
 
-    /// The proposals of a budget that wait for an answer, without what was answered so far. The oldest
-    /// first.
+    /// The open proposals of a budget without their consents, the oldest first.
     pub async fn open_proposals(
         &mut self,
         programme: &ProgrammeId,
@@ -181,7 +179,8 @@ impl Tx {
         self.proposals_where(programme, budget, condition, open, currency).await
     }
 
-    /// The proposals of a budget that a law forced, without what was answered. The oldest first.
+    /// The agreed proposals of a budget that a law forced, without their consents, the oldest
+    /// first.
     pub async fn forced_proposals(
         &mut self,
         programme: &ProgrammeId,
@@ -193,7 +192,8 @@ impl Tx {
         self.proposals_where(programme, budget, condition, agreed, currency).await
     }
 
-    /// The proposals of a budget that somebody said no to after `since`, without what was answered.
+    /// The proposals of a budget that were refused after `since`, without their consents, the
+    /// oldest first.
     pub async fn refused_proposals(
         &mut self,
         programme: &ProgrammeId,
@@ -207,7 +207,7 @@ impl Tx {
         self.proposals_where(programme, budget, &condition, refused, currency).await
     }
 
-    /// How many drafts of a budget `member` keeps at a moment.
+    /// The number of drafts of a budget by `member` that have not expired at `at`.
     pub async fn drafts_kept(
         &mut self,
         programme: &ProgrammeId,
@@ -227,7 +227,8 @@ impl Tx {
         Ok(rows.len())
     }
 
-    /// The proposals of a budget, the newest first; those before `before`, if it is named.
+    /// Up to `most` proposals of a budget with an identifier below `before` and their consents, the
+    /// newest first.
     pub async fn proposals_before(
         &mut self,
         programme: &ProgrammeId,
@@ -237,7 +238,7 @@ impl Tx {
         currency: Currency,
     ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
         let condition = format!("AND proposal_id < $3 ORDER BY proposal_id DESC LIMIT {most}");
-        // After every identifier that there can be.
+        // Sorts after every identifier, because `g` follows the hexadecimal digits.
         let before = before.map_or_else(|| "prop_g".to_owned(), |id| id.to_string());
         let found = self.proposals_where(programme, budget, &condition, &before, currency).await?;
         self.with_consents(programme, budget, found).await
@@ -265,7 +266,7 @@ impl Tx {
         rows.iter().map(read).collect()
     }
 
-    /// Adds the answers to proposals that lie beside each other.
+    /// Adds the consents to `proposals`, read as one range of identifiers.
     async fn with_consents(
         &mut self,
         programme: &ProgrammeId,
@@ -291,14 +292,14 @@ impl Tx {
             let (proposal, consent) = read_consent(&read_row(row, CONSENT.columns)?)?;
             consents.entry(proposal).or_default().push(consent);
         }
-        let answered = |proposal: Proposal| {
+        let with_consents = |proposal: Proposal| {
             let consents = consents.remove(&proposal.id).unwrap_or_default();
             (proposal, consents)
         };
-        Ok(proposals.into_iter().map(answered).collect())
+        Ok(proposals.into_iter().map(with_consents).collect())
     }
 
-    /// Every version of a budget's agreement, from the first.
+    /// Every version of a budget's agreement, the first one first.
     pub async fn versions_of(
         &mut self,
         programme: &ProgrammeId,
@@ -342,7 +343,8 @@ impl Tx {
         rows.iter().map(|row| read_row(row, table.columns)).collect()
     }
 
-    /// What is agreed with the worker, if the list in force is another one.
+    /// The list agreed with the worker. It is stored only once the list in force may differ from
+    /// it.
     pub async fn agreed_list(
         &mut self,
         programme: &ProgrammeId,
@@ -364,7 +366,7 @@ impl Tx {
         Ok(Some(reader.word(|text| list_from_text(text, currency))?))
     }
 
-    /// Keeps what is agreed with the worker, beside a list in force that is another one.
+    /// Stores the list agreed with the worker, apart from the list in force.
     pub async fn put_agreed_list(
         &mut self,
         programme: &ProgrammeId,
@@ -378,8 +380,8 @@ impl Tx {
 }
 
 impl Store {
-    /// Proposals and drafts of `programme` whose time ran out at `now` or before, those that ran out
-    /// first in front; after `after`.
+    /// Up to `most` open proposals and drafts of `programme` whose time limit is `now` or before,
+    /// in order of that limit, after the cursor `after`.
     pub async fn due_proposals(
         &self,
         programme: &ProgrammeId,
@@ -412,11 +414,11 @@ impl Store {
     }
 }
 
-/// The account of a person, for what is written down for them.
+/// The columns of a person's own account.
 static OWN: Table = Table { name: "member", columns: columns![Key "member_id", Text "human_id"] };
 
 impl Tx {
-    /// The person's own account, if they have one.
+    /// The active account of the person who owns `budget`: its member and its human.
     pub async fn own_account(
         &mut self,
         programme: &ProgrammeId,

@@ -1,4 +1,4 @@
-//! Appeals: who wants a no to be looked at again, and what came of it.
+//! Rows of appeals against refusals, and their outcomes.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ static HUMAN: Table = Table { name: "consent", columns: columns![Text "human_id"
 static DECIDER: Table =
     Table { name: "pause", columns: columns![Text "human_id", Number "ends_at"] };
 
-/// An appeal whose time runs out.
+/// An open appeal and its deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueAppeal {
     pub budget: BudgetId,
@@ -54,11 +54,11 @@ impl Tx {
         Ok(())
     }
 
-    /// Moves an appeal on from what it was.
+    /// Replaces the state and outcome of an appeal.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when it is not what it was any more.
+    /// [`StoreError::Contended`] when its state or deadline is no longer that of `before`.
     pub async fn update_appeal(
         &mut self,
         programme: &ProgrammeId,
@@ -71,7 +71,7 @@ impl Tx {
                    WHERE programme_id = $1 AND budget_id = $2 AND appeal_id = $3 \
                    AND state = $12 AND answer_by = $13";
         let outcome = after.outcome.as_ref();
-        let done = sqlx::query(sql)
+        let updated = sqlx::query(sql)
             .bind(programme.to_string())
             .bind(before.budget.to_string())
             .bind(before.id.to_string())
@@ -87,7 +87,7 @@ impl Tx {
             .bind(before.answer_by.as_microsecond())
             .execute(self.connection())
             .await?;
-        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("appeal")) }
+        if updated.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("appeal")) }
     }
 
     /// One appeal of a budget.
@@ -110,7 +110,7 @@ impl Tx {
         row.as_ref().map(appeal_of).transpose()
     }
 
-    /// The appeals about one thing, the oldest first.
+    /// The appeals of a budget about the subject `about`, the oldest first.
     pub async fn appeals_about(
         &mut self,
         programme: &ProgrammeId,
@@ -131,8 +131,8 @@ impl Tx {
         rows.iter().map(appeal_of).collect()
     }
 
-    /// The appeals of a budget that were a yes for now: those that wait for an answer, and those that
-    /// were opened after `since`.
+    /// The appeals of a budget with an interim grant that are open or were opened after `since`,
+    /// the oldest first.
     pub async fn interim_appeals(
         &mut self,
         programme: &ProgrammeId,
@@ -153,7 +153,7 @@ impl Tx {
         rows.iter().map(appeal_of).collect()
     }
 
-    /// How many appeals of a budget wait for an answer.
+    /// The number of open appeals of a budget.
     pub async fn open_appeals(
         &mut self,
         programme: &ProgrammeId,
@@ -165,8 +165,8 @@ impl Tx {
         Ok(rows.fetch_all(self.connection()).await?.len())
     }
 
-    /// Everything of a budget that an appeal is or was about, as far as asking again would be the
-    /// same appeal.
+    /// The subjects of a budget that cannot be appealed again: those of its appeals, except
+    /// withdrawn appeals and changed decisions about cards.
     pub async fn appealed_subjects(
         &mut self,
         programme: &ProgrammeId,
@@ -186,8 +186,8 @@ impl Tx {
         rows.iter().map(read).collect()
     }
 
-    /// The human beings of the staff who said yes to a budget's list as it was in `version`: to that
-    /// one, or to the latest before it that took the staff's yes.
+    /// The humans on the staff side who consented to the newest agreed proposal with a version up
+    /// to `version`. Versions without consent of the staff side are skipped.
     pub async fn staff_who_agreed(
         &mut self,
         programme: &ProgrammeId,
@@ -211,7 +211,8 @@ impl Tx {
         rows.iter().map(human_of).collect()
     }
 
-    /// The human beings who are a worker of the programme's file.
+    /// The humans with an account of the role `worker` that belongs to `worker` of the programme's
+    /// file.
     pub async fn humans_of_worker(
         &mut self,
         programme: &ProgrammeId,
@@ -227,7 +228,8 @@ impl Tx {
         rows.iter().map(human_of).collect()
     }
 
-    /// Who decided a pause that still holds at `now`; none if there is no such pause.
+    /// The human who decided a pause; `None` if the pause does not exist, was lifted, or has ended
+    /// at `now`.
     pub async fn pause_decider(
         &mut self,
         programme: &ProgrammeId,
@@ -251,7 +253,7 @@ impl Tx {
 }
 
 impl Store {
-    /// The appeals of a budget, the newest first; those before `before`, if it is named.
+    /// Up to `most` appeals of a budget with an identifier below `before`, the newest first.
     pub async fn appeals_of(
         &self,
         programme: &ProgrammeId,
@@ -274,8 +276,8 @@ impl Store {
         rows.iter().map(appeal_of).collect()
     }
 
-    /// The appeals of a programme that wait for an answer by `until` or before, those that run out
-    /// first in front; after `after`.
+    /// Up to `most` open appeals of a programme with a deadline at `until` or before, in order of
+    /// deadline, after the cursor `after`.
     pub async fn due_appeals(
         &self,
         programme: &ProgrammeId,
@@ -344,7 +346,7 @@ fn humans(text: &str) -> Option<BTreeSet<HumanId>> {
 
 pub(in crate::store) fn read_appeal(row: &[Value]) -> Result<Appeal, CorruptRow> {
     let mut reader = RowReader::new(&APPEAL, row);
-    reader.skip(); // the programme, which was asked for
+    reader.skip(); // the programme, which the query fixes
     let budget = reader.parsed()?;
     let mut appeal = Appeal {
         id: reader.parsed()?,

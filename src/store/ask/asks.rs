@@ -1,4 +1,4 @@
-//! Asks: what people want a one-time OK for, and what became of it.
+//! Rows of asks: requests of people for a one-time OK, and the answers.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,7 @@ static WAITING: Table =
 static ABOUT: Table = Table { name: "ask", columns: columns![Text "decision_id"] };
 static COVER: Table = Table { name: "duty", columns: columns![Number "away", Number "on_duty"] };
 
-/// An ask whose step runs out.
+/// An open ask and the deadline of its current step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueAsk {
     pub budget: BudgetId,
@@ -60,11 +60,11 @@ impl Tx {
         Ok(())
     }
 
-    /// Moves an ask on from what it was.
+    /// Replaces the state, step, deadline and answer of an ask.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when it is not what it was any more.
+    /// [`StoreError::Contended`] when its state, step or deadline is no longer that of `before`.
     pub async fn update_ask(
         &mut self,
         programme: &ProgrammeId,
@@ -104,11 +104,11 @@ impl Tx {
         if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("ask")) }
     }
 
-    /// Keeps the look at an ask that nobody had looked at.
+    /// Stores the review of an answered ask.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when somebody was first.
+    /// [`StoreError::Contended`] when the ask has a review already.
     pub async fn record_look(
         &mut self,
         programme: &ProgrammeId,
@@ -152,7 +152,7 @@ impl Tx {
         row.as_ref().map(ask_of).transpose()
     }
 
-    /// The asks of a budget that wait for an answer, the oldest first.
+    /// The open asks of a budget, the oldest first.
     pub async fn open_asks(
         &mut self,
         programme: &ProgrammeId,
@@ -171,9 +171,9 @@ impl Tx {
         rows.iter().map(ask_of).collect()
     }
 
-    /// The noes of a budget that were said after `since`, the newest first: whole ones, and yeses to
-    /// less than was asked.
-    pub async fn noes_since(
+    /// Up to `most` asks of a budget that were refused after `since`, wholly or by a yes to a lower
+    /// amount, the newest first.
+    pub async fn refused_asks_since(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
@@ -196,9 +196,9 @@ impl Tx {
         rows.iter().map(ask_of).collect()
     }
 
-    /// The refusals of a budget about which somebody was asked after `since`, and did not take that
-    /// back.
-    pub async fn decisions_asked_about(
+    /// The declined decisions of a budget that an ask of after `since` is about, except asks that
+    /// were taken back.
+    pub async fn decisions_with_asks(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
@@ -219,8 +219,8 @@ impl Tx {
         rows.iter().map(read).collect()
     }
 
-    /// Whether since `since` the programme's own rule has answered an ask about a shop in the wrong
-    /// group, and the day on which two look at it has not come.
+    /// Whether the programme's own rule has approved a wrong-group ask that was made at `since` or
+    /// later and whose review day is after `today`.
     pub async fn was_answered_by_rule(
         &mut self,
         programme: &ProgrammeId,
@@ -236,14 +236,14 @@ impl Tx {
             .bind(programme.to_string())
             .bind(budget.to_string())
             .bind(today.to_string())
-            // A UUIDv7 begins with 48 bits of milliseconds.
+            // The lowest identifier of that instant: a UUIDv7 begins with 48 bits of milliseconds.
             .bind(AskId::new(uuid::Uuid::from_u128(millisecond << 80)).to_string())
             .fetch_optional(self.connection())
             .await?;
         Ok(row.is_some())
     }
 
-    /// Who is there at `now` beside `worker`.
+    /// The staff on duty at `now` who can answer instead of `worker`.
     pub async fn cover(
         &mut self,
         programme: &ProgrammeId,
@@ -271,7 +271,7 @@ impl Tx {
         })
     }
 
-    /// Adds what must be told.
+    /// Adds outbox messages.
     pub async fn add_messages(&mut self, messages: &[NewMessage]) -> Result<(), StoreError> {
         let rows: Vec<_> =
             messages.iter().map(crate::store::purchase::close::message_row).collect();
@@ -281,7 +281,7 @@ impl Tx {
         Ok(())
     }
 
-    /// What the person was told of the latest purchase that was not paid.
+    /// The latest notification of a declined purchase (kind `not_paid`) of a budget.
     pub async fn latest_refusal(
         &mut self,
         programme: &ProgrammeId,
@@ -300,7 +300,7 @@ impl Tx {
         row.as_ref().map(read_message).transpose()
     }
 
-    /// A permission helps no more, if it still did.
+    /// Ends a permission at `at`, unless it has ended already.
     pub async fn end_permission(
         &mut self,
         programme: &ProgrammeId,
@@ -322,7 +322,7 @@ impl Tx {
 }
 
 impl Store {
-    /// The asks of a budget, the newest first; those before `before`, if it is named.
+    /// Up to `most` asks of a budget with an identifier below `before`, the newest first.
     pub async fn asks_of(
         &self,
         programme: &ProgrammeId,
@@ -345,8 +345,8 @@ impl Store {
         rows.iter().map(ask_of).collect()
     }
 
-    /// The asks of a programme that wait for an answer by `until` or before, those that run out
-    /// first in front; after `after`.
+    /// Up to `most` open asks of a programme whose step ends at `until` or before, in order of
+    /// deadline, after the cursor `after`.
     pub async fn due_asks(
         &self,
         programme: &ProgrammeId,
@@ -378,7 +378,8 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// What `recipients` were told about a budget, the newest first; those before `before`.
+    /// Up to `most` messages to `recipients` about a budget with an identifier below `before`, the
+    /// newest first.
     pub async fn messages_to(
         &self,
         programme: &ProgrammeId,
@@ -454,7 +455,7 @@ fn ask_of(row: &AnyRow) -> Result<Ask, StoreError> {
 
 pub(in crate::store) fn read_ask(row: &[Value]) -> Result<Ask, CorruptRow> {
     let mut reader = RowReader::new(&ASK, row);
-    reader.skip(); // the programme, which was asked for
+    reader.skip(); // the programme, which the query fixes
     let budget = reader.parsed()?;
     let id = reader.parsed()?;
     let kind = reader.word(AskKind::from_word)?;

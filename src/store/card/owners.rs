@@ -1,4 +1,5 @@
-//! Whose card it is, in memory: a card never changes hands.
+//! A cache of the budget of each card. It needs no invalidation, because a card never moves to
+//! another budget.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,18 +9,18 @@ use crate::store::purchase::books::{CardBudget, read_card_budget, reference_keys
 use crate::store::sql::statements::CARD_BUDGET;
 use crate::store::{StoreError, Tx};
 
-/// A card: programme, connection, the issuer's token.
+/// The key of a card: programme, connection and the issuer's token.
 pub type CardKey = (ProgrammeId, ConnectionId, CardToken);
 
-/// Cards and their budgets. Only cards that somebody has are kept, so nothing here is ever stale;
-/// they all go when there are too many.
+/// Cards and their budgets. Unknown cards are not cached, so no entry ever goes stale. The cache is
+/// cleared when it is full.
 #[derive(Debug, Default)]
 pub struct CardOwnerCache(Mutex<BTreeMap<CardKey, BudgetId>>);
 
 impl CardOwnerCache {
     const CAPACITY: usize = 50_000;
 
-    /// The budgets of `cards` as far as they are known, and the cards that are not.
+    /// The budgets of the cached ones of `cards`, and the cards that are not cached.
     pub(in crate::store) fn get(
         &self,
         cards: &BTreeSet<CardKey>,
@@ -46,7 +47,8 @@ impl CardOwnerCache {
 }
 
 impl Tx {
-    /// Whose cards these are. Takes no lock: a card never changes hands.
+    /// The budgets of `cards`; unknown cards are left out. Takes no lock, because a card never
+    /// moves to another budget.
     pub async fn card_budgets(
         &mut self,
         cards: &[(ProgrammeId, ConnectionId, CardToken)],
@@ -57,8 +59,8 @@ impl Tx {
         rows.iter().map(|row| read_card_budget(row)).collect()
     }
 
-    /// Whose cards these are. The answers are kept in `owners`, so this must not be asked in a
-    /// transaction that has handed out cards itself.
+    /// As [`Tx::card_budgets`], through the cache `owners`. Must not be called in a transaction
+    /// that has inserted cards, because a rollback would leave them in the cache.
     pub async fn owners(
         &mut self,
         cards: &BTreeSet<CardKey>,

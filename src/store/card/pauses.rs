@@ -1,4 +1,4 @@
-//! Pauses for safety, and the cards that they stop.
+//! Rows of safety pauses, and the states of the cards that they stop.
 
 use jiff::Timestamp;
 
@@ -55,11 +55,11 @@ impl Tx {
         rows.iter().map(|row| Ok(read_pause(&read_row(row, PAUSE.columns)?)?)).collect()
     }
 
-    /// Ends a pause that was not lifted before.
+    /// Lifts a pause at `at`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when somebody was first.
+    /// [`StoreError::Contended`] when the pause does not exist or was lifted before.
     pub async fn lift_pause(
         &mut self,
         programme: &ProgrammeId,
@@ -80,7 +80,7 @@ impl Tx {
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("pause")) }
     }
 
-    /// Changes how cards of a budget stand.
+    /// Stores the states of cards of a budget.
     pub async fn set_card_states(
         &mut self,
         programme: &ProgrammeId,

@@ -1,4 +1,4 @@
-//! Who has the card, what was talked about, and the quiet word.
+//! Rows of card custody, safety talks and quiet words.
 
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -30,7 +30,7 @@ static QUIET_WORD: Table = Table {
 };
 
 impl Tx {
-    /// Writes down who has the card.
+    /// Adds a record of who holds the card.
     pub async fn add_custody(
         &mut self,
         programme: &ProgrammeId,
@@ -52,7 +52,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes down a talk.
+    /// Adds a talk.
     pub async fn add_talk(
         &mut self,
         programme: &ProgrammeId,
@@ -97,7 +97,7 @@ impl Tx {
         row.as_ref().map(talk_of).transpose()
     }
 
-    /// The talks of a budget, the newest first; those before `before`, if it is named.
+    /// Up to `most` talks of a budget with an identifier below `before`, the newest first.
     pub async fn talks_of(
         &mut self,
         programme: &ProgrammeId,
@@ -120,7 +120,7 @@ impl Tx {
         rows.iter().map(talk_of).collect()
     }
 
-    /// Sets the person's quiet word.
+    /// Sets or replaces the digest of the person's quiet word.
     pub async fn put_quiet_word(
         &mut self,
         programme: &ProgrammeId,
@@ -132,7 +132,7 @@ impl Tx {
         Ok(())
     }
 
-    /// The person's quiet word, if they have chosen one.
+    /// The digest of the person's quiet word, if they have chosen one.
     pub async fn quiet_word(
         &mut self,
         programme: &ProgrammeId,
@@ -148,12 +148,12 @@ impl Tx {
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, QUIET_WORD.columns)?;
         let mut reader = RowReader::new(&QUIET_WORD, &row);
-        reader.skip(); // the programme, which was asked for
-        reader.skip(); // the budget, too
+        reader.skip(); // the programme, which the query fixes
+        reader.skip(); // the budget, likewise
         Ok(Some(reader.parsed()?))
     }
 
-    /// Who has the card now, if it was ever written down.
+    /// The newest record of who holds the card, if there is one.
     pub async fn custody(
         &mut self,
         programme: &ProgrammeId,
@@ -172,8 +172,8 @@ impl Tx {
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, CUSTODY.columns)?;
         let mut reader = RowReader::new(&CUSTODY, &row);
-        reader.skip(); // the programme, which was asked for
-        reader.skip(); // the budget, too
+        reader.skip(); // the programme, which the query fixes
+        reader.skip(); // the budget, likewise
         Ok(Some(Custody {
             id: reader.parsed()?,
             holder: reader.word(CardCustodian::from_word)?,
@@ -187,8 +187,8 @@ impl Tx {
 fn talk_of(row: &AnyRow) -> Result<Talk, StoreError> {
     let row = read_row(row, TALK.columns)?;
     let mut reader = RowReader::new(&TALK, &row);
-    reader.skip(); // the programme, which was asked for
-    reader.skip(); // the budget, too
+    reader.skip(); // the programme, which the query fixes
+    reader.skip(); // the budget, likewise
     Ok(Talk {
         id: reader.parsed()?,
         by: reader.parsed()?,

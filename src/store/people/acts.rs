@@ -1,4 +1,4 @@
-//! What was done about a budget, and who looked at it. Only ever added to.
+//! The acts on a budget, and who viewed its purchases. Both tables are append-only.
 
 use jiff::Timestamp;
 
@@ -22,22 +22,22 @@ static LOOK: Table = Table {
     ],
 };
 
-/// Something that somebody did. The person can read it.
+/// An act of a member on a budget. The person can read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActRow {
     pub budget: BudgetId,
     pub id: ActId,
     pub member: MemberId,
-    /// What was done: `proposed`, `agreed`, `asked`.
+    /// The kind of act, such as `proposed`, `agreed` or `asked`.
     pub kind: String,
-    /// What it was done to: a proposal, an ask, a card.
+    /// The identifier of its subject, such as a proposal, an ask or a card.
     pub subject: String,
-    /// Why, or what exactly, in words.
+    /// The reason or the details, as text.
     pub detail: String,
     pub acted_at: Timestamp,
 }
 
-/// A look at a person's single purchases.
+/// A recorded view of a person's single purchases by a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookRow {
     pub budget: BudgetId,
@@ -49,7 +49,7 @@ pub struct LookRow {
 }
 
 impl Tx {
-    /// Adds what was done.
+    /// Adds acts.
     pub async fn add_acts(
         &mut self,
         programme: &ProgrammeId,
@@ -62,7 +62,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds looks.
+    /// Adds recorded views.
     pub async fn add_looks(
         &mut self,
         programme: &ProgrammeId,
@@ -76,16 +76,16 @@ impl Tx {
     }
 }
 
-/// Who reads what was done.
+/// Who reads a list of acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActAudience {
     Person,
-    /// They read nothing of what the person does with their own pots.
+    /// Sees no acts of the person on their own pots.
     OtherMember,
 }
 
 impl Store {
-    /// What was done about a budget, the newest first; those before `before`, if it is named.
+    /// Up to `most` acts on a budget with an identifier below `before`, the newest first.
     pub async fn acts(
         &self,
         programme: &ProgrammeId,
@@ -114,7 +114,8 @@ impl Store {
         rows.iter().map(|row| Ok(read_act(&read_row(row, ACT.columns)?)?)).collect()
     }
 
-    /// Who looked at a person's single purchases, the newest first; those before `before`.
+    /// Up to `most` recorded views of a budget's purchases with an identifier below `before`, the
+    /// newest first.
     pub async fn looks(
         &self,
         programme: &ProgrammeId,

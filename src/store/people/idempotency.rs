@@ -1,4 +1,5 @@
-//! Requests that were answered: the same key gets the same answer, byte for byte.
+//! Idempotency keys and recorded responses: a retry with the same key gets the same response, byte
+//! for byte.
 
 use jiff::Timestamp;
 
@@ -19,32 +20,33 @@ static ANSWER: Table = Table {
     columns: columns![Text "digest", Number "status", Text "body"],
 };
 
-/// A request with a key of its sender's: repeated with the same key, it is the same request.
+/// The idempotency key of a request, chosen by the client and scoped to its account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     pub programme: ProgrammeId,
     pub member: MemberId,
     pub key: String,
-    /// Of everything that was asked.
+    /// The digest of the whole request.
     pub digest: Digest,
 }
 
-/// What is known about a request.
+/// The result of claiming an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdempotencyClaim {
-    /// It is ours to answer, in this transaction.
+    /// The key is new: this transaction must answer the request and record the response.
     New,
-    /// It was answered with this status and body.
+    /// The request was answered before, with this HTTP status and body.
     Answered { status: u16, body: String },
-    /// Something else was asked with the same key.
+    /// The key was used for a different request.
     Mismatch,
-    /// Another transaction is answering it. This one cannot go on.
+    /// Another transaction is answering the request. This one must be rolled back, because its
+    /// insert has failed.
     InProgress,
 }
 
 impl Store {
-    /// Whether there are requests that were answered before `before`, or revoked tokens that have run
-    /// out by `now`.
+    /// Whether there are recorded responses from before `before`, or revoked tokens that expired
+    /// before `now`.
     pub async fn has_expired_rows(
         &self,
         before: Timestamp,
@@ -58,8 +60,8 @@ impl Store {
 }
 
 impl Tx {
-    /// Forgets the oldest requests that were answered before `before`, at most `most` of them; says
-    /// how many they were.
+    /// Deletes up to `most` recorded responses from before `before`, the oldest first; returns the
+    /// number deleted.
     pub async fn purge_requests(
         &mut self,
         before: Timestamp,
@@ -77,8 +79,8 @@ impl Tx {
         Ok(done.rows_affected())
     }
 
-    /// How many requests of an account were answered after `since`, counted up to one more than
-    /// `most`: the one that was claimed in this transaction is not among them.
+    /// The number of responses recorded for an account after `since`, counted up to `most` + 1. A
+    /// request claimed in this transaction is not counted, because it has no response yet.
     pub async fn requests_since(
         &mut self,
         programme: &ProgrammeId,
@@ -99,7 +101,8 @@ impl Tx {
         Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
-    /// Claims a request. Must come before anything is locked: it may wait for the other one.
+    /// Claims the idempotency key of a request. Must be called before any lock is taken, because it
+    /// may wait for a concurrent transaction with the same key.
     pub async fn claim_idempotency_key(
         &mut self,
         request: &IdempotencyKey,
@@ -119,7 +122,7 @@ impl Tx {
         match claim.execute(self.connection(), &[row]).await {
             Ok(1) => return Ok(IdempotencyClaim::New),
             Ok(_) => {}
-            // The other one still holds the row.
+            // The other transaction still holds the row.
             Err(error) if error.is_lock_timeout() => return Ok(IdempotencyClaim::InProgress),
             Err(error) => return Err(error),
         }
@@ -143,7 +146,11 @@ impl Tx {
         })
     }
 
-    /// Keeps the answer to a request that was claimed in this transaction.
+    /// Records the response to a request claimed in this transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when the request is not claimed or has a response already.
     pub async fn record_response(
         &mut self,
         request: &IdempotencyKey,

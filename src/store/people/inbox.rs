@@ -1,4 +1,4 @@
-//! The inbox of one account: what it was told, over all the people whom it is told about.
+//! The inbox of one account: the messages addressed to it, about one or many people.
 
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
@@ -15,7 +15,7 @@ use crate::store::sql::batch::{names, read_row};
 use crate::store::sql::statements::MESSAGE;
 use crate::store::{MessageRow, StoreError, Tx};
 
-/// Whom a message is about, when what it asks for runs out, and when it was read.
+/// The person whom a message is about, and when the account read it.
 static RECIPIENT_VIEW: Table =
     Table { name: "message", columns: columns![Text "person_id", Text "name", Number "read_at"] };
 static READ: Table = Table {
@@ -25,9 +25,9 @@ static READ: Table = Table {
     ],
 };
 
-/// What comes behind everything that runs out.
+/// The due time of messages without one: it sorts after all others.
 const NEVER: i64 = i64::MAX;
-/// How many values a statement has, whatever is in the inbox.
+/// The number of arguments that every inbox query has, before those of its subqueries.
 const VALUES: usize = 9;
 
 /// A message in an inbox.
@@ -36,33 +36,33 @@ pub struct InboxRow {
     pub person: PersonId,
     pub name: String,
     pub message: MessageRow,
-    /// None if the account has not read it.
+    /// `None` if the account has not read it.
     pub read_at: Option<Timestamp>,
 }
 
-/// Where a message stands in the line.
+/// The position of a message in the inbox order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InboxCursor {
     pub is_read: bool,
-    /// In microseconds; the greatest number for what never runs out.
+    /// The due time in microseconds since 1970; `i64::MAX` for a message without one.
     pub due: i64,
     pub id: MessageId,
 }
 
-/// Which part of an inbox is wanted.
+/// The filter and page of an inbox query.
 #[derive(Debug, Clone, Copy)]
 pub struct InboxQuery {
-    /// From when on.
+    /// Only messages created at this instant or later.
     pub since: Timestamp,
-    /// Behind this one.
+    /// Only messages after this position.
     pub after: Option<InboxCursor>,
-    /// That one alone.
+    /// Only this message.
     pub only: Option<MessageId>,
     pub most: u32,
 }
 
 impl InboxRow {
-    /// Where it stands in the line.
+    /// Its position in the inbox order.
     pub fn cursor(&self) -> InboxCursor {
         InboxCursor {
             is_read: self.read_at.is_some(),
@@ -72,51 +72,53 @@ impl InboxRow {
     }
 }
 
-/// The parts of an inbox, as statements in which `$1` is the programme and `$2` the first identifier
-/// that is read; and their own values, which come behind all others.
-fn subqueries(mailbox: &InboxFilter) -> (Vec<String>, Vec<String>) {
+/// The subqueries of an inbox, which select message identifiers, and their own arguments, numbered
+/// from 10. In each, `$1` is the programme and `$2` the lowest message identifier.
+fn subqueries(inbox_filter: &InboxFilter) -> (Vec<String>, Vec<String>) {
     let (mut subqueries, mut values) = (Vec::new(), Vec::new());
     let mut value = |text: String| {
         values.push(text);
         format!("${}", values.len().saturating_add(VALUES))
     };
-    // Identifiers alone, which the indexes hold.
+    // Selects only identifiers, so that the indexes cover the query.
     let messages_where = |condition: &str| {
         format!(
             "SELECT m.message_id FROM message m WHERE m.programme_id = $1 AND {condition} \
              AND m.message_id >= $2"
         )
     };
-    if let Some(person) = &mailbox.own {
+    if let Some(person) = &inbox_filter.own {
         let budget = value(BudgetId::of(person).to_string());
         subqueries.push(messages_where(&format!("m.budget_id = {budget}")));
     }
-    for worker in &mailbox.workers {
+    for worker in &inbox_filter.workers {
         let worker = value(worker.to_string());
-        // A cross join keeps SQLite from looking at the messages of everybody first.
+        // `CROSS JOIN` fixes SQLite's join order, which would otherwise scan the messages of all
+        // people.
         subqueries.push(format!(
             "SELECT m.message_id FROM person p CROSS JOIN message m WHERE p.worker_id = {worker} \
              AND p.programme_id = $1 AND m.programme_id = $1 AND m.budget_id = p.person_id \
              AND m.recipient = 'worker' AND m.message_id >= $2"
         ));
     }
-    if mailbox.is_on_duty {
+    if inbox_filter.is_on_duty {
         subqueries.push(messages_where("m.recipient = 'duty'"));
     }
-    if mailbox.is_manager {
+    if inbox_filter.is_manager {
         subqueries.push(messages_where("m.recipient = 'manager'"));
     }
     (subqueries, values)
 }
 
-/// The statement that reads an inbox of such parts.
-fn statement(mailbox: &InboxFilter, subqueries: &[String]) -> String {
-    let to = if mailbox.own.is_some() { "= 'person'" } else { "<> 'person'" };
+/// The query of an inbox over `subqueries`.
+fn statement(inbox_filter: &InboxFilter, subqueries: &[String]) -> String {
+    let to = if inbox_filter.own.is_some() { "= 'person'" } else { "<> 'person'" };
     let read = "CASE WHEN r.read_at IS NULL THEN 0 ELSE 1 END";
     let due = format!("COALESCE(m.due_at, {NEVER})");
     format!(
         "SELECT p.person_id, p.name, r.read_at, {} FROM ({}) q \
-         CROSS JOIN message m CROSS JOIN person p LEFT JOIN read_message r ON r.programme_id = $1 AND r.member_id = $3 \
+         CROSS JOIN message m CROSS JOIN person p \
+         LEFT JOIN read_message r ON r.programme_id = $1 AND r.member_id = $3 \
          AND r.message_id = m.message_id \
          WHERE m.programme_id = $1 AND m.message_id = q.message_id AND m.recipient {to} \
          AND p.programme_id = $1 AND p.person_id = m.budget_id \
@@ -130,7 +132,7 @@ fn statement(mailbox: &InboxFilter, subqueries: &[String]) -> String {
     )
 }
 
-/// Every part of any inbox, to see how it is looked up.
+/// The inbox queries with every kind of subquery, for query plans.
 pub(in crate::store) fn lookup_statements() -> [(&'static str, String, &'static [&'static str]); 2]
 {
     let staff = InboxFilter {
@@ -148,21 +150,21 @@ pub(in crate::store) fn lookup_statements() -> [(&'static str, String, &'static 
 }
 
 impl Tx {
-    /// What is in the inbox of `actor`: unread first, by what runs out first, and of what does not
-    /// the newest first. What duty and managers are told is not for whoever has a marked link to the
-    /// person: it may be what they say in quiet.
+    /// The inbox of `actor`: unread messages first, then by due time, then the newest first.
+    /// Messages to duty and managers about a person with whom the actor has a declared conflict are
+    /// left out, because they may repeat what the person said in confidence.
     pub async fn inbox(
         &mut self,
         programme: &ProgrammeId,
         actor: &Actor,
         wanted: InboxQuery,
     ) -> Result<Vec<InboxRow>, StoreError> {
-        let mailbox = actor.mailbox();
-        let (subqueries, values) = subqueries(&mailbox);
+        let inbox_filter = actor.inbox_filter();
+        let (subqueries, values) = subqueries(&inbox_filter);
         if subqueries.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = statement(&mailbox, &subqueries);
+        let sql = statement(&inbox_filter, &subqueries);
         let InboxQuery { since, after, only, most } = wanted;
         let query = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
@@ -178,7 +180,7 @@ impl Tx {
         query.fetch_all(self.connection()).await?.iter().map(inbox_row).collect()
     }
 
-    /// Notes that `member` has read a message. Read again, it was read the first time.
+    /// Records that `member` has read a message. The first reading counts.
     pub async fn mark_message_read(
         &mut self,
         programme: &ProgrammeId,
@@ -205,7 +207,8 @@ fn inbox_row(row: &AnyRow) -> Result<InboxRow, StoreError> {
     })
 }
 
-/// Words with a blank before and behind each, so that one is found whole.
+/// Joins identifiers with a space before and after each, so that `LIKE '% id %'` matches whole
+/// ones.
 fn space_delimited(people: &[PersonId]) -> String {
     format!(" {} ", people.iter().map(PersonId::as_str).collect::<Vec<_>>().join(" "))
 }

@@ -1,4 +1,4 @@
-//! Accounts: who may act, and who is on duty.
+//! Rows of accounts (members) and of duty periods.
 
 use jiff::Timestamp;
 
@@ -29,13 +29,13 @@ static SUBJECT: Table =
 const MEMBERS: &str = "SELECT programme_id, member_id, human_id, name, role, person_id, sees, \
                        worker_id, answer_limit_minor, conflicts, state FROM member";
 
-/// A stretch of duty of one account.
+/// A duty period of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DutyRow {
     pub member: MemberId,
     pub begins_at: Timestamp,
     pub ends_at: Timestamp,
-    /// The worker who is away; none when it is the programme's duty.
+    /// The absent worker whom the account covers for; `None` for the programme's own duty.
     pub covers: Option<WorkerId>,
 }
 
@@ -49,7 +49,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Every stretch of duty of a programme, in order.
+    /// Every duty period of a programme, in order.
     pub async fn every_duty(&self, programme: &ProgrammeId) -> Result<Vec<DutyRow>, StoreError> {
         let sql = "SELECT programme_id, member_id, begins_at, ends_at, covers FROM duty \
                    WHERE programme_id = $1 ORDER BY member_id, begins_at";
@@ -60,7 +60,7 @@ impl Store {
 }
 
 impl Tx {
-    /// Every account of a programme, in order. None of them changes until this transaction ends.
+    /// Every account of a programme, in order, locked until this transaction ends.
     pub async fn lock_members(
         &mut self,
         programme: &ProgrammeId,
@@ -74,7 +74,7 @@ impl Tx {
         rows.await?.iter().map(read).collect()
     }
 
-    /// Those who help a person, in order of their ids, whether or not they still do.
+    /// The accounts that help a person, in order, whether or not they are still active.
     pub async fn helpers_of(
         &mut self,
         programme: &ProgrammeId,
@@ -88,8 +88,9 @@ impl Tx {
         rows.fetch_all(self.connection()).await?.iter().map(read).collect()
     }
 
-    /// An account as it is at `now`, with its duties. It cannot be changed until this transaction
-    /// ends: who may act is decided where the act is written, and not by an older token.
+    /// An account with its duties at `now`. A share lock keeps it unchanged until this transaction
+    /// ends, because permissions must be checked in the transaction that writes the act, not from
+    /// an older token.
     pub async fn actor(
         &mut self,
         programme: &ProgrammeId,
@@ -100,7 +101,7 @@ impl Tx {
         self.read_actor(programme, member, now, lock).await
     }
 
-    /// As [`Tx::actor`], for a transaction that only reads.
+    /// As [`Tx::actor`], without the lock, for a read-only transaction.
     pub async fn actor_without_lock(
         &mut self,
         programme: &ProgrammeId,
@@ -133,7 +134,7 @@ impl Tx {
         Ok(Some(Actor { member, is_on_duty, covers }))
     }
 
-    /// How rows are locked while they are read. SQLite has locked the whole file by then.
+    /// The lock clause `words` on PostgreSQL; empty on SQLite, where the whole file is locked.
     fn lock_clause(&self, words: &'static str) -> &'static str {
         if self.statements.dialect == Dialect::Postgres { words } else { "" }
     }
@@ -156,7 +157,7 @@ impl Tx {
         rows.iter().map(|row| Ok(read_duty(&read_row(row, DUTY_ROW)?)?)).collect()
     }
 
-    /// Whose budget it is, and who their worker is; none for a person who is not here.
+    /// The person who owns a budget and their worker; `None` if there is no such person.
     pub async fn subject(
         &mut self,
         programme: &ProgrammeId,
@@ -175,7 +176,7 @@ impl Tx {
         Ok(Some(AccessTarget { person: reader.parsed()?, worker: reader.parsed()? }))
     }
 
-    /// Adds accounts, or changes what is known of them.
+    /// Adds or updates accounts.
     pub async fn put_members(
         &mut self,
         programme: &ProgrammeId,
@@ -186,14 +187,14 @@ impl Tx {
         Ok(())
     }
 
-    /// Takes away every stretch of duty of a programme.
+    /// Deletes every duty period of a programme.
     pub async fn clear_duties(&mut self, programme: &ProgrammeId) -> Result<(), StoreError> {
         let sql = "DELETE FROM duty WHERE programme_id = $1";
         sqlx::query(sql).bind(programme.to_string()).execute(self.connection()).await?;
         Ok(())
     }
 
-    /// Adds stretches of duty.
+    /// Adds duty periods.
     pub async fn put_duties(
         &mut self,
         programme: &ProgrammeId,

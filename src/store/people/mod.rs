@@ -1,4 +1,4 @@
-//! Rows of people and accounts: members, tokens, acts, inbox, queues, request keys.
+//! Rows of people and accounts: members, tokens, acts, inbox, queues, idempotency keys.
 
 pub(super) mod acts;
 pub(super) mod idempotency;

@@ -1,4 +1,4 @@
-//! People, their budgets and their cards: written when a programme's file is applied.
+//! Rows of people, their budgets and their cards, written when a programme's file is applied.
 
 use crate::domain::card::{CardState, CardStatus};
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, ProgrammeId};
@@ -11,14 +11,14 @@ use crate::store::programme::programmes::{BUDGET, OnConflict};
 use crate::store::sql::batch::read_row;
 use crate::store::{StoreError, Tx};
 
-/// A person as a programme's file describes them.
+/// A person as described by the programme's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonRow {
     pub budget: BudgetId,
     pub name: String,
     pub worker: String,
     pub state: PersonState,
-    /// The person's part of the file, for writing it back.
+    /// The person's part of the file, from which the file can be written again.
     pub plan: String,
 }
 
@@ -39,7 +39,7 @@ static CARD: Table = Table {
 const PEOPLE: &str = "SELECT person_id, name, worker_id, state, plan FROM person \
                       WHERE programme_id = $1 ORDER BY person_id";
 
-/// A card with its holder.
+/// A card with its budget and state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardRow {
     pub connection: ConnectionId,
@@ -63,7 +63,7 @@ fn read_person(row: &sqlx::any::AnyRow) -> Result<PersonRow, StoreError> {
     })
 }
 
-/// Reads a state, and until when it holds.
+/// Reads a card's state, and the state that follows it at an instant, if any.
 pub(in crate::store) fn read_card_standing(
     reader: &mut RowReader<'_>,
 ) -> Result<CardStatus, CorruptRow> {
@@ -74,7 +74,7 @@ pub(in crate::store) fn read_card_standing(
 }
 
 impl Tx {
-    /// The people of a programme as the file that was applied last describes them, in order.
+    /// The people of a programme, as described by the file applied last, in order.
     pub async fn people(&mut self, programme: &ProgrammeId) -> Result<Vec<PersonRow>, StoreError> {
         let rows = sqlx::query(PEOPLE).bind(programme.to_string());
         rows.fetch_all(self.connection()).await?.iter().map(read_person).collect()
@@ -92,7 +92,7 @@ impl Tx {
         rows.await?.iter().map(|row| Ok(read_card(&read_row(row, CARD.columns)?)?)).collect()
     }
 
-    /// Adds budgets that are not there yet, at the start of their chains.
+    /// Adds budgets with empty chains; existing ones are left unchanged.
     pub async fn add_budgets(
         &mut self,
         programme: &ProgrammeId,
@@ -115,7 +115,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds people, or changes what is known of them.
+    /// Adds or updates people.
     pub async fn put_people(
         &mut self,
         programme: &ProgrammeId,
@@ -136,7 +136,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds cards, or changes their state.
+    /// Adds or updates cards.
     pub async fn put_cards(
         &mut self,
         programme: &ProgrammeId,

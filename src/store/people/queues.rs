@@ -1,5 +1,5 @@
-//! What waits for somebody over all the people whom they answer: asks, looks and appeals, by what runs
-//! out first. Only what waits is in the indexes that are read.
+//! Work queues of staff over all people whom they are responsible for: asks, reviews and appeals,
+//! by deadline. The queries use partial indexes that contain only waiting items.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -18,30 +18,30 @@ use crate::store::{StoreError, Tx};
 static PERSON_VIEW: Table =
     Table { name: "person", columns: columns![Text "name", Text "worker_id"] };
 
-/// Something that waits, with whom it is about.
+/// A queued item, with the person whom it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueItem<T> {
-    /// What the person is called.
+    /// The name of the person.
     pub name: String,
-    /// Over whose caseload it is.
+    /// The worker whose caseload the person belongs to.
     pub worker: WorkerId,
     pub what: T,
 }
 
-/// The last thing of the page before: by what the line is ordered, and which it was.
+/// The last item of the previous page: the key by which the queue is ordered, and the identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueCursor<K, I> {
     pub key: K,
     pub id: I,
 }
 
-/// A line, and from where it is read on.
+/// A queue, and the page of it to read.
 struct QueueQuery<'a> {
     table: &'static Table,
-    /// The column by which it is ordered, and the one of its identifier.
+    /// The column by which it is ordered, and its identifier column.
     key: &'static str,
     id: &'static str,
-    /// What is in it; `$6` is the human being who asks.
+    /// The condition for being in the queue; `$6` is the actor's human.
     condition: &'static str,
     act: Capability,
     after: (Value, String),
@@ -50,7 +50,7 @@ struct QueueQuery<'a> {
 }
 
 impl Tx {
-    /// The asks that wait for an answer and that `actor` may answer.
+    /// Up to `most` open asks that `actor` may answer, by deadline.
     pub async fn asks_to_answer(
         &mut self,
         programme: &ProgrammeId,
@@ -75,8 +75,8 @@ impl Tx {
             .collect()
     }
 
-    /// The yeses that nobody has looked at, though the programme said that somebody does, and that
-    /// `actor` may look at.
+    /// Up to `most` approved asks that still need a review and that `actor` may review, by review
+    /// day.
     pub async fn asks_to_review(
         &mut self,
         programme: &ProgrammeId,
@@ -105,7 +105,8 @@ impl Tx {
             .collect()
     }
 
-    /// The appeals that wait for an answer and that `actor` may answer.
+    /// Up to `most` open appeals that `actor` may answer, by deadline. Those about the actor's own
+    /// decisions or opened by the actor are left out.
     pub async fn appeals_to_answer(
         &mut self,
         programme: &ProgrammeId,
@@ -187,7 +188,7 @@ fn read_queue_item<T>(
     Ok(QueueItem { name, worker, what: read(what)? })
 }
 
-/// Words with a blank before and behind each, so that one is found whole.
+/// Joins words with a space before and after each, so that `LIKE '% word %'` matches whole ones.
 fn space_delimited<'a, W: Iterator<Item = &'a str>>(words: W) -> String {
     format!(" {} ", words.collect::<Vec<_>>().join(" "))
 }

@@ -1,4 +1,4 @@
-//! Keys that our tokens are signed with, tokens that count no more, and who signs in with one.
+//! Token signing keys, revoked tokens, and the check of an account at sign-in.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -24,14 +24,14 @@ static REVOKED: Table = Table {
 static TOKEN_STATUS: Table =
     Table { name: "member", columns: columns![Text "state", Number "is_revoked"] };
 
-/// A key that tokens are signed with.
+/// A token signing key (Ed25519).
 #[derive(Debug, Clone)]
 pub struct TokenKeyRow {
     /// Its RFC 7638 thumbprint.
     pub id: String,
-    /// None where it cannot be opened: the key that it was sealed with is not at hand.
+    /// `None` if it cannot be opened, because the sealing key is not available.
     pub private_pem: Option<SecretString>,
-    /// Its public half, in base64url.
+    /// The public key, in base64url.
     pub public_x: String,
     /// `next`, `current` or `retired`.
     pub state: String,
@@ -39,8 +39,8 @@ pub struct TokenKeyRow {
 }
 
 impl Store {
-    /// Every key, in order of their ids. Without the key that they are sealed with, they have no
-    /// private half: tokens can be checked, and none can be made.
+    /// Every signing key, in order of identifier. Without the sealing key the private keys are
+    /// `None`: tokens can be verified but not issued.
     pub async fn token_keys(&self) -> Result<Vec<TokenKeyRow>, StoreError> {
         let sql = "SELECT key_id, sealed, public_x, state, changed_at FROM token_key \
                    ORDER BY key_id";
@@ -57,7 +57,7 @@ impl Store {
         rows.iter().map(|row| read_key(row, key.as_deref())).collect()
     }
 
-    /// Whether an account may still be used with this token; none if there is no such account.
+    /// Whether an account is active and `token` is not revoked; `None` if there is no such account.
     pub async fn may_sign_in(
         &self,
         programme: &ProgrammeId,
@@ -82,7 +82,8 @@ impl Store {
 }
 
 impl Tx {
-    /// Adds keys, as far as there are none in their states yet.
+    /// Adds signing keys. A key is left out if one with its identifier exists, or one in the same
+    /// state `next` or `current`.
     pub async fn add_token_keys(&mut self, keys: &[TokenKeyRow]) -> Result<(), StoreError> {
         let sealing = self.sealing_key().await?;
         let mut rows = Vec::new();
@@ -94,11 +95,11 @@ impl Tx {
         Ok(())
     }
 
-    /// Moves the key that is in the state `from` into the state `to`.
+    /// Changes the state of a signing key from `from` to `to`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when it is not in that state any more.
+    /// [`StoreError::Contended`] when it is no longer in the state `from`.
     pub async fn set_token_key_state(
         &mut self,
         id: &str,
@@ -118,14 +119,14 @@ impl Tx {
         if moved.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("token_key")) }
     }
 
-    /// Forgets keys that were retired at `by` or before.
+    /// Deletes signing keys that were retired at `by` or before.
     pub async fn purge_token_keys(&mut self, by: Timestamp) -> Result<(), StoreError> {
         let sql = "DELETE FROM token_key WHERE state = 'retired' AND changed_at <= $1";
         sqlx::query(sql).bind(by.as_microsecond()).execute(self.connection()).await?;
         Ok(())
     }
 
-    /// A token counts no more. Others that have run out by `now` are forgotten.
+    /// Revokes a token, and deletes revocations of tokens that expired before `now`.
     pub async fn revoke_token(
         &mut self,
         programme: &ProgrammeId,
@@ -139,7 +140,8 @@ impl Tx {
         self.purge_revoked_tokens(now).await
     }
 
-    /// Forgets tokens that would have run out by `now` anyway.
+    /// Deletes revocations of tokens that expired before `now`, because an expired token is refused
+    /// anyway.
     pub async fn purge_revoked_tokens(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let sql = "DELETE FROM revoked_token WHERE expires_at < $1";
         sqlx::query(sql).bind(now.as_microsecond()).execute(self.connection()).await?;
@@ -160,7 +162,7 @@ fn read_key(row: &[Value], sealing: Option<&SealingKey>) -> Result<TokenKeyRow, 
     })
 }
 
-/// The row of a key; none of one without its private half.
+/// Builds the row of a signing key; `None` without its private key.
 fn key_row(key: &TokenKeyRow, sealing: &SealingKey) -> Result<Option<Vec<Value>>, StoreError> {
     let Some(private_pem) = &key.private_pem else { return Ok(None) };
     let sealed = sealing.seal(private_pem, token_key(&[&key.id])).map_err(KeyError::Random)?;

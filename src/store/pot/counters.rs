@@ -1,4 +1,4 @@
-//! Counters: what limits have counted, by term and period.
+//! Counters of spending limits, by scope and period.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ use crate::store::sql::statements::COUNTER;
 use crate::store::{StoreError, Tx};
 
 impl Tx {
-    /// Replaces all counters of a budget: those of terms that are no longer in force go.
+    /// Replaces all counters of a budget. Counters of terms that are no longer in force are
+    /// deleted.
     pub async fn replace_counters(
         &mut self,
         programme: &ProgrammeId,
@@ -34,7 +35,8 @@ impl Tx {
         Ok(())
     }
 
-    /// All counters of a budget. Those of periods that are over go when a version starts.
+    /// All counters of a budget, including those of ended periods: they are deleted only when a new
+    /// version of the agreement starts.
     pub async fn counters_of(
         &mut self,
         programme: &ProgrammeId,
@@ -59,7 +61,7 @@ impl Tx {
     }
 }
 
-/// The row of a counter.
+/// Builds the row of a counter.
 pub(in crate::store) fn counter_row(
     programme: &ProgrammeId,
     budget: &BudgetId,
@@ -77,7 +79,7 @@ pub(in crate::store) fn counter_row(
     ]
 }
 
-/// A counter's row.
+/// A row of `counter`, whose currency is that of its budget.
 pub(in crate::store) struct CounterRow {
     pub(in crate::store) budget: (ProgrammeId, BudgetId),
     pub(in crate::store) key: CounterKey,
@@ -91,7 +93,6 @@ impl CounterRow {
     }
 }
 
-/// Reads a counter's row.
 pub(in crate::store) fn read_counter(row: &[Value]) -> Result<CounterRow, StoreError> {
     let mut reader = RowReader::new(&COUNTER, row);
     Ok(CounterRow {

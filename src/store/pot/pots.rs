@@ -1,4 +1,4 @@
-//! Pots as rows: what postings change of them, and what their people make of them.
+//! Rows of pots: the balances, which postings change, and the settings that the person makes.
 
 use crate::domain::id::{BudgetId, PotId, ProgrammeId};
 use crate::domain::money::Currency;
@@ -10,7 +10,7 @@ use crate::store::sql::statements::POT;
 use crate::store::{StoreError, Tx};
 
 impl Tx {
-    /// Writes what a person made of a pot of theirs.
+    /// Stores the person's own settings of a pot.
     ///
     /// # Errors
     ///
@@ -34,7 +34,6 @@ impl Tx {
     }
 }
 
-/// Reads a pot's row.
 pub(in crate::store) fn read_pot(
     row: &[Value],
 ) -> Result<((ProgrammeId, BudgetId), PotId, PotBalance), StoreError> {
@@ -58,7 +57,7 @@ pub(in crate::store) fn read_pot(
     Ok((key, pot, balance))
 }
 
-/// A pot's row.
+/// Builds the complete row of a pot.
 pub(in crate::store) fn pot_row(
     programme: &ProgrammeId,
     budget: &BudgetId,
@@ -81,7 +80,7 @@ pub(in crate::store) fn pot_row(
     ]
 }
 
-/// What of a pot's row postings change.
+/// Builds the row of an update: the key and the balances that postings change.
 pub(in crate::store) fn pot_update_row(
     programme: &ProgrammeId,
     budget: &BudgetId,

@@ -1,4 +1,5 @@
-//! Files that are being applied: what is left to do when one broke off, and whose turn it is.
+//! Programme files being applied, so that an interrupted application can be resumed and only one
+//! runs per programme.
 
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
@@ -9,15 +10,15 @@ use crate::store::programme::programmes::OnConflict;
 use crate::store::sql::batch::read_row;
 use crate::store::{Dialect, Store, StoreError, Tx};
 
-/// A file whose changes are being made.
+/// A file that is being applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplicationRow {
     pub programme: ProgrammeId,
-    /// Tells one application from the next, also of the same file.
+    /// The identifier of this application. Another application of the same file has another one.
     pub id: String,
-    /// The version of the settings that it puts in force.
+    /// The version of the settings that the file puts in force.
     pub version: u32,
-    /// The whole file, without its secrets.
+    /// The complete file without its secrets.
     pub file: String,
     pub begun_at: Timestamp,
 }
@@ -30,7 +31,7 @@ static APPLICATION: Table = Table {
 };
 
 impl Store {
-    /// The files whose changes have been begun and not ended, by programme.
+    /// The unfinished applications, at most one per programme, by programme.
     pub async fn applications(&self) -> Result<Vec<ApplicationRow>, StoreError> {
         let sql = "SELECT programme_id, application_id, version, file, begun_at FROM application \
                    ORDER BY programme_id";
@@ -50,8 +51,8 @@ impl Store {
 }
 
 impl Tx {
-    /// Notes that the changes of a file begin. Says no, and writes nothing, while another file of the
-    /// programme is being applied.
+    /// Records the start of an application. Returns false and writes nothing while another file of
+    /// the programme is being applied.
     pub async fn begin_application(&mut self, row: &ApplicationRow) -> Result<bool, StoreError> {
         let row = vec![
             text_value(&row.programme),
@@ -63,8 +64,8 @@ impl Tx {
         Ok(self.put(&APPLICATION, &[row], OnConflict::Keep).await? == 1)
     }
 
-    /// Whether `id` is still what is being applied. Nobody else can end it before this transaction
-    /// ends.
+    /// Whether the application `id` is still running. A share lock keeps it from ending before this
+    /// transaction does.
     pub async fn lock_application(
         &mut self,
         programme: &ProgrammeId,
@@ -82,7 +83,7 @@ impl Tx {
         Ok(row.is_some())
     }
 
-    /// Notes that all of a file has been applied; says whether it still was being applied.
+    /// Removes a finished application; returns whether it was still recorded.
     pub async fn end_application(
         &mut self,
         programme: &ProgrammeId,
@@ -97,7 +98,8 @@ impl Tx {
         Ok(ended.rows_affected() == 1)
     }
 
-    /// From now on `budget` is decided by `version` of the settings, or by a later one.
+    /// Sets the settings version of `budget`. Decisions use this version or the programme's,
+    /// whichever is greater.
     pub async fn put_settings_version(
         &mut self,
         programme: &ProgrammeId,

@@ -1,4 +1,5 @@
-//! Programmes, connections, agreements and pots: written when a programme's file is applied.
+//! Rows of programmes, connections, agreements, pots, loads and permissions, most of them written
+//! when a programme's file is applied.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,14 +22,14 @@ use crate::store::sql::batch::{BatchStatement, read_row};
 use crate::store::sql::statements::{PERMISSION, POT};
 use crate::store::{KeyError, Store, StoreError, Tx};
 
-/// The settings of a programme in force.
+/// One version of a programme's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgrammeRow {
     pub version: u32,
     pub settings: String,
-    /// The merchant rules in force, whole.
+    /// The complete merchant rules.
     pub rules: String,
-    /// The table of shops in force, whole; none where it was applied before there was one.
+    /// The complete table of shops; `None` if the version was applied before such tables existed.
     pub shops: Option<String>,
 }
 
@@ -39,7 +40,8 @@ pub struct SecretRow {
     pub connection: ConnectionId,
     pub issuer: String,
     pub name: String,
-    /// None where it cannot be opened: it was never sealed, was changed, or belongs elsewhere.
+    /// `None` if it cannot be opened: it was never sealed, was tampered with, or was moved from
+    /// another row.
     pub secret: Option<SecretString>,
     pub live_until: Option<Timestamp>,
 }
@@ -51,7 +53,7 @@ pub struct SecretName {
     pub live_until: Option<Timestamp>,
 }
 
-/// A load: money from a stream into a pot, posted once.
+/// A load: money from a stream into a pot. Each load is posted only once.
 pub const LOAD: Table = Table {
     name: "load",
     columns: columns![
@@ -59,7 +61,7 @@ pub const LOAD: Table = Table {
         Number "amount_minor", Number "loaded_at",
     ],
 };
-/// What a pot is, apart from its balances.
+/// The plan of a pot: its columns without the balances.
 pub const POT_PLAN: Table = Table {
     name: "pot",
     columns: columns![
@@ -101,7 +103,7 @@ static SECRET_VIEW: Table = Table {
 };
 static SECRET_NAME: Table =
     Table { name: "connection_secret", columns: columns![Key "name", Number "live_until"] };
-/// A budget with the end of its chain.
+/// A budget with the head of its chain.
 pub const BUDGET: Table = Table {
     name: "budget",
     columns: columns![
@@ -110,7 +112,8 @@ pub const BUDGET: Table = Table {
     ],
 };
 impl Store {
-    /// Every live secret of every connection at `now`, for verifying messages.
+    /// Every secret of every connection that is live at `now`, for verifying the signatures of
+    /// messages.
     pub async fn secrets(&self, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
         let sql = "SELECT c.programme_id, c.connection_id, c.issuer, s.name, s.sealed, \
                    s.live_until FROM connection c JOIN connection_secret s \
@@ -127,7 +130,7 @@ impl Store {
         rows.iter().map(|row| read_secret(row, &key)).collect()
     }
 
-    /// The secrets of a connection by name, in order. Needs no key.
+    /// The names of a connection's secrets, in order. Needs no sealing key.
     pub async fn secret_names(
         &self,
         programme: &ProgrammeId,
@@ -145,7 +148,7 @@ impl Store {
         query.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
 
-    /// The programmes of this deployment, in order, with the version of their settings in force.
+    /// The programmes of this deployment, in order, each with the version of its settings in force.
     pub async fn programmes(&self) -> Result<Vec<(ProgrammeId, u32)>, StoreError> {
         let sql = "SELECT programme_id, version FROM programme ORDER BY programme_id";
         let rows = sqlx::query(sql).fetch_all(&self.readers()).await?;
@@ -157,7 +160,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// One version of a programme's settings, or the one in force.
+    /// One version of a programme's settings; the one in force for `None`.
     pub async fn programme(
         &self,
         programme: &ProgrammeId,
@@ -200,7 +203,8 @@ impl Tx {
         batch.execute(self.connection(), rows).await
     }
 
-    /// Puts a version of a programme's settings in force, for every budget of it.
+    /// Puts a version of a programme's settings in force for all its budgets, unless a newer one
+    /// is.
     pub async fn activate_settings(
         &mut self,
         programme: &ProgrammeId,
@@ -215,7 +219,11 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds a version of a programme's settings. The first one is in force at once.
+    /// Adds a version of a programme's settings. The first version is in force at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when that version exists.
     pub async fn add_settings(
         &mut self,
         programme: &ProgrammeId,
@@ -241,8 +249,9 @@ impl Tx {
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("programme_version")) }
     }
 
-    /// Adds connections, and replaces their secrets by those that are given. Says no, and writes
-    /// nothing, when the name of one belongs to another programme.
+    /// Adds or updates connections, and replaces all connection secrets of the programme by
+    /// `secrets`. Returns false and writes nothing if a connection's identifier belongs to another
+    /// programme.
     pub async fn put_connections(
         &mut self,
         programme: &ProgrammeId,
@@ -277,7 +286,11 @@ impl Tx {
         Ok(true)
     }
 
-    /// Starts a version of an agreement: from now on it is the one in force.
+    /// Adds a version of an agreement and puts it in force.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when that version exists.
     pub async fn start_agreement(
         &mut self,
         programme: &ProgrammeId,
@@ -301,7 +314,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds a pot with nothing in it, or changes what is allocated to it.
+    /// Adds an empty pot, or updates the allocated amount of an existing one.
     pub async fn put_pot(
         &mut self,
         programme: &ProgrammeId,
@@ -323,13 +336,17 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds a load that was not posted before.
+    /// Adds a load.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when the load exists.
     pub async fn add_load(&mut self, row: Vec<Value>) -> Result<(), StoreError> {
         let written = self.put(&LOAD, &[row], OnConflict::Keep).await?;
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("load")) }
     }
 
-    /// How much was posted under this load, in minor units, if it was posted.
+    /// The amount of a load in minor units, if it has been posted.
     pub async fn load_amount(
         &mut self,
         programme: &ProgrammeId,
@@ -351,7 +368,7 @@ impl Tx {
         Ok(Some(RowReader::new(&LOAD, &row).number()?))
     }
 
-    /// Adds a permission that is not there yet.
+    /// Adds a permission; an existing one is left unchanged.
     pub async fn add_permission(
         &mut self,
         programme: &ProgrammeId,
@@ -363,8 +380,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Forgets the permissions of a locked budget that ended then or before: a decision reads all
-    /// that a budget has.
+    /// Deletes the permissions of a locked budget that ended at `ended_at` or before, because every
+    /// decision reads all permissions of its budget.
     pub async fn purge_permissions(
         &mut self,
         programme: &ProgrammeId,
@@ -405,7 +422,7 @@ fn read_secret(row: &[Value], key: &SealingKey) -> Result<SecretRow, StoreError>
     Ok(SecretRow { programme, connection, issuer, name, secret, live_until })
 }
 
-/// The row of a secret; none of one that could not be opened.
+/// Builds the row of a secret, sealed with `key`; `None` if the secret could not be opened.
 fn sealed_row(
     programme: &ProgrammeId,
     row: &SecretRow,
@@ -423,7 +440,7 @@ fn sealed_row(
     ]))
 }
 
-/// The digest of what a pot is, with what its person made of it and without its balances.
+/// The digest of a pot's plan and its personal settings, without its balances.
 pub fn pot_plan_digest(
     programme: &ProgrammeId,
     budget: &BudgetId,
@@ -444,9 +461,11 @@ pub fn pot_plan_digest(
     Digest::of_row(&POT_PLAN, &row)
 }
 
-/// What becomes of a row whose key is known already.
+/// How [`Tx::put`] treats a row with an existing key.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) enum OnConflict {
+    /// Leaves the existing row unchanged.
     Keep,
+    /// Overwrites the existing row.
     Replace,
 }

@@ -1,4 +1,4 @@
-//! Opening the books of budgets: lock first, then read.
+//! Opens the books of budgets: locks the budgets first, then reads their rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,20 +30,20 @@ use crate::store::sql::statements::{
 };
 use crate::store::{Dialect, StoreError, Tx};
 
-/// A key of a message or purchase: programme, connection, the issuer's own identifier.
+/// The key of a message or a purchase: programme, connection, the issuer's own identifier.
 pub type ReferenceKey = (ProgrammeId, ConnectionId, String);
 
-/// A presentment that is in the books.
+/// A presentment that has been booked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPresentment {
     pub direction: String,
     pub currency: String,
     pub amount_minor: i64,
-    /// The message that told it; none when it was erased.
+    /// The text of the issuer event that reported it; `None` after erasure.
     pub text: Option<String>,
 }
 
-/// Whose card it is.
+/// A card with its budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardBudget {
     pub programme: ProgrammeId,
@@ -52,7 +52,7 @@ pub struct CardBudget {
     pub budget: BudgetId,
 }
 
-/// A budget to open, with the purchases that will be needed.
+/// A budget to open, with the purchases to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BookRequest {
     pub programme: ProgrammeId,
@@ -60,30 +60,31 @@ pub struct BookRequest {
     pub purchases: BTreeSet<(ConnectionId, PurchaseReference)>,
 }
 
-/// What will be needed beside the books: read with them, which spares statements of their own.
+/// Further rows to read in the same statement as the books, which saves statements of their own.
 #[derive(Debug, Default)]
 pub struct PrefetchKeys {
-    /// Questions that may have been answered before.
+    /// Authorisation requests that may already have a recorded decision.
     pub questions: Vec<(ProgrammeId, ConnectionId, IssuerReference)>,
-    /// Counters that will be asked for, unless the agreement has changed meanwhile.
+    /// Counters that the decision will need, unless the agreement has changed meanwhile.
     pub counters: Vec<(ProgrammeId, BudgetId, CounterKey)>,
 }
 
-/// A book, and what is known of its rows.
+/// A book, with the state of its rows in the database.
 #[derive(Debug)]
 pub struct OpenBook {
     pub book: Book,
-    /// The version of the programme's settings by which this budget is decided, if it has one.
+    /// The version of the programme's settings that applies to this budget; `None` if none is in
+    /// force.
     pub settings_version: Option<u32>,
-    /// Counters that were looked for, whether they exist or not.
+    /// The counters already queried, whether or not they exist.
     fetched_counters: BTreeSet<CounterKey>,
     pub(in crate::store) existing: ExistingRows,
 }
 
-/// Which rows of a book exist: they are updated, all others are inserted.
+/// The rows of a book that exist in the database. They are updated; all others are inserted.
 #[derive(Debug, Default)]
 pub(in crate::store) struct ExistingRows {
-    /// With the number of their holds. A hold is never taken away, and new ones come last.
+    /// Each with the number of its stored holds, which are its first ones: holds are only appended.
     pub(in crate::store) purchases: BTreeMap<PurchaseKey, usize>,
     pub(in crate::store) counters: BTreeSet<CounterKey>,
 }
@@ -93,23 +94,21 @@ static PROGRAMME_TABLE: Table = Table { name: "programme", columns: PROGRAMME_VI
 static CARD_TABLE: Table = Table { name: "card", columns: CARD_VIEW };
 static CARD_BUDGET_TABLE: Table = Table { name: "card", columns: CARD_BUDGET };
 
-/// Locked budgets.
+/// The books of locked budgets.
 #[derive(Debug, Default)]
 pub struct Books {
     pub open: BTreeMap<(ProgrammeId, BudgetId), OpenBook>,
-    /// Whose the purchases are that were asked for.
+    /// The budgets of the requested purchases that exist.
     pub owners: BTreeMap<(ProgrammeId, ConnectionId, PurchaseReference), BudgetId>,
-    /// The expected questions that were answered before.
+    /// Those of [`PrefetchKeys::questions`] that have a recorded decision.
     pub answered: Vec<(ProgrammeId, ConnectionId, IssuerReference)>,
 }
 
 impl Books {
-    /// The book of `budget`, if it is open.
     pub fn get(&self, programme: &ProgrammeId, budget: &BudgetId) -> Option<&OpenBook> {
         self.open.get(&(programme.clone(), budget.clone()))
     }
 
-    /// The book of `budget`, if it is open, to be changed.
     pub fn get_mut(&mut self, programme: &ProgrammeId, budget: &BudgetId) -> Option<&mut OpenBook> {
         self.open.get_mut(&(programme.clone(), budget.clone()))
     }
@@ -119,12 +118,12 @@ impl Books {
         self.get(programme, budget)?.settings_version
     }
 
-    /// Every open book.
     pub fn all(&self) -> Vec<&OpenBook> {
         self.open.values().collect()
     }
 
-    /// Versions only go up: a budget that a file has changed already is not decided by older ones.
+    /// Raises the settings version of all open books of `programme` to at least `version`. Never
+    /// lowers it, because a file being applied may have raised single budgets already.
     fn put_settings_in_force(&mut self, programme: &ProgrammeId, version: u32) {
         for open in self.open.values_mut().filter(|open| open.book.programme == *programme) {
             open.settings_version = open.settings_version.max(Some(version));
@@ -196,7 +195,7 @@ impl Books {
     }
 }
 
-/// What is made of a permission; none where it was given before that was kept.
+/// Reads the usage of a permission; `None` if it was granted before usage was recorded.
 fn read_uses(
     reader: &mut RowReader<'_>,
     currency: Currency,
@@ -204,12 +203,8 @@ fn read_uses(
     let open = reader.optional(|r| r.money(currency))?;
     let captured = reader.optional(RowReader::integer)?;
     let open_at = reader.optional(|r| r.word(open_at_from_text))?;
-    Ok(match (open, captured, open_at) {
-        (Some(open), Some(captured), Some(open_at)) => {
-            Some(PermissionUsage { open, open_at, captured })
-        }
-        (_, _, _) => None,
-    })
+    let usage = |((open, captured), open_at)| PermissionUsage { open, open_at, captured };
+    Ok(open.zip(captured).zip(open_at).map(usage))
 }
 
 fn counter_keys(keys: &[(ProgrammeId, BudgetId, CounterKey)]) -> Rows {
@@ -235,16 +230,17 @@ pub(in crate::store) fn reference_keys<R: std::fmt::Display>(
     keys.iter().map(|(p, c, r)| vec![text_value(p), text_value(c), text_value(r)]).collect()
 }
 
-/// A budget's row, with its person's.
+/// A budget's row joined with the row of its person.
 #[derive(Debug)]
 struct BudgetRow {
     programme: ProgrammeId,
     budget: BudgetId,
     currency: Currency,
     head: ChainHead,
-    /// The settings that a file has put in force for this budget before the rest of its programme.
+    /// The settings version that a file being applied has put in force for this budget before the
+    /// rest of its programme.
     settings_version: Option<u32>,
-    /// Name, worker, state, and the version of the agreement in force. None for the house.
+    /// Name, worker, state, and the version of the agreement in force; `None` for the house budget.
     owner: Option<(String, String, PersonState, u32)>,
 }
 
@@ -284,10 +280,9 @@ impl BudgetRow {
         book.owner = self.owner.zip(agreement).map(|((name, worker, state, _), agreement)| {
             BudgetOwner { name, worker, state, agreement, cards: Vec::new() }
         });
-        let settings_version = self.settings_version;
         OpenBook {
             book,
-            settings_version,
+            settings_version: self.settings_version,
             fetched_counters: BTreeSet::new(),
             existing: ExistingRows::default(),
         }
@@ -295,9 +290,9 @@ impl BudgetRow {
 }
 
 impl Tx {
-    /// Locks the budgets that are `wanted`, in the order of their keys, and reads their books.
+    /// Locks the `wanted` budgets in the order of their keys and reads their books.
     ///
-    /// A budget that does not exist is missing from the answer.
+    /// A budget that does not exist is missing from the result.
     pub async fn open_books(
         &mut self,
         wanted: &[BookRequest],
@@ -306,20 +301,18 @@ impl Tx {
         self.open_books_prefetching(wanted, &PrefetchKeys::default(), agreements).await
     }
 
-    /// As [`Tx::open_books`], with everything that `prefetch` names.
+    /// As [`Tx::open_books`], and also reads everything that `prefetch` names.
     pub async fn open_books_prefetching(
         &mut self,
         wanted: &[BookRequest],
         prefetch: &PrefetchKeys,
         agreements: &AgreementCache,
     ) -> Result<Books, StoreError> {
-        let mut keys: Vec<_> = wanted.iter().map(|w| (&w.programme, &w.budget)).collect();
-        keys.sort();
-        keys.dedup();
+        let keys: BTreeSet<_> = wanted.iter().map(|w| (&w.programme, &w.budget)).collect();
         let keys: Vec<_> =
             keys.into_iter().map(|(p, b)| vec![text_value(p), text_value(b)]).collect();
         self.lock_budgets(&keys).await?;
-        // A purchase that two budgets ask for is read once, or its holds would count twice.
+        // Deduplicated, because the holds of a purchase that two budgets request would count twice.
         let purchases: BTreeSet<_> = wanted
             .iter()
             .flat_map(|w| w.purchases.iter().map(move |(c, r)| (&w.programme, c, r)))
@@ -356,7 +349,7 @@ impl Tx {
         Ok(books)
     }
 
-    /// Locks one budget, for an act that needs nothing of its book.
+    /// Locks one budget, for an operation that does not need its book.
     pub async fn lock_budget(
         &mut self,
         programme: &ProgrammeId,
@@ -365,9 +358,9 @@ impl Tx {
         self.lock_budgets(&[vec![text_value(programme), text_value(budget)]]).await
     }
 
-    /// Locks first, in one order everywhere, in a statement of its own: PostgreSQL returns the rows
-    /// of a statement as they were when it began, and it may have waited for the lock. On SQLite
-    /// the transaction has locked the whole file when it began.
+    /// Locks budgets in the order of their keys, to avoid deadlocks, in a statement of its own,
+    /// because PostgreSQL returns rows as of the start of a statement, before it waited for the
+    /// lock. Does nothing on SQLite, where the transaction has locked the whole file.
     async fn lock_budgets(&mut self, keys: &[Vec<Value>]) -> Result<(), StoreError> {
         let statements = Arc::clone(&self.statements);
         if statements.dialect == Dialect::Postgres {
@@ -393,11 +386,11 @@ impl Tx {
         Ok(books)
     }
 
-    /// The agreements in force of `budgets`: those that are not in memory are read together.
+    /// The agreements in force of `budgets`. Those that are not cached are read in one statement.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when one is missing: nothing may be decided without it.
+    /// [`StoreError::Contended`] when one is missing, because nothing may be decided without it.
     async fn agreements_in_force(
         &mut self,
         budgets: &[BudgetRow],
@@ -420,7 +413,7 @@ impl Tx {
         if missing.is_empty() { Ok(in_force) } else { Err(StoreError::Contended("agreement")) }
     }
 
-    /// Reads the purchases with `keys`, which exist, and their holds.
+    /// Reads the purchases with `keys`, and their holds, into `books`.
     async fn read_purchases(
         &mut self,
         keys: &[Vec<Value>],
@@ -458,8 +451,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Reads the counters with `keys` into their books, as far as they exist and were not looked
-    /// for before.
+    /// Reads those counters of `keys` into their books that exist and were not queried before.
     pub async fn load_counters(
         &mut self,
         keys: &[(ProgrammeId, BudgetId, CounterKey)],
@@ -477,7 +469,7 @@ impl Tx {
         found.iter().try_for_each(|row| books.add_counter(row))
     }
 
-    /// The decisions that are recorded under `keys`. Read after the budgets are locked.
+    /// The decisions recorded under `keys`. Must be called after the budgets are locked.
     pub async fn recorded_decisions(
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
@@ -486,15 +478,20 @@ impl Tx {
         rows.iter().map(|row| Ok(read_decision(row)?)).collect()
     }
 
-    /// Which of `keys` were withdrawn.
+    /// Those of `keys` whose approval was withdrawn.
     pub async fn withdrawn(
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
     ) -> Result<BTreeSet<ReferenceKey>, StoreError> {
-        self.existing_references(|s| &s.withdrawals, keys, &WITHDRAWAL).await
+        let rows = self.rows_by_reference(|s| &s.withdrawals, keys, &WITHDRAWAL).await?;
+        let read = |row: &Vec<Value>| {
+            let mut reader = RowReader::new(&WITHDRAWAL, row);
+            Ok((reader.parsed()?, reader.parsed()?, reader.text()?.to_owned()))
+        };
+        rows.iter().map(read).collect()
     }
 
-    /// The texts of those of `keys` that are messages stored before; none of what was erased.
+    /// The stored issuer events among `keys` with their texts; an erased text is `None`.
     pub async fn stored_events(
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
@@ -512,7 +509,7 @@ impl Tx {
         rows.iter().map(read).collect()
     }
 
-    /// Those of `keys` that are presentments booked before, with the messages that told them.
+    /// The booked presentments among `keys`, with the issuer events that reported them.
     pub async fn stored_presentments(
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
@@ -522,7 +519,7 @@ impl Tx {
         for row in &rows {
             let mut reader = RowReader::new(&PRESENTMENT, row);
             let place = (reader.parsed()?, reader.parsed()?);
-            reader.skip(); // the claim's own identifier
+            reader.skip(); // the reference of the presentment
             events.push((place.0, place.1, reader.parsed()?));
         }
         let texts = self.stored_events(&events).await?;
@@ -541,8 +538,8 @@ impl Tx {
         Ok(stored)
     }
 
-    /// Which purchases these claims belong to, and whose they are, as far as they are known.
-    pub async fn purchases_of_claims(
+    /// The budget and the purchase of each booked presentment among `keys`.
+    pub async fn purchases_of_presentments(
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
     ) -> Result<
@@ -553,16 +550,16 @@ impl Tx {
         let read = |row: &Vec<Value>| {
             let mut reader = RowReader::new(&PRESENTMENT, row);
             let claim = (reader.parsed()?, reader.parsed()?, reader.parsed()?);
-            reader.skip(); // the message
+            reader.skip(); // the issuer event
             let budget = reader.parsed()?;
-            reader.skip(); // the purchase's own identifier
+            reader.skip(); // our identifier of the purchase
             Ok((claim, (budget, reader.parsed()?)))
         };
         rows.iter().map(read).collect()
     }
 
-    /// These purchases without their holds, as far as they are known: found without a lock. Whose
-    /// they are and where they were bought never changes.
+    /// The purchases of `keys` that exist, without their holds and without a lock. Their budget and
+    /// merchant never change, so these may be used without one.
     pub async fn known_purchases(
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, PurchaseReference)],
@@ -573,20 +570,6 @@ impl Tx {
             let purchase = read_purchase(row)?;
             let reference = purchase.reference.to_string();
             Ok(((programme, purchase.connection.clone(), reference), purchase))
-        };
-        rows.iter().map(read).collect()
-    }
-
-    async fn existing_references<R: std::fmt::Display>(
-        &mut self,
-        batch: impl for<'s> Fn(&'s crate::store::Statements) -> &'s BatchStatement,
-        keys: &[(ProgrammeId, ConnectionId, R)],
-        table: &'static Table,
-    ) -> Result<BTreeSet<ReferenceKey>, StoreError> {
-        let rows = self.rows_by_reference(batch, keys, table).await?;
-        let read = |row: &Vec<Value>| {
-            let mut reader = RowReader::new(table, row);
-            Ok((reader.parsed()?, reader.parsed()?, reader.text()?.to_owned()))
         };
         rows.iter().map(read).collect()
     }
@@ -603,7 +586,7 @@ impl Tx {
     }
 }
 
-/// Reads whose card it is.
+/// Reads a card with its budget.
 pub(in crate::store) fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> {
     let mut reader = RowReader::new(&CARD_BUDGET_TABLE, row);
     Ok(CardBudget {

@@ -1,4 +1,4 @@
-//! Writing books back: one statement per table and batch, every row count checked.
+//! Writes books back: one statement per table and batch, every row count checked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::store::sql::batch::Row;
 use crate::store::sql::combined_writes::TableWrite;
 use crate::store::{MarkedPosting, StoreError, Tx};
 
-/// Rows of what happened, written beside the books that they changed.
+/// Rows to write in the same transaction as the changed books.
 #[derive(Debug, Default)]
 pub struct PendingWrites {
     pub decisions: Vec<Vec<Value>>,
@@ -29,83 +29,84 @@ pub struct PendingWrites {
     pub presentments: Vec<Vec<Value>>,
     pub messages: Vec<NewMessage>,
     pub new_exceptions: Vec<NewException>,
-    /// Exceptions that later messages explain.
+    /// Exceptions that later issuer events resolve.
     pub resolved_exceptions: Vec<ResolvedException>,
     pub parked: Vec<ParkedEvent>,
-    /// Parked before, and booked now.
+    /// Events that were parked and are now booked.
     pub unparked: Vec<ParkedEvent>,
 }
 
-/// A message that waits for the claim that it is about.
+/// An issuer event that arrived before the presentment that it refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedEvent {
     pub programme: ProgrammeId,
     pub connection: ConnectionId,
     pub event: IssuerReference,
-    /// The claim that it waits for.
+    /// The reference of the presentment that it waits for.
     pub claim: IssuerReference,
-    /// The note that says that it waits.
+    /// The exception that reports it as waiting.
     pub exception: ExceptionId,
 }
 
-/// Something that must be told about a budget.
+/// A message to add to the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
     pub id: MessageId,
     pub programme: ProgrammeId,
     pub budget: BudgetId,
-    /// What kind of message it is: `not_paid`, `ask_yes`.
+    /// The kind of message, such as `not_paid` or `ask_yes`.
     pub kind: &'static str,
-    /// What it is about: a decision, an ask.
+    /// The identifier of the subject, such as a decision or an ask.
     pub subject: String,
-    /// The words, in English.
+    /// The rendered text, in English.
     pub body: String,
     pub created_at: Timestamp,
     pub recipient: Recipient,
-    /// What the words were made from: JSON.
+    /// The data that the text was rendered from, as JSON.
     pub facts: String,
-    /// Several messages of one matter within a while are one.
+    /// The thread. A message is dropped if its thread already has a recent one.
     pub matter: Option<MessageThread>,
-    /// When what it asks for, or tells of, runs out.
+    /// When the subject, such as a request for an answer, expires.
     pub due_at: Option<Timestamp>,
 }
 
-/// What a message is about, so that one of the same matter need not be sent again.
+/// The key of repeated messages about one matter, and for how long an earlier one suppresses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageThread {
-    /// Says nothing of what it was made from.
+    /// A one-way digest, so that it does not reveal the matter.
     pub digest: Digest,
-    /// Since when an earlier message about it will do.
+    /// A message of the same thread created after this instant suppresses a new one.
     pub since: Timestamp,
 }
 
-/// Something that somebody has to look at.
+/// An exception to report, which needs a member of staff.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewException {
     pub id: ExceptionId,
     pub programme: ProgrammeId,
     pub budget: BudgetId,
     pub kind: &'static str,
-    /// The purchase or the message that it is about: `connection/reference`.
+    /// The purchase or the issuer event concerned: `connection/reference`.
     pub about: String,
-    /// The message that showed it.
+    /// The issuer event that revealed it.
     pub subject: String,
     pub detail: String,
     pub noted_at: Timestamp,
 }
 
-/// An exception that was explained. One that was never noted, or is settled already, stays as it is.
+/// A resolution of an exception. It has no effect if the exception does not exist or is resolved
+/// already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedException {
     pub id: ExceptionId,
     pub programme: ProgrammeId,
-    /// The message that explains it.
+    /// The issuer event that explains it.
     pub by: String,
     pub at: Timestamp,
 }
 
-/// The identifier of the one exception of this kind about this purchase or message: noting it again
-/// changes nothing, in whatever transaction.
+/// The identifier of the exception of `kind` about `about`. It is derived from them, so that
+/// reporting the same exception again, in any transaction, changes nothing while it is open.
 pub fn exception_id(programme: &ProgrammeId, kind: &str, about: &str) -> ExceptionId {
     let mut canonical = CanonicalHasher::new("exception");
     for text in [programme.as_str(), kind, about] {
@@ -115,7 +116,7 @@ pub fn exception_id(programme: &ProgrammeId, kind: &str, about: &str) -> Excepti
 }
 
 impl PendingWrites {
-    /// Notes an exception; one that was settled a moment ago is open again.
+    /// Adds an exception, and removes a pending resolution of the same one, so that it stays open.
     pub fn add_exception(&mut self, note: NewException) {
         self.resolved_exceptions.retain(|settled| settled.id != note.id);
         self.new_exceptions.push(note);
@@ -123,12 +124,12 @@ impl PendingWrites {
 }
 
 impl Tx {
-    /// Writes everything that changed in `books`, and the rows of `pending_writes`.
+    /// Writes all changes of `books`, and the rows of `pending_writes`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when a row is there that must not be, or is missing that must be:
-    /// somebody else was first, and the whole transaction must be run again.
+    /// [`StoreError::Contended`] when a row to insert exists or a row to update or delete does not:
+    /// another transaction was first, and the whole transaction must be retried.
     pub async fn close_books(
         &mut self,
         books: &[&OpenBook],
@@ -138,7 +139,7 @@ impl Tx {
         let s = &*statements;
         let changes = ChangedRows::of(books);
         let messages: Vec<_> = pending_writes.messages.iter().map(message_row).collect();
-        // The latest of those about the same: one statement cannot write one row twice.
+        // Keeps the last one per identifier, because one statement cannot write a row twice.
         let notes: BTreeMap<_, _> =
             pending_writes.new_exceptions.iter().map(|n| (n.id, exception_row(n))).collect();
         let notes: Vec<_> = notes.into_values().collect();
@@ -181,7 +182,7 @@ impl Tx {
         let unparked: Vec<_> = pending_writes.unparked.iter().map(parked_row).collect();
         self.write(&s.delete_parked, &unparked, "parked").await?;
         let settled: Vec<_> = pending_writes.unparked.iter().map(exception_key).collect();
-        // Somebody may have dealt with the note already.
+        // The row count is not checked, because the exception may be deleted already.
         s.delete_exceptions.execute(self.connection(), &settled).await?;
         Ok(())
     }
@@ -191,7 +192,7 @@ fn borrow_rows(rows: &[Vec<Value>]) -> Vec<Row<'_>> {
     rows.iter().map(|row| row.as_slice().into()).collect()
 }
 
-/// The rows of all changes of all books.
+/// The changed rows of all books, by table.
 #[derive(Debug, Default)]
 struct ChangedRows<'a> {
     heads: Vec<Row<'a>>,
@@ -205,7 +206,7 @@ struct ChangedRows<'a> {
     newest: Option<MarkedPosting>,
 }
 
-/// Rows of one table: those that are inserted, and those that are there already.
+/// The rows of one table: new ones, and ones that exist.
 #[derive(Debug, Default)]
 struct InsertsAndUpdates<'a> {
     inserts: Vec<Row<'a>>,
@@ -274,7 +275,7 @@ impl<'a> ChangedRows<'a> {
     }
 }
 
-/// The row of a permission.
+/// Builds the row of a permission.
 pub(in crate::store) fn permission_row(
     programme: &ProgrammeId,
     budget: &BudgetId,

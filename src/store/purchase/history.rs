@@ -1,5 +1,5 @@
-//! What one person bought, and what holds for them: read from the end of their chain backwards, so
-//! that a page costs the same after a year.
+//! The history of one budget: purchases, decisions and postings. It is read backwards from the head
+//! of the budget's chain, so that a page costs the same however long the chain is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +26,9 @@ use crate::store::{PersonRow, ReferenceKey, StoreError, Tx};
 
 static LINK: Table = Table {
     name: "posting",
-    columns: columns![Key "posting_id", Text "kind", Text "subject", Text "purchase_id", Number "posted_at"],
+    columns: columns![
+        Key "posting_id", Text "kind", Text "subject", Text "purchase_id", Number "posted_at",
+    ],
 };
 static FIRST_LINK: Table = Table { name: "first_link", columns: columns![Key "posting_id"] };
 static VERSION: Table = Table { name: "budget", columns: columns![Number "agreement_version"] };
@@ -35,10 +37,11 @@ static PERSON: Table = Table {
     columns: columns![Key "person_id", Text "name", Text "worker_id", Text "state"],
 };
 
-/// A purchase by the issuer's own identifier.
+/// The key of a purchase: programme, connection, the issuer's own identifier.
 pub type PurchaseReferenceKey = (ProgrammeId, ConnectionId, PurchaseReference);
 
-/// Where walking begins: behind a link that was seen, or at the head of the chain.
+/// Walks a chain backwards: from the posting before `$3`, or from the head if `$3` is null, to the
+/// first link older than `$4`, which is included.
 const CHAIN_CTE: &str = "WITH RECURSIVE link AS ( \
        SELECT p.programme_id, p.posting_id, p.previous_id, p.kind, p.subject, p.purchase_id, \
        p.posted_at FROM posting p WHERE p.programme_id = $1 AND p.posting_id = COALESCE( \
@@ -51,27 +54,28 @@ const CHAIN_CTE: &str = "WITH RECURSIVE link AS ( \
        p.posted_at FROM link l JOIN posting p ON p.programme_id = l.programme_id \
        AND p.posting_id = l.previous_id WHERE l.posted_at >= $4) ";
 
-/// A link of a budget's chain.
+/// A link of a budget's chain: one posting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainLink {
     pub posting: PostingId,
     pub kind: PostingKind,
-    /// What it books, by its own key.
+    /// The key of the record that it books.
     pub subject: String,
-    /// The purchase that it changed, if it changed one.
+    /// The purchase that it changed, if any.
     pub purchase: Option<PurchaseId>,
     pub posted_at: Timestamp,
 }
 
 impl ChainLink {
-    /// The question that it answers; none of anything else.
+    /// The decision that it books; `None` if it books anything else.
     pub fn decision(&self) -> Option<DecisionId> {
         if self.kind == PostingKind::Decision { self.subject.parse().ok() } else { None }
     }
 }
 
 impl Tx {
-    /// Links of a budget's chain, the newest first: those before `before`, if it is named.
+    /// Up to `most` links of a budget's chain before the posting `before`, or from the head, the
+    /// newest first.
     pub async fn links_before(
         &mut self,
         programme: &ProgrammeId,
@@ -82,8 +86,8 @@ impl Tx {
         self.walk_chain(programme, budget, before, Timestamp::MIN, most).await
     }
 
-    /// The links of a budget's chain back to `since`, of every kind, the newest first; and the one
-    /// before, if there is one.
+    /// Up to `most` links of a budget's chain back to `since`, and the one before them if there is
+    /// one, the newest first.
     pub async fn links_since(
         &mut self,
         programme: &ProgrammeId,
@@ -113,7 +117,8 @@ impl Tx {
         rows.iter().map(read_link).collect()
     }
 
-    /// Which of `postings` began a purchase from before purchases were named by their posting.
+    /// Those of `postings` that began a purchase whose identifier differs from that of its first
+    /// posting. Only purchases from before migration 4 have such identifiers.
     pub async fn first_links(
         &mut self,
         programme: &ProgrammeId,
@@ -127,7 +132,7 @@ impl Tx {
         rows.iter().map(|row| Ok(RowReader::new(&FIRST_LINK, row).parsed()?)).collect()
     }
 
-    /// The transfers of each of `postings`, in their order.
+    /// The transfers of each of `postings`.
     pub async fn transfers_of(
         &mut self,
         programme: &ProgrammeId,
@@ -147,7 +152,7 @@ impl Tx {
         Ok(found)
     }
 
-    /// Our answers to all questions about these purchases, whoever's they were; the oldest first.
+    /// All decisions about `purchases`, of any budget, the oldest first.
     pub async fn decisions_of_purchases(
         &mut self,
         purchases: &[PurchaseReferenceKey],
@@ -162,21 +167,21 @@ impl Tx {
             .decisions_of_purchases
             .fetch(self.connection(), &keys, DECISION.columns)
             .await?;
-        let mut answers = Vec::new();
+        let mut decisions = Vec::new();
         for row in &rows {
-            let answer = read_decision(row)?;
-            let name =
-                (answer.programme.clone(), answer.connection.clone(), answer.purchase.clone());
-            // A purchase may be called as another one's question.
+            let decision = read_decision(row)?;
+            let RecordedDecision { programme, connection, purchase, .. } = &decision;
+            let name = (programme.clone(), connection.clone(), purchase.clone());
+            // The key range of purchase `a` also contains the decisions of a purchase `a/b`.
             if purchases.contains(&name) {
-                answers.push(answer);
+                decisions.push(decision);
             }
         }
-        answers.sort_by_key(|answer| (answer.decided_at, answer.id));
-        Ok(answers)
+        decisions.sort_by_key(|decision| (decision.decided_at, decision.id));
+        Ok(decisions)
     }
 
-    /// The purchases with the issuers' own identifiers, as far as they are known, with their holds.
+    /// Those of the purchases `names` that exist, with their holds.
     pub async fn purchases_by_reference(
         &mut self,
         programme: &ProgrammeId,
@@ -194,7 +199,7 @@ impl Tx {
         Ok(purchases)
     }
 
-    /// The texts of issuers' messages, as far as they are kept and not erased.
+    /// The texts of those issuer events of `keys` that exist and are not erased.
     pub async fn event_texts(
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
@@ -216,7 +221,7 @@ impl Tx {
         Ok(texts)
     }
 
-    /// The purchases that `id` names: by our identifier, or by the issuer's.
+    /// The purchases found by `id`, which is our identifier or the issuer's, with their holds.
     pub async fn find_purchases(
         &mut self,
         id: &str,
@@ -246,8 +251,8 @@ impl Tx {
         Ok(found)
     }
 
-    /// The purchases of a budget that something was said about at `since` or later, without their
-    /// holds' order: for summing them up.
+    /// The purchases of a budget with a posting at `since` or later, with their holds, in no
+    /// particular order.
     pub async fn purchases_since(
         &mut self,
         programme: &ProgrammeId,
@@ -269,7 +274,7 @@ impl Tx {
         self.purchases_by_id(programme, &ids).await
     }
 
-    /// The purchases with these identifiers, with their holds.
+    /// Those of the purchases `ids` that exist, with their holds, in no particular order.
     pub async fn purchases_by_id(
         &mut self,
         programme: &ProgrammeId,
@@ -286,7 +291,7 @@ impl Tx {
         Ok(purchases)
     }
 
-    /// The decisions with these identifiers.
+    /// Those of the decisions `ids` that exist, in no particular order.
     pub async fn decisions_by_id(
         &mut self,
         programme: &ProgrammeId,
@@ -339,7 +344,7 @@ impl Tx {
         Ok(())
     }
 
-    /// The version of a budget's agreement that is in force.
+    /// The version of a budget's agreement in force; `None` before the first one starts.
     pub async fn version_in_force(
         &mut self,
         programme: &ProgrammeId,
@@ -356,7 +361,8 @@ impl Tx {
         Ok(RowReader::new(&VERSION, &row).optional(RowReader::integer)?)
     }
 
-    /// People of a programme, in order, after `after`: those whose budgets are `whose`.
+    /// Up to `most` people of a programme whose budgets match the filter `whose`, in order, after
+    /// the person `after`. Their `plan` is left empty.
     pub async fn people_after(
         &mut self,
         programme: &ProgrammeId,
@@ -404,14 +410,14 @@ impl Tx {
     }
 }
 
-/// Links of a chain, the newest first.
+/// Selects links of a chain, the newest first.
 fn walk_chain() -> String {
     format!(
         "{CHAIN_CTE} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link LIMIT $5"
     )
 }
 
-/// The purchases that something was said about since an instant.
+/// Selects the purchases with a posting at an instant or later.
 fn changed_since() -> String {
     format!(
         "{CHAIN_CTE} SELECT DISTINCT purchase_id FROM link \
@@ -419,7 +425,8 @@ fn changed_since() -> String {
     )
 }
 
-/// No index serves `programme_id || ''`: so that only the one by identifier can be taken.
+/// Selects rows of a programme by identifier. `programme_id || ''` matches no index, so the planner
+/// can only use the one by identifier.
 fn select_by_ids_sql(table: &Table, column: &str, many: usize) -> String {
     let places: Vec<_> = (2..).take(many).map(|place| format!("${place}")).collect();
     format!(
@@ -430,12 +437,12 @@ fn select_by_ids_sql(table: &Table, column: &str, many: usize) -> String {
     )
 }
 
-/// By our identifier, in whichever programme.
+/// Selects a purchase by our identifier, in any programme.
 fn purchase_by_id_sql() -> String {
     format!("SELECT {} FROM purchase WHERE purchase_id = $1", names(PURCHASE.columns, ""))
 }
 
-/// The statements of lists and explanations, each with values to plan it with.
+/// The lookup statements of lists and explanations, each with values for planning it.
 pub(in crate::store) fn lookup_statements() -> Vec<(&'static str, String, &'static [&'static str])>
 {
     vec![
@@ -461,5 +468,5 @@ fn read_link(row: &AnyRow) -> Result<ChainLink, StoreError> {
     })
 }
 
-/// The most identifiers of one statement.
+/// The maximum number of identifiers in one statement.
 const MAX_IDS: usize = 200;

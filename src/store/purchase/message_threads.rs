@@ -1,4 +1,4 @@
-//! Messages of one matter: what was told a while ago is not told again.
+//! Message threads: suppresses a message if its thread already has a recent one.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,12 +8,13 @@ use crate::ledger::record::row::{Digest, RowReader, text_value};
 use crate::store::sql::statements::MATTER;
 use crate::store::{NewMessage, PendingWrites, StoreError, Tx};
 
-/// A matter of somebody.
+/// The key of a message thread: programme, budget, digest of the matter.
 pub type MessageThreadKey = (ProgrammeId, BudgetId, Digest);
 
 impl Tx {
-    /// Leaves those of the new messages out that are about a matter that was told of a while ago, or
-    /// a moment ago. Under the lock of their budgets, so that none is told twice.
+    /// Removes new messages whose thread has a message created after
+    /// [`crate::store::MessageThread::since`], or an earlier message among the new ones. The
+    /// budgets must be locked, so that concurrent transactions cannot both add one.
     pub async fn suppress_repeated_messages(
         &mut self,
         pending_writes: &mut PendingWrites,

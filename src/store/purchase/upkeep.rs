@@ -1,5 +1,5 @@
-//! What has to be looked after though nobody asks: purchases whose time has run out, approvals
-//! that the issuer never spoke of, messages that wait.
+//! Queries of the background jobs: expired purchases, approvals that the issuer never confirmed,
+//! and parked events.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::store::sql::batch::{names, read_row};
 use crate::store::sql::statements::PARKED;
 use crate::store::{ParkedEvent, Store, StoreError, Tx};
 
-/// A purchase that holds money.
+/// A purchase that holds money, and its expiry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenPurchase {
     pub programme: ProgrammeId,
@@ -35,8 +35,8 @@ static OPEN: Table = Table {
 };
 
 impl Store {
-    /// Purchases of `programme` whose time ran out at `now` or before, the oldest first, after
-    /// `after`.
+    /// Up to `most` purchases of `programme` that expired at `now` or before, in order of expiry,
+    /// after the cursor `after`.
     pub async fn expired_purchases(
         &self,
         programme: &ProgrammeId,
@@ -67,9 +67,9 @@ impl Store {
         rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
 
-    /// Open purchases of `programme` whose time runs out after `from` and not after `to`, as far as
-    /// something of them may be unconfirmed: never spoken of, or approved more than once. Without
-    /// their holds.
+    /// Up to `most` open purchases of `programme` that expire after `from` and at `to` or before,
+    /// and of which an approval may be unconfirmed: the issuer sent no event about them, or they
+    /// have more than one approval. Without their holds.
     pub async fn purchases_to_review(
         &self,
         programme: &ProgrammeId,
@@ -92,7 +92,8 @@ impl Store {
         rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
 
-    /// Messages whose claim has come, in the order in which they were parked, after `after`.
+    /// Up to `most` parked events whose presentment has been booked, in the order in which they
+    /// were parked, after the cursor `after`.
     pub async fn ready_parked_events(
         &self,
         after: Option<&ParkedEvent>,
@@ -112,8 +113,9 @@ impl Store {
 }
 
 impl Tx {
-    /// Those of `parked` that still wait, with their texts, and when each came. The rows are
-    /// locked: what waits is booked once, whoever else is at it.
+    /// Those of `parked` that still wait, with their texts and the instants of receipt; events with
+    /// an erased text are left out. Locks the rows, so that concurrent transactions book each event
+    /// only once.
     pub async fn parked_event_bodies(
         &mut self,
         parked: &[ParkedEvent],

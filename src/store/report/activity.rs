@@ -1,5 +1,4 @@
-//! What happened to somebody's money beside purchases: what was put in, and what they were told of
-//! holding money back.
+//! Activity of a budget other than purchases: loads, and messages by kind and time.
 
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
@@ -12,7 +11,7 @@ use crate::store::sql::batch::{names, read_row};
 use crate::store::sql::statements::MESSAGE;
 use crate::store::{MessageRow, StoreError, Tx};
 
-/// The most loads of one budget that are read.
+/// The maximum number of loads read for one budget.
 const MAX_LOADS: i64 = 5_000;
 
 static LOAD_VIEW: Table = Table {
@@ -20,7 +19,7 @@ static LOAD_VIEW: Table = Table {
     columns: columns![Key "pot_id", Number "amount_minor", Number "loaded_at"],
 };
 
-/// Money that was put into a pot.
+/// A load: money put into a pot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadRow {
     pub pot: PotId,
@@ -29,7 +28,7 @@ pub struct LoadRow {
 }
 
 impl Tx {
-    /// Everything that was put into the pots of a budget, the oldest first.
+    /// The loads of a budget's pots, the oldest first; at most 5,000.
     pub async fn loads_of(
         &mut self,
         programme: &ProgrammeId,
@@ -50,8 +49,9 @@ impl Tx {
         Ok(loads)
     }
 
-    /// The messages of a budget between two instants, the newest first: all of `kinds`, or the newest
-    /// `most` of them. `kinds` are constants of ours: they are part of the statement's text.
+    /// Up to `most` messages of a budget of the given `kinds` that were created from the first
+    /// instant to the second, both included, the newest first. `kinds` must be constants, because
+    /// they become part of the SQL text.
     pub async fn messages_between(
         &mut self,
         programme: &ProgrammeId,
@@ -79,19 +79,22 @@ impl Tx {
     }
 }
 
-/// Identifiers begin with the milliseconds in which they were made: none is below this one.
+/// The lowest message identifier of the millisecond of `at`, because a UUIDv7 begins with 48 bits
+/// of milliseconds.
 pub(in crate::store) fn first_id_at(at: Timestamp) -> MessageId {
     let milliseconds = u128::try_from(at.as_millisecond()).unwrap_or_default();
     MessageId::new(uuid::Uuid::from_u128(milliseconds << 80))
 }
 
-/// The millisecond in which an identifier was made.
+/// The instant at which a UUIDv7 was created, in milliseconds; the Unix epoch if it is out of
+/// range.
 pub(in crate::store) fn id_timestamp(id: uuid::Uuid) -> Timestamp {
     let milliseconds = i64::try_from(id.as_u128() >> 80).ok();
     let made = milliseconds.and_then(|made| Timestamp::from_millisecond(made).ok());
     made.unwrap_or_default()
 }
 
+/// The highest message identifier of the millisecond of `at`.
 pub(in crate::store) fn last_id_at(at: Timestamp) -> MessageId {
     let first = first_id_at(at).uuid().as_u128();
     MessageId::new(uuid::Uuid::from_u128(first | ((1 << 80) - 1)))

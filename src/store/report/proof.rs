@@ -1,9 +1,9 @@
-//! Reading everything that proves the books of a programme, budget by budget, in one snapshot.
+//! Reads all rows that prove the ledger of a programme, budget by budget, in one snapshot.
 //!
-//! The hot tables have no index by budget, on purpose. So every table is sorted once by budget,
-//! and all of them are read side by side: memory holds the rows of one budget, whatever the size
-//! of the programme. PostgreSQL sorts behind a cursor; SQLite, which has no cursors in SQL, into a
-//! temporary table that goes with the transaction.
+//! The hot tables deliberately have no index by budget. Each table is therefore sorted once by
+//! budget, and all tables are merged in that order, so that memory holds the rows of only one
+//! budget, whatever the size of the programme. PostgreSQL sorts behind a cursor; SQLite, which has
+//! no SQL cursors, sorts into a temporary table that ends with the transaction.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use crate::store::sql::batch::{names, read_row};
 use crate::store::sql::statements::{COUNTER, PERMISSION_USES, POT, WITHDRAWAL};
 use crate::store::{Dialect, StoreError, Tx};
 
-/// How many rows of a table are read at once.
+/// The number of rows in a page.
 const PAGE_SIZE: usize = 2_000;
 
-/// Every table that is read by budget, and how its rows are ordered within one.
+/// Every table that is read by budget, and the order of its rows within one budget.
 static PROVED_TABLES: [(&Table, &str); 14] = [
     (&BUDGET, "programme_id"),
     (&POSTING, "seq, posting_id"),
@@ -45,27 +45,27 @@ static PROVED_TABLES: [(&Table, &str); 14] = [
     (&PERMISSION_USES, "permission_id"),
 ];
 
-/// Every row that one budget has in the tables that are proved.
+/// All rows of one budget in the proved tables.
 #[derive(Debug, Default)]
 pub struct LedgerRows {
-    /// As the rows spell it. There may be no such budget.
+    /// The identifier as stored. It may be invalid or have no row in `budget`.
     pub budget: String,
     rows: BTreeMap<&'static str, Vec<Vec<Value>>>,
 }
 
 impl LedgerRows {
-    /// The rows of `table`: postings, terms and holds in their own order.
+    /// The rows of `table`, in the order given in `PROVED_TABLES`.
     pub fn of(&self, table: &Table) -> &[Vec<Value>] {
         self.rows.get(table.name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Every table that has rows here, with its rows.
+    /// Every proved table with its rows, which may be none.
     pub fn tables(&self) -> impl Iterator<Item = (&'static Table, &[Vec<Value>])> {
         PROVED_TABLES.iter().map(|(table, _)| (*table, self.of(table)))
     }
 }
 
-/// All tables of a programme side by side, in the order of their budgets.
+/// A merge of all proved tables of a programme, in the order of their budgets.
 #[derive(Debug)]
 pub struct LedgerScan {
     cursors: Vec<TableCursor>,
@@ -75,7 +75,7 @@ pub struct LedgerScan {
 #[derive(Debug)]
 struct TableCursor {
     table: &'static Table,
-    /// How many rows were read so far.
+    /// The number of rows read so far.
     read: i64,
     buffered: VecDeque<Vec<Value>>,
     has_more: bool,
@@ -87,9 +87,9 @@ impl TableCursor {
     }
 }
 
-/// How a database sorts, and how what it sorted is read.
+/// The SQL that sorts a table and reads a page of the result.
 struct CursorSql {
-    /// A proof reads everything, and PostgreSQL would end statements after seconds.
+    /// A proof reads everything, which takes longer than PostgreSQL's `statement_timeout` allows.
     disable_statement_timeout: Option<&'static str>,
     sort: &'static str,
     page: &'static str,
@@ -98,7 +98,7 @@ struct CursorSql {
 impl CursorSql {
     const fn of(dialect: Dialect) -> Self {
         match dialect {
-            // By bytes, like SQLite and Rust, so that all agree on which budget comes next.
+            // Compares by bytes, like SQLite and Rust, so that the merge agrees on the next budget.
             Dialect::Postgres => Self {
                 disable_statement_timeout: Some("SET LOCAL statement_timeout = 0"),
                 sort: "DECLARE proof_{table} NO SCROLL CURSOR FOR SELECT {columns} FROM {table} \
@@ -116,13 +116,14 @@ impl CursorSql {
     }
 }
 
-/// Fills in what both texts of a [`CursorSql`] say about `table`.
+/// Fills in the placeholders `{columns}` and `{table}`, which both texts of a [`CursorSql`] use.
 fn fill_template(text: &str, table: &Table) -> String {
     text.replace("{columns}", &names(table.columns, "")).replace("{table}", table.name)
 }
 
 impl Tx {
-    /// Every programme that any proved row belongs to, whether or not it exists, in order.
+    /// The identifier of every programme that has any proved row, issuer event or seal, in order,
+    /// whether or not the programme exists.
     pub async fn programmes_with_rows(&mut self) -> Result<Vec<String>, StoreError> {
         self.disable_statement_timeout().await?;
         let tables = PROVED_TABLES.iter().map(|(table, _)| table.name);
@@ -156,7 +157,7 @@ impl Tx {
         Ok(LedgerScan { cursors })
     }
 
-    /// The rows of the next budget; none after the last.
+    /// The rows of the next budget; `None` after the last one.
     pub async fn next_ledger_rows(
         &mut self,
         scan: &mut LedgerScan,
@@ -196,7 +197,7 @@ impl Tx {
         Ok(())
     }
 
-    /// The issuers' messages with these connections and references, as far as they exist.
+    /// Those issuer events of `keys` (connection, reference) that exist, as rows.
     pub async fn events_by_reference(
         &mut self,
         programme: &str,
@@ -217,8 +218,8 @@ impl Tx {
         Ok(events)
     }
 
-    /// Messages that say they are in the books, or wait, though no posting and no presentment speaks
-    /// of them and they do not wait, as `connection/reference`; and how many messages there are.
+    /// Issuer events in the state `booked` or `parked` that no posting, presentment or parked row
+    /// refers to, as `connection/reference`, at most 100; and the number of all issuer events.
     pub async fn events_without_posting(
         &mut self,
         programme: &str,
@@ -244,7 +245,8 @@ impl Tx {
         Ok((found, RowReader::new(&ISSUER_EVENT, &row).number()?))
     }
 
-    /// The currency that most budgets of a programme have; a programme has only one.
+    /// The currency of most budgets of a programme; `None` if it has none. An intact programme has
+    /// only one currency.
     pub async fn most_used_currency(
         &mut self,
         programme: &str,
@@ -257,7 +259,7 @@ impl Tx {
         Ok(Some(RowReader::new(&BUDGET, &row).text()?.to_owned()))
     }
 
-    /// Up to a page of seals of `programme` numbered above `number`, as rows, in order.
+    /// Up to 100 seals of `programme` with a number above `number`, as rows, in order.
     pub async fn seals_after(
         &mut self,
         programme: &str,
@@ -273,7 +275,7 @@ impl Tx {
         rows.iter().map(|row| read_row(row, SEAL.columns)).collect()
     }
 
-    /// Up to a page of budgets of `programme` behind `budget`, as rows, in the order of the key.
+    /// Up to a page of budgets of `programme` with an identifier above `budget`, as rows, in order.
     pub async fn budgets_after(
         &mut self,
         programme: &ProgrammeId,
@@ -289,8 +291,8 @@ impl Tx {
         rows.iter().map(|row| read_row(row, BUDGET.columns)).collect()
     }
 
-    /// What all pots of `programme` were loaded with, hold, have spent and have left, then the
-    /// exposure, the suspense and what is disputed of all purchases, in minor units.
+    /// The loaded, held, spent and left totals of all pots of `programme`, then the exposure,
+    /// suspense and disputed totals of all its purchases, in minor units.
     pub async fn totals(&mut self, programme: &ProgrammeId) -> Result<[i64; 7], StoreError> {
         let sum = |column: &str| format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT)");
         let sql = format!(
@@ -333,7 +335,8 @@ impl Tx {
         read_row(&query.fetch_one(self.connection()).await?, columns)
     }
 
-    /// When `programme` was sealed last; else, when it was applied first.
+    /// When `programme` was last sealed, or else when its first settings were applied; `None` if
+    /// neither happened.
     pub async fn last_sealed_at(
         &mut self,
         programme: &ProgrammeId,
@@ -352,9 +355,10 @@ impl Tx {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when there is one of its number already.
+    /// [`StoreError::Contended`] when a seal of that number exists.
     pub async fn add_seal(&mut self, seal: &Seal) -> Result<(), StoreError> {
-        let sql = "INSERT INTO seal (programme_id, seal_id, number, sealed_at, heads, totals, root) \
+        let sql = "INSERT INTO seal \
+                   (programme_id, seal_id, number, sealed_at, heads, totals, root) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
         let mut query = sqlx::query(sql);
         for value in seal.row() {
@@ -368,7 +372,7 @@ impl Tx {
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("seal")) }
     }
 
-    /// Lets the statements of this transaction take as long as they need.
+    /// Disables the statement timeout for this transaction.
     pub async fn disable_statement_timeout(&mut self) -> Result<(), StoreError> {
         if let Some(sql) = CursorSql::of(self.statements.dialect).disable_statement_timeout {
             sqlx::query(sql).execute(self.connection()).await?;

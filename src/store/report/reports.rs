@@ -1,4 +1,4 @@
-//! Questions that people ask of the books. Nothing here writes or locks.
+//! Read-only queries of reports, explanations and people's views. None of them writes or locks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,21 +25,21 @@ use crate::store::sql::batch::{names, read_row};
 use crate::store::sql::statements::{EXCEPTION, MESSAGE, POT, WITHDRAWAL};
 use crate::store::{PersonRow, Store, StoreError, Tx};
 
-/// The most decisions that one identifier can find.
+/// The maximum number of decisions that [`Tx::find_decisions`] returns.
 pub const MAX_DECISIONS_FOUND: usize = 200;
 
-/// What a programme owes and keeps besides its pots, summed from the journal.
+/// The totals of a programme outside its pots, summed from the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProgrammeSums {
-    /// More was captured than the pots held.
+    /// The amount captured beyond what the pots held.
     pub exposure: Money,
-    /// Came back, and belongs to no known purchase.
+    /// The amount refunded without a known purchase.
     pub suspense: Money,
-    /// Came back because of disputes that have not ended.
+    /// The amount returned by disputes that are still open.
     pub disputed: Money,
 }
 
-/// Something that somebody has to look at.
+/// An unresolved exception, which needs a member of staff.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExceptionRow {
     pub id: ExceptionId,
@@ -51,19 +51,19 @@ pub struct ExceptionRow {
     pub noted_at: Timestamp,
 }
 
-/// Something that was to be told to somebody.
+/// A message of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRow {
     pub id: MessageId,
     pub kind: String,
-    /// What it is about.
+    /// The identifier of the subject, such as a decision or an ask.
     pub subject: String,
     pub body: String,
     pub created_at: Timestamp,
     pub recipient: Recipient,
-    /// What the words were made from: JSON.
+    /// The data that the text was rendered from, as JSON.
     pub facts: String,
-    /// When what it asks for, or tells of, runs out.
+    /// When the subject, such as a request for an answer, expires.
     pub due_at: Option<Timestamp>,
 }
 
@@ -86,7 +86,7 @@ static PERSON: Table = Table {
 };
 
 impl Tx {
-    /// The balances of every pot of a programme, by budget and pot.
+    /// The balances of all pots of a programme, by budget and pot.
     pub async fn balances_of(
         &mut self,
         programme: &ProgrammeId,
@@ -104,7 +104,7 @@ impl Tx {
         Ok(balances)
     }
 
-    /// The pots of every agreement in force, in the order in which they are used.
+    /// The pots of every agreement in force, in order of use.
     pub async fn pot_orders(
         &mut self,
         programme: &ProgrammeId,
@@ -124,7 +124,7 @@ impl Tx {
         rows.fetch_all(self.connection()).await?.iter().map(read).collect()
     }
 
-    /// What a programme owes and keeps besides its pots, summed from the journal.
+    /// The totals of a programme outside its pots, summed from the journal.
     pub async fn programme_sums(
         &mut self,
         programme: &ProgrammeId,
@@ -148,8 +148,9 @@ impl Tx {
         })
     }
 
-    /// The decisions that `id` names: by their own id, by the issuer's reference of the question,
-    /// or by that of the purchase. Oldest first.
+    /// The decisions found by `id`, the oldest first: by decision identifier, by the issuer's
+    /// reference of the authorisation request, or by the issuer's reference of the purchase. Keeps
+    /// the oldest [`MAX_DECISIONS_FOUND`].
     pub async fn find_decisions(&mut self, id: &str) -> Result<Vec<RecordedDecision>, StoreError> {
         let mut found = BTreeMap::new();
         let sql = AssertSqlSafe(decision_by_id_sql());
@@ -174,8 +175,8 @@ impl Tx {
         if let Ok(purchase) = id.parse::<PurchaseReference>() {
             let name = |(programme, connection)| (programme, connection, purchase.clone());
             let names: Vec<_> = connections.into_iter().map(name).collect();
-            let answers = self.decisions_of_purchases(&names).await?;
-            found.extend(answers.into_iter().map(|decision| (decision.id, decision)));
+            let decisions = self.decisions_of_purchases(&names).await?;
+            found.extend(decisions.into_iter().map(|decision| (decision.id, decision)));
         }
         let mut found: Vec<_> = found.into_values().collect();
         found.sort_by_key(|decision| (decision.decided_at, decision.id));
@@ -183,7 +184,8 @@ impl Tx {
         Ok(found)
     }
 
-    /// Every connection, in order. There are few: whoever has an issuer's reference looks in each.
+    /// Every connection, in order. There are few, so an issuer's reference is looked up in each of
+    /// them.
     pub(in crate::store) async fn connections(
         &mut self,
     ) -> Result<Vec<(ProgrammeId, ConnectionId)>, StoreError> {
@@ -198,7 +200,7 @@ impl Tx {
         rows.iter().map(read).collect()
     }
 
-    /// A person as a programme's file describes them.
+    /// A person as described by the programme's file.
     pub async fn person(
         &mut self,
         programme: &ProgrammeId,
@@ -226,7 +228,8 @@ impl Tx {
         budget: &BudgetId,
     ) -> Result<Vec<Card>, StoreError> {
         let sql = "SELECT connection_id, token, last_four, state, state_until, state_after \
-                   FROM card WHERE programme_id = $1 AND budget_id = $2 ORDER BY connection_id, token";
+                   FROM card WHERE programme_id = $1 AND budget_id = $2 \
+                   ORDER BY connection_id, token";
         let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
         let read = |row: &AnyRow| {
             let row = read_row(row, CARD.columns)?;
@@ -241,8 +244,9 @@ impl Tx {
         rows.fetch_all(self.connection()).await?.iter().map(read).collect()
     }
 
-    /// What was to be told of a decision, oldest first. It is looked for among the messages of the
-    /// budget that were made with the decision, or with its withdrawal.
+    /// The messages about a decision, the oldest first, at most 100. Only messages of its budget
+    /// created from the decision until one minute after the decision or its withdrawal are
+    /// searched.
     pub async fn messages_about(
         &mut self,
         decision: &RecordedDecision,
@@ -261,7 +265,7 @@ impl Tx {
         rows.iter().map(read_message).collect()
     }
 
-    /// When our approval was taken back, if it was.
+    /// When the approval was withdrawn, if it was.
     pub async fn withdrawn_at(
         &mut self,
         decision: &RecordedDecision,
@@ -280,10 +284,11 @@ impl Tx {
     }
 }
 
-/// Within which time what is told with a decision is made, on the slowest machine.
+/// The longest delay between a decision or its withdrawal and the creation of its messages, on the
+/// slowest machine.
 const MESSAGE_DELAY_MAX: SignedDuration = SignedDuration::from_mins(1);
 
-/// By its own id, in whichever programme.
+/// Looks a decision up by its identifier, in any programme.
 pub(in crate::store) fn decision_by_id_sql() -> String {
     format!("SELECT {} FROM decision WHERE decision_id = $1", names(DECISION.columns, ""))
 }
@@ -297,10 +302,11 @@ pub(in crate::store) fn messages_about() -> String {
 }
 
 impl Store {
-    /// What somebody has to look at and nothing has explained yet, oldest first; at most `most`.
+    /// Up to `most` unresolved exceptions of all programmes, the oldest first.
     pub async fn exceptions(&self, most: u32) -> Result<Vec<ExceptionRow>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM exception WHERE settled_at IS NULL ORDER BY noted_at, programme_id, exception_id LIMIT $1",
+            "SELECT {} FROM exception WHERE settled_at IS NULL \
+             ORDER BY noted_at, programme_id, exception_id LIMIT $1",
             names(EXCEPTION.columns, "")
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(most));
@@ -322,15 +328,15 @@ impl Store {
     }
 }
 
-/// Reads a message.
+/// Reads a message from a row with the columns of [`MESSAGE`].
 pub(in crate::store) fn read_message(row: &AnyRow) -> Result<MessageRow, StoreError> {
     Ok(message_of(&read_row(row, MESSAGE.columns)?)?)
 }
 
-/// A message from the values of its row.
+/// Reads a message from the values of such a row.
 pub(in crate::store) fn message_of(row: &[Value]) -> Result<MessageRow, CorruptRow> {
     let mut reader = RowReader::new(&MESSAGE, row);
-    reader.skip(); // the programme, which was asked for
+    reader.skip(); // the programme, which the query fixes
     let id = reader.parsed()?;
     reader.skip(); // the budget
     Ok(MessageRow {

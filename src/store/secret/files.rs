@@ -1,8 +1,9 @@
-//! Files that only their user can read: the database, its mark, the key file, their folder.
+//! Files that only their owner can read and write: the database, its mark, the key file and their
+//! folders.
 //!
-//! They are made with their mode, so that nobody can open one a moment before it is set, and it is
-//! set once more, because the process's own mask may have taken too much of it. SQLite gives its
-//! write-ahead log and its index of that the mode of the database.
+//! Each is created with its mode, so that there is no moment in which another user can open it, and
+//! the mode is set again, because the process's umask may have removed bits that the owner needs.
+//! SQLite gives its write-ahead log and shared-memory file the mode of the database.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
@@ -16,10 +17,10 @@ use tempfile::NamedTempFile;
 
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
-/// Whatever others than the user may do.
+/// Every permission bit of the group and of others.
 const GROUP_AND_OTHERS: u32 = 0o077;
 
-/// Opens a file for reading and writing; makes it, for its user only, if it is not there.
+/// Opens a file for reading and writing; creates it with mode 0600 if it is missing.
 pub(in crate::store) fn open_private(path: &Path) -> io::Result<File> {
     match create_private(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -29,7 +30,7 @@ pub(in crate::store) fn open_private(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Makes a file that must not be there yet, for its user only.
+/// Creates a file with mode 0600; fails if it exists.
 fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).create_new(true).mode(FILE_MODE).open(path)?;
@@ -37,7 +38,7 @@ fn create_private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// A file without a name yet in the folder of `path`, for its user only.
+/// A temporary file with mode 0600 in the folder of `path`.
 pub(in crate::store) fn private_file_in(path: &Path) -> io::Result<NamedTempFile> {
     let mut made = tempfile::Builder::new();
     let made = made.permissions(Permissions::from_mode(FILE_MODE)).tempfile_in(folder_of(path))?;
@@ -45,7 +46,7 @@ pub(in crate::store) fn private_file_in(path: &Path) -> io::Result<NamedTempFile
     Ok(made)
 }
 
-/// Brings the names in the folder of `path` to the disk.
+/// Flushes the folder of `path` to the disk, so that created and renamed files survive a crash.
 pub(in crate::store) fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
@@ -55,7 +56,7 @@ fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// Makes a folder, and those above it that are missing, for its user only.
+/// Creates a folder and its missing parents with mode 0700. An existing folder is left unchanged.
 pub fn create_private_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -64,16 +65,16 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
 }
 
-/// A file or a folder that others than its user can get at.
+/// A file or a folder that its group or others can access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExposedPath {
     pub path: PathBuf,
     pub mode: u32,
-    /// What it should be.
+    /// The mode that it should have.
     pub wanted: u32,
 }
 
-/// Those of `paths` that are there and that others than their user can get at.
+/// Those of `paths` that exist and that their group or others can access.
 pub fn exposed_paths(paths: impl IntoIterator<Item = PathBuf>) -> Vec<ExposedPath> {
     let check = |path: PathBuf| {
         let about = fs::metadata(&path).ok()?;
@@ -84,12 +85,13 @@ pub fn exposed_paths(paths: impl IntoIterator<Item = PathBuf>) -> Vec<ExposedPat
     paths.into_iter().filter_map(check).collect()
 }
 
-/// The files that belong to the SQLite database in `file`.
+/// The paths of the SQLite database `file`, its write-ahead log, its shared-memory file and its
+/// mark, whether or not they exist.
 pub fn database_files(file: &Path) -> Vec<PathBuf> {
     ["", "-wal", "-shm", ".mark"].map(|ending| with_suffix(file, ending)).into()
 }
 
-/// `file` with `ending` behind its name.
+/// `file` with `ending` appended to its name.
 pub(in crate::store) fn with_suffix(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(ending);

@@ -1,8 +1,8 @@
-//! The file of the key that secrets are sealed with.
+//! The file with the key that seals secrets.
 //!
-//! It is made at once and whole, and never over another one. A change of keys writes the new one
-//! beside it first: until the database goes by the new key the old one is in its place, and from then
-//! on whoever looks for the new one finishes the change.
+//! It is created atomically and never overwrites another key. A rotation first writes the new key
+//! beside it (`.next`). Until the database names the new key, the old file stays in place; from
+//! then on, any process that loads the key finishes the rotation by a rename.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::platform::config::KeySource;
 use crate::platform::encryption::{KeyId, SealingKey, SealingKeyError};
 use crate::store::secret::files::{private_file_in, sync_folder_of, with_suffix};
 
-/// Why a database's secrets cannot be read or written. Says what to do.
+/// Why a database's secrets cannot be read or written. The message tells the operator what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(
@@ -41,21 +41,21 @@ pub enum KeyError {
     KeyMismatch { wanted: KeyId, found: KeyId, from: String },
     #[error("the secrets of this database have not been sealed yet: start `sayso serve` first")]
     NotSealed,
-    #[error("{0} cannot be opened: {1}; write it anew before the key is changed")]
+    #[error("the secret {0} cannot be opened: {1}; replace it before the key is changed")]
     Row(String, String),
     #[error(
         "SAYSO_KEY gives the key, so its file cannot be replaced: name the new one with \
          --new-key-file, and give that from then on"
     )]
     NoKeyFile,
-    #[error("that is the key already")]
+    #[error("the new key is the one already in use")]
     SameKey,
-    #[error("no random numbers could be had")]
+    #[error("no key or nonce could be generated")]
     Random(#[from] SealingKeyError),
 }
 
-/// The key in `place`; none if its file is not there. A database that goes by `wanted` finishes a
-/// change of keys that was cut short.
+/// Loads the key from `place`; `None` if its file does not exist. If the file does not have the key
+/// `wanted` but the file beside it does, finishes the interrupted rotation first.
 pub(in crate::store) fn load(
     place: &KeySource,
     wanted: Option<&KeyId>,
@@ -77,8 +77,8 @@ pub(in crate::store) fn load(
     Ok(found)
 }
 
-/// The key in `place`, which is made if its file is not there. Whoever makes one at the same time
-/// agrees on one.
+/// Loads the key from `place`, and generates it if its file does not exist. Of concurrent callers
+/// the first to create the file wins, and all return its key.
 pub(in crate::store) fn load_or_create(place: &KeySource) -> Result<SealingKey, KeyError> {
     if let Some(key) = load(place, None)? {
         return Ok(key);
@@ -96,7 +96,7 @@ pub(in crate::store) fn load_or_create(place: &KeySource) -> Result<SealingKey, 
     read(file)?.ok_or_else(|| file_error(ErrorKind::NotFound.into()))
 }
 
-/// Writes `key` beside `file`, to take its place.
+/// Writes `key` to `file`.next, durably, as its future replacement.
 pub(in crate::store) fn write_replacement(file: &Path, key: &SealingKey) -> Result<(), KeyError> {
     let next = replacement_path(file);
     let file_error = |error| KeyError::File(next.clone(), error);
@@ -104,7 +104,7 @@ pub(in crate::store) fn write_replacement(file: &Path, key: &SealingKey) -> Resu
     sync_folder_of(file).map_err(file_error)
 }
 
-/// Puts the key that was written beside `file` in its place.
+/// Replaces `file` with the key that [`write_replacement`] wrote beside it.
 pub(in crate::store) fn finish_rotation(file: &Path) -> Result<(), KeyError> {
     install_replacement(&replacement_path(file), file)
 }
@@ -118,7 +118,7 @@ fn replacement_path(file: &Path) -> PathBuf {
     with_suffix(file, ".next")
 }
 
-/// A file in the folder of `file` with `key` in it, on the disk, which has no name yet.
+/// A temporary file in the folder of `file` that contains `key` and is flushed to the disk.
 fn write_beside(file: &Path, key: &SealingKey) -> io::Result<tempfile::NamedTempFile> {
     let mut made = private_file_in(file)?;
     writeln!(made, "{}", key.to_text().expose_secret())?;
@@ -139,7 +139,7 @@ fn parse(place: &KeySource, text: &SecretString) -> Result<SealingKey, KeyError>
         .map_err(|error| KeyError::InvalidKey { from: describe_place(place), error })
 }
 
-/// What an operator calls the place.
+/// The place as an operator names it.
 pub(in crate::store) fn describe_place(place: &KeySource) -> String {
     match place {
         KeySource::Given(_) => "SAYSO_KEY".to_owned(),

@@ -1,11 +1,12 @@
-//! The mark: a small file beside an SQLite database that remembers the last posting committed.
+//! The mark: a small file beside a SQLite database that names the last posting committed.
 //!
-//! A write-ahead log that was damaged, or a backup that was put back, leaves a database that is
-//! whole and lacks its newest rows, without any error. The posting that the mark names is missing
-//! then. What comes before it in the file is there when it is there, so one posting is enough.
+//! A damaged write-ahead log or a restored backup leaves a valid database that lacks its newest
+//! rows, without any error. The posting named by the mark is missing then. Checking one posting is
+//! enough, because the log is applied in order: if this posting exists, so does everything
+//! committed before it.
 //!
-//! It is written after each commit, and brought to the disk once a second: so it may be older than
-//! the database, which does no harm, but never newer.
+//! It is written after each commit and flushed to the disk once a second. It may therefore be older
+//! than the database, which is harmless, but never newer.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -22,9 +23,10 @@ use crate::store::secret::files::open_private;
 use crate::store::sql::batch::read_row;
 use crate::store::{Store, StoreError};
 
-/// Its first line.
+/// The first line of the file: its format version.
 const TITLE: &str = "sayso mark 1";
-/// Written at once, and shorter than what a disk writes at once: never half new. Unit: bytes.
+/// The size of the file in bytes: one disk sector, so that a write replaces it as a whole or not at
+/// all.
 const SIZE: usize = 512;
 
 /// The last posting of a commit.
@@ -35,23 +37,23 @@ pub struct MarkedPosting {
     pub hash: Digest,
 }
 
-/// What the mark says about the database beside it.
+/// The result of comparing a database with its mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MarkStatus {
-    /// PostgreSQL, and a database in memory, have none.
+    /// The database has no mark: it is PostgreSQL or in memory.
     NotKept,
-    /// Nothing was committed since it is kept.
+    /// The mark is empty, because no posting was committed since it was created.
     Empty,
-    /// The posting is there.
+    /// The database has the marked posting.
     InSync(MarkedPosting),
-    /// The posting is missing, or is another one.
+    /// The marked posting is missing or has another hash.
     Behind(MarkedPosting),
-    /// It says nothing that could be understood.
+    /// The mark cannot be parsed; the text says why.
     Unreadable(String),
 }
 
 impl MarkStatus {
-    /// Whether nothing may be approved.
+    /// Whether committed rows are or may be missing. Nothing may be approved then.
     pub const fn has_lost_rows(&self) -> bool {
         match self {
             Self::Behind(_) | Self::Unreadable(_) => true,
@@ -60,20 +62,21 @@ impl MarkStatus {
     }
 }
 
-/// The file of one database.
+/// The mark of one database.
 #[derive(Debug)]
 pub(in crate::store) struct Mark {
     path: PathBuf,
     file: File,
-    /// From now on it is only read: what it remembers must not be forgotten.
+    /// Stops [`Mark::write`], because the mark must keep naming the lost posting.
     has_lost_rows: AtomicBool,
-    /// What is yet to be written, and whether somebody is about to.
+    /// The posting to be written next. `Some` means that a flush is already scheduled.
     pending: Mutex<Option<MarkedPosting>>,
     is_synced: AtomicBool,
 }
 
 impl Mark {
-    /// The mark of the database at `url`; none for one in memory.
+    /// Opens the mark of the SQLite database at `url`, and creates it if it is missing; `None` for
+    /// a database in memory.
     pub(in crate::store) fn open(url: &str) -> io::Result<Option<Self>> {
         let file = url.strip_prefix("sqlite:").unwrap_or(url);
         let file = file.strip_prefix("//").unwrap_or(file);
@@ -92,9 +95,11 @@ impl Mark {
         &self.path
     }
 
-    /// What is remembered; none if nothing was ever written.
+    /// Reads the mark: `Ok(Ok(None))` if it is empty, `Ok(Err(_))` with the reason if it cannot be
+    /// parsed.
     pub(in crate::store) fn read(&self) -> io::Result<Result<Option<MarkedPosting>, String>> {
-        // Opened anew: whoever tidies up may have put another file there. Damage may be no text.
+        // Read by path, because the file may have been replaced since it was opened. Lossy, because
+        // a damaged file need not be UTF-8.
         let bytes = std::fs::read(&self.path)?;
         let text = String::from_utf8_lossy(&bytes);
         Ok(if text.is_empty() { Ok(None) } else { parse(&text).map(Some) })
@@ -108,8 +113,8 @@ impl Mark {
         self.has_lost_rows.store(has_lost_rows, Ordering::SeqCst);
     }
 
-    /// Remembers `marked`, which has been committed: at once, but in the background, because a busy
-    /// disk may take its time and nobody at a till should wait for it.
+    /// Schedules a write of `marked`, which has been committed. It runs in the background, because
+    /// no response may wait for a busy disk.
     pub(in crate::store) fn write(self: &Arc<Self>, marked: MarkedPosting) {
         if self.has_lost_rows() {
             return;
@@ -126,7 +131,7 @@ impl Mark {
     }
 
     fn flush(&self) {
-        // Commits that come meanwhile make another flush.
+        // A commit after this point schedules another flush.
         let Some(marked) = self.pending().take() else { return };
         if let Err(error) = self.file.write_all_at(&bytes(&marked), 0) {
             metrics::counter!("sayso_mark_failures_total").increment(1);
@@ -135,7 +140,7 @@ impl Mark {
         self.is_synced.store(false, Ordering::SeqCst);
     }
 
-    /// Replaces what is remembered, whatever it was.
+    /// Overwrites or empties the mark, flushes it to the disk, and allows writes again.
     pub(in crate::store) fn replace(&self, marked: Option<&MarkedPosting>) -> io::Result<()> {
         match marked {
             Some(marked) => self.file.write_all_at(&bytes(marked), 0)?,
@@ -146,7 +151,8 @@ impl Mark {
         Ok(())
     }
 
-    /// Brings it to the disk, if it has changed. Blocks for as long as the disk takes.
+    /// Writes the pending posting and flushes the mark to the disk if it has changed. Blocks on the
+    /// disk.
     pub(in crate::store) fn sync(&self) {
         self.flush();
         if !self.is_synced.swap(true, Ordering::SeqCst)
@@ -157,12 +163,13 @@ impl Mark {
     }
 }
 
-/// What a link of a chain is looked up with.
+/// The key and hash of a posting. [`Store::newest_link`] fills it from the head columns of
+/// `budget`.
 static LINK: Table =
     Table { name: "posting", columns: columns![Key "programme_id", Key "posting_id", Text "hash"] };
 
 impl Store {
-    /// The hash of the posting that `marked` names, if it is there.
+    /// The hash of the posting that `marked` names; `None` if it is missing.
     pub(in crate::store) async fn link_hash(
         &self,
         marked: &MarkedPosting,
@@ -177,7 +184,7 @@ impl Store {
         Ok(row.map(|row| read_link(&row)).transpose()?.map(|link| link.hash))
     }
 
-    /// The newest link of all chains, by the order of identifiers.
+    /// The head with the greatest posting identifier over all chains; identifiers are time-ordered.
     pub(in crate::store) async fn newest_link(&self) -> Result<Option<MarkedPosting>, StoreError> {
         let sql = "SELECT programme_id, head_posting, head_hash FROM budget \
                    WHERE head_posting IS NOT NULL ORDER BY head_posting DESC LIMIT 1";

@@ -1,9 +1,9 @@
-//! Secrets at rest: with which key a database's secrets are sealed, and changing it.
+//! Secrets at rest: sealing them with the database's key, and rotating that key.
 //!
-//! The database names the key by its fingerprint, in a row of its own. Who writes a secret locks that
-//! row first, so no secret is sealed with a key that was changed a moment ago. A text that was never
-//! sealed counts only until the database has its key: later, somebody would have written it who has
-//! the database and no key.
+//! The single row of `sealing_key` names the key by its fingerprint. A writer of a secret locks
+//! that row first, so that no secret is sealed with a key that has just been rotated out. Unsealed
+//! text is accepted only until the database has a key, because later it could only come from an
+//! attacker with access to the database but not to the key.
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -20,16 +20,17 @@ use crate::store::secret::key_file::{KeyError, describe_place};
 use crate::store::sql::batch::{BatchStatement, read_row};
 use crate::store::{Store, StoreError, Tx};
 
-/// Whether a database has its key.
+/// Whether the secrets of a database are sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SealingKeyStatus {
-    /// Nothing was sealed yet.
+    /// The database names no key yet.
     NotSealed,
-    /// It goes by this key, which is in use here from now on.
+    /// The database names this key, and the process has loaded it. With `has_plaintext_remains`,
+    /// the database files may still contain secrets as they were before the last sealing.
     Active { key: KeyId, has_plaintext_remains: bool },
 }
 
-/// The key as far as this process has it.
+/// The key loaded by this process, if any.
 #[derive(Debug, Default)]
 pub(in crate::store) struct SealingState(RwLock<Option<ActiveKey>>);
 
@@ -54,7 +55,8 @@ impl SealingState {
 const KEY_ID: &[Column] = columns![Key "key_id"];
 static SEALING_KEY: Table =
     Table { name: "sealing_key", columns: columns![Key "key_id", Text "remains"] };
-/// The tables that keep secrets, with the columns of their keys; the secret is called `sealed`.
+/// The tables with secrets: their key columns, then the column `sealed`. [`Tx::sealed_secrets`]
+/// relies on that order.
 static SECRET_TABLES: [Table; 2] = [
     Table {
         name: "connection_secret",
@@ -65,32 +67,32 @@ static SECRET_TABLES: [Table; 2] = [
     Table { name: "token_key", columns: columns![Key "key_id", Text "sealed"] },
 ];
 
-/// The place of a connection's secret.
+/// The associated data that binds a sealed text to a connection's secret.
 pub(in crate::store) const fn connection_secret<'a>(key: &'a [&'a str; 3]) -> AssociatedData<'a> {
     AssociatedData { table: "connection_secret", key }
 }
 
-/// The place of a private key that tokens are signed with.
+/// The associated data that binds a sealed text to a token signing key.
 pub(in crate::store) const fn token_key<'a>(key: &'a [&'a str; 1]) -> AssociatedData<'a> {
     AssociatedData { table: "token_key", key }
 }
 
 impl Store {
-    /// Uses the key in `place` from now on. The first time it is made if it has a file, and what
-    /// is in the database as it is gets sealed, in one transaction.
+    /// Loads the key from `place` and uses it from now on. If the database names no key yet,
+    /// generates the key if its file is missing and seals all unsealed secrets in one transaction.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Key`] when it is not the key that the database goes by.
+    /// [`StoreError::Key`] when `place` does not have the key that the database names.
     pub async fn use_key(&self, place: &KeySource) -> Result<(), StoreError> {
-        let mut standing = self.find_key(place).await?;
-        if standing == SealingKeyStatus::NotSealed {
+        let mut status = self.find_key(place).await?;
+        if status == SealingKeyStatus::NotSealed {
             let key = key_file::load_or_create(place)?;
             crash::failpoint("key_made");
             self.seal_all(&key).await?;
-            standing = self.find_key(place).await?;
+            status = self.find_key(place).await?;
         }
-        match standing {
+        match status {
             SealingKeyStatus::NotSealed => Err(StoreError::Contended("sealing_key")),
             SealingKeyStatus::Active { has_plaintext_remains: false, .. } => Ok(()),
             SealingKeyStatus::Active { has_plaintext_remains: true, .. } => {
@@ -100,12 +102,12 @@ impl Store {
         }
     }
 
-    /// Looks for the key that the database goes by, and uses it from now on. Makes none, and leaves the
-    /// database as it is.
+    /// Loads the key that the database names and uses it from now on. Generates no key and does not
+    /// write to the database.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Key`] when it is not in `place`.
+    /// [`StoreError::Key`] when the key is not in `place`.
     pub async fn find_key(&self, place: &KeySource) -> Result<SealingKeyStatus, StoreError> {
         let sql = "SELECT key_id, remains FROM sealing_key";
         let Some(row) = sqlx::query(sql).fetch_optional(&self.readers()).await? else {
@@ -128,7 +130,8 @@ impl Store {
         Ok(SealingKeyStatus::Active { key: wanted, has_plaintext_remains })
     }
 
-    /// Seals everything that is there as it is, unless somebody else was first.
+    /// Seals every unsealed secret with `key`, unless a concurrent transaction has set the
+    /// database's key first.
     async fn seal_all(&self, key: &SealingKey) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let rows = tx.sealed_secrets().await?;
@@ -147,8 +150,14 @@ impl Store {
         tx.commit().await
     }
 
-    /// Seals everything with another key: the one in `to`, made if its file is not there, or a new
-    /// one in the file that the key is in now. Says which.
+    /// Rotates the key and reseals every secret. The new key is the one in `to`, generated if that
+    /// file is missing, or a generated one that replaces the current key file. Returns the new
+    /// key's fingerprint.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Key`] when no key is loaded, the new key is the current one, a secret cannot
+    /// be opened, or `to` is `None` and the current key is not in a file.
     pub async fn reseal(&self, to: Option<&Path>) -> Result<KeyId, StoreError> {
         let ActiveKey { place, key: old } = self.sealing.active_key()?;
         let (new, new_place) = match (to, &place) {
@@ -196,7 +205,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Forgets everything that was sealed, and the key: it is lost.
+    /// Deletes every sealed secret and the name of the key, because the key is lost.
     pub async fn purge_sealed_secrets(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for table in SECRET_TABLES.iter().map(|table| table.name).chain([SEALING_KEY.name]) {
@@ -206,8 +215,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Takes what was there before it was sealed out of the database's files. What cannot be done now
-    /// is tried again at the next start.
+    /// Removes overwritten secrets, in plaintext or sealed with the previous key, from the database
+    /// files. A failure is logged and retried at the next start.
     async fn remove_plaintext_remains(&self) {
         if let Err(error) = self.try_remove_plaintext_remains().await {
             let cause: &dyn std::error::Error = &error;
@@ -225,8 +234,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// The key that opens `sealed`, if one does. One that is not known is looked for: the key may have
-    /// been changed.
+    /// The key for opening `sealed`. If a text names a key other than the loaded one, loads the key
+    /// again first, because it may have been rotated.
     pub(in crate::store) async fn opening_key(
         &self,
         sealed: impl Iterator<Item = &str> + Send,
@@ -240,7 +249,7 @@ impl Store {
     }
 }
 
-/// A secret where it is kept.
+/// A secret as stored: its table, its key values and its sealed text.
 struct SealedSecret {
     table: &'static Table,
     key: Vec<String>,
@@ -263,7 +272,7 @@ impl SealedSecret {
 }
 
 impl Tx {
-    /// Every secret in the database.
+    /// Every stored secret, sealed or not.
     async fn sealed_secrets(&mut self) -> Result<Vec<SealedSecret>, StoreError> {
         let mut secrets = Vec::new();
         for table in &SECRET_TABLES {
@@ -309,7 +318,12 @@ impl Tx {
         Ok(sqlx::query(sql).fetch_optional(self.connection()).await?.is_none())
     }
 
-    /// The key to seal with. Until this transaction ends, nobody changes it.
+    /// The key to seal with. A share lock on the key row prevents a rotation until this transaction
+    /// ends.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when the database names another key by now.
     pub(in crate::store) async fn sealing_key(&mut self) -> Result<Arc<SealingKey>, StoreError> {
         let key = self.sealing.active_key()?.key;
         let template =

@@ -1,9 +1,10 @@
-//! One SQL text for many rows, on two databases.
+//! Batched statements: one SQL text for many rows, on both databases.
 //!
-//! `{rows}` in a text stands for the rows that are passed: on PostgreSQL `UNNEST` over array
-//! literals bound as text, on SQLite one JSON array through `jsonb_each`. Why not JSON on both:
-//! PostgreSQL estimates its rows badly and joins whole tables. Why not one statement per row: the
-//! cost of a statement is most of the cost of a decision.
+//! `{rows}` in a template stands for the rows that are passed: on PostgreSQL `UNNEST` over array
+//! literals bound as text, on SQLite one JSON array through `jsonb_each`. JSON is not used on
+//! PostgreSQL, because its planner misestimates the number of rows and joins whole tables. One
+//! statement per row is not used, because the overhead of a statement is most of the cost of a
+//! decision.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -17,16 +18,17 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe};
 use crate::ledger::record::row::{Column, ColumnKind, Table, Value};
 use crate::store::{Dialect, StoreError};
 
-/// Rows as they come from a statement.
+/// Rows returned by a statement, one value per column.
 pub(in crate::store) type Rows = Vec<Vec<Value>>;
 
-/// A row as it is passed to a statement: made for it, or known from elsewhere.
+/// A row passed to a statement: owned, or borrowed from where it was built.
 pub(in crate::store) type Row<'a> = Cow<'a, [Value]>;
 
-/// A statement over rows, spelled for one database.
+/// A statement over a batch of rows, rendered for one database.
 #[derive(Debug)]
 pub(in crate::store) struct BatchStatement {
-    /// With `{rows}` in it: where its arguments begin is not known before it is run.
+    /// Still contains `{rows}`, because the number of its first placeholder may depend on the
+    /// statement that embeds it (see [`BatchStatement::sql_after`]).
     template: String,
     sql: Arc<str>,
     columns: &'static [Column],
@@ -34,13 +36,13 @@ pub(in crate::store) struct BatchStatement {
 }
 
 impl BatchStatement {
-    /// Spells `template` for `dialect`; `columns` are those of the rows that are passed.
+    /// Renders `template` for `dialect`; `columns` are those of the rows that are passed.
     ///
-    /// `{rows}` becomes the rows under the name `r`, `{lock}` locks what is read where the
-    /// database locks rows at all (SQLite has locked the whole file by then), `{share}` keeps others
-    /// from changing it,
-    /// `{find TABLE NAME: CONDITION}` finds the rows of a table for each `r`, and
-    /// `{from TABLE: CONDITION}` the rows of a table that is updated.
+    /// `{rows}` becomes the rows under the alias `r`. `{lock}` locks the rows of the table with
+    /// alias `b` for update, and `{share}` locks them against changes; both are empty on SQLite,
+    /// where a write transaction has locked the whole file. `{find TABLE ALIAS: CONDITION}` joins
+    /// the rows of a table that match each `r`. `{from TABLE: CONDITION}` is the `FROM` clause of
+    /// an `UPDATE` of that table.
     pub(in crate::store) fn new(
         dialect: Dialect,
         columns: &'static [Column],
@@ -51,7 +53,7 @@ impl BatchStatement {
         Self { template, sql, columns, dialect }
     }
 
-    /// `INSERT` of whole rows of `table`. A row whose key exists already fails the statement.
+    /// `INSERT` of whole rows of `table`. An existing key fails the statement.
     pub(in crate::store) fn insert(dialect: Dialect, table: &'static Table) -> Self {
         let template = format!(
             "INSERT INTO {} ({}) SELECT {} FROM {{rows}}",
@@ -62,7 +64,7 @@ impl BatchStatement {
         Self::new(dialect, table.columns, &template)
     }
 
-    /// `UPDATE` of rows of `table`, found by their keys.
+    /// `UPDATE` of all other columns of rows of `table`, found by their key columns.
     pub(in crate::store) fn update(dialect: Dialect, table: &'static Table) -> Self {
         let (keys, others): (Vec<&Column>, Vec<&Column>) =
             table.columns.iter().partition(|column| column.kind == ColumnKind::Key);
@@ -79,7 +81,7 @@ impl BatchStatement {
         Self::new(dialect, table.columns, &template)
     }
 
-    /// `INSERT` of whole rows of `table`; a row whose key exists already is left as it is.
+    /// `INSERT` of whole rows of `table`; a row with an existing key is left unchanged.
     pub(in crate::store) fn insert_missing(dialect: Dialect, table: &'static Table) -> Self {
         let names = names(table.columns, "");
         let values = names_of(table.columns, "r.");
@@ -91,7 +93,7 @@ impl BatchStatement {
         Self::new(dialect, table.columns, &template)
     }
 
-    /// `INSERT` of whole rows of `table`; a row whose key exists already takes the new values.
+    /// `INSERT` of whole rows of `table`; a row with an existing key is overwritten.
     pub(in crate::store) fn upsert(dialect: Dialect, table: &'static Table) -> Self {
         let is_key = |column: &&Column| column.kind == ColumnKind::Key;
         let keys: Vec<_> = table.columns.iter().filter(is_key).map(|c| c.name).collect();
@@ -113,7 +115,8 @@ impl BatchStatement {
         Self::new(dialect, table.columns, &template)
     }
 
-    /// Runs the statement over `rows`; says how many rows it changed.
+    /// Runs the statement over `rows` and returns the number of rows changed. No rows, no
+    /// statement.
     pub(in crate::store) async fn execute(
         &self,
         connection: &mut AnyConnection,
@@ -139,7 +142,7 @@ impl BatchStatement {
         found.iter().map(|row| read_row(row, columns)).collect()
     }
 
-    /// The statement with `rows` as its arguments.
+    /// The query with `rows` bound as its arguments.
     pub(in crate::store) fn query<'q>(
         &self,
         rows: &[impl AsRef<[Value]>],
@@ -148,7 +151,8 @@ impl BatchStatement {
         bind(query, self.dialect, self.columns, rows)
     }
 
-    /// The statement's text, for a statement that has arguments before those of this one.
+    /// The SQL text with placeholders numbered after `arguments` earlier ones, for use inside a
+    /// larger statement.
     pub(in crate::store) fn sql_after(&self, arguments: usize) -> String {
         let first = arguments.saturating_add(1);
         self.template.replace("{rows}", &render_rows(self.dialect, self.columns, first))
@@ -159,13 +163,13 @@ impl BatchStatement {
         self.columns
     }
 
-    /// The statement's text.
+    /// The SQL text, with placeholders numbered from 1.
     pub(in crate::store) fn sql(&self) -> &str {
         &self.sql
     }
 }
 
-/// Adds the arguments that stand for `rows` to `query`.
+/// Binds `rows` to `query`: one array literal per column on PostgreSQL, one JSON array on SQLite.
 pub(in crate::store) fn bind<'q>(
     mut query: Query<'q, Any, AnyArguments>,
     dialect: Dialect,
@@ -183,7 +187,7 @@ pub(in crate::store) fn bind<'q>(
     }
 }
 
-/// How many arguments stand for rows of `columns`.
+/// The number of arguments that [`bind`] adds for rows of `columns`.
 pub(in crate::store) const fn arguments(dialect: Dialect, columns: &[Column]) -> usize {
     match dialect {
         Dialect::Postgres => columns.len(),
@@ -191,7 +195,7 @@ pub(in crate::store) const fn arguments(dialect: Dialect, columns: &[Column]) ->
     }
 }
 
-/// Spells everything in `template` but `{rows}`.
+/// Renders every placeholder of `template` except `{rows}`.
 pub(in crate::store) fn render(dialect: Dialect, template: &str) -> String {
     let (lock, share, find, from): (_, _, RenderPlaceholder, RenderPlaceholder) = match dialect {
         Dialect::Postgres => (" FOR UPDATE OF b", " FOR SHARE OF b", join_lateral, update_lateral),
@@ -201,7 +205,7 @@ pub(in crate::store) fn render(dialect: Dialect, template: &str) -> String {
     render_placeholders(&found, "{from ", from).replace("{lock}", lock).replace("{share}", share)
 }
 
-/// Spells rows of `columns` under the name `r`, of which the first argument has number `first`.
+/// Renders the rows as a table expression with alias `r`; its first argument has number `first`.
 pub(in crate::store) fn render_rows(dialect: Dialect, columns: &[Column], first: usize) -> String {
     match dialect {
         Dialect::Postgres => unnest(columns, first),
@@ -223,7 +227,7 @@ pub(in crate::store) fn read_row(
     columns.iter().enumerate().map(value).collect()
 }
 
-/// The column names of a table, for a statement that reads them all.
+/// The comma-separated names of `columns`, each with `prefix`.
 pub(in crate::store) fn names(columns: &[Column], prefix: &str) -> String {
     names_of(columns, prefix)
 }
@@ -251,19 +255,22 @@ fn json_each(columns: &[Column], number: usize) -> String {
         .enumerate()
         .map(|(index, column)| format!("json_extract(value, '$[{index}]') AS {}", column.name))
         .collect();
-    // `json_each` would spell every row as text again, to be read anew for each of its values.
+    // `jsonb_each`, because `json_each` would render every row as text and each `json_extract`
+    // would parse it again.
     format!("(SELECT {} FROM jsonb_each(${number})) AS r", values.join(", "))
 }
 
-/// Spells one `{find TABLE NAME: CONDITION}` or `{from …}` from its two halves.
+/// Renders one `{find TABLE ALIAS: CONDITION}` or `{from TABLE: CONDITION}` from the part before
+/// the colon and the part after it.
 type RenderPlaceholder = fn(&str, &str) -> String;
 
 fn join(table: &str, condition: &str) -> String {
     format!("JOIN {table} ON {condition}")
 }
 
-/// Asks the table once for each row that is passed, whatever PostgreSQL's planner thinks: of a
-/// table that was empty when it last counted, it would keep a plan that reads all of it.
+/// Looks the table up once per passed row, whatever PostgreSQL's planner estimates: a plan that was
+/// cached while the table was empty would read all of it. `OFFSET 0` keeps the planner from
+/// flattening the subquery.
 fn join_lateral(table: &str, condition: &str) -> String {
     let name = table.rsplit(' ').next().unwrap_or(table);
     format!("CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {condition} OFFSET 0) AS {name}")
@@ -273,7 +280,7 @@ fn update_from(_table: &str, condition: &str) -> String {
     format!("FROM {{rows}} WHERE {condition}")
 }
 
-/// Finds the place of each row first, for the reason that [`join_lateral`] has.
+/// Looks up the `ctid` of each row first, for the reason given at [`join_lateral`].
 fn update_lateral(table: &str, condition: &str) -> String {
     format!(
         "FROM (SELECT found.ctid AS found_at, r.* FROM {{rows}} CROSS JOIN LATERAL \
@@ -295,7 +302,8 @@ fn render_placeholders(template: &str, opening: &str, find: RenderPlaceholder) -
     sql
 }
 
-/// What stands before the first `{find …}` or `{from …}`, inside of it, and after it.
+/// Splits `text` at the first placeholder that begins with `opening`: the text before it, its
+/// content, and the text after it.
 fn split_placeholder<'t>(text: &'t str, opening: &str) -> Option<(&'t str, (&'t str, &'t str))> {
     let (before, rest) = text.split_once(opening)?;
     Some((before, rest.split_once('}')?))
@@ -310,7 +318,7 @@ fn json_array(rows: &[impl AsRef<[Value]>]) -> String {
         if index > 0 {
             json.push(b',');
         }
-        // Texts and numbers always serialise, and a vector takes everything.
+        // Infallible: strings and numbers always serialise, and writing to a vector cannot fail.
         let _ = serde_json::to_writer(&mut json, row.as_ref());
     }
     json.push(b']');
@@ -339,11 +347,10 @@ fn array_literal(rows: &[impl AsRef<[Value]>], column: usize) -> String {
     literal
 }
 
-/// How many bytes a value takes, mostly: a text that grows while it is written is copied again and
-/// again.
+/// Estimates the encoded length of a value in bytes, so that the buffer seldom has to grow.
 const fn encoded_len(value: &Value) -> usize {
     match value {
-        // Quotes, a comma, and something to be escaped now and then.
+        // Two quotes, a comma and two bytes for escapes.
         Value::Text(text) => text.len().saturating_add(5),
         Value::Number(_) | Value::Null => 8,
     }

@@ -1,8 +1,8 @@
-//! Several questions to the database in one statement: a statement costs a round trip, or two
-//! hand-overs between threads, however little it asks.
+//! Several `SELECT`s in one statement, because each statement costs a network round trip
+//! (PostgreSQL) or two hand-overs between threads (SQLite), however little it reads.
 //!
-//! On PostgreSQL the answers come as rows of one width, on SQLite as one JSON array for each
-//! question: there a row costs far more than the text that it could have been.
+//! PostgreSQL returns all results as rows of one width. SQLite returns one JSON array per subquery,
+//! because there a row costs far more than encoding and parsing its values.
 
 use std::sync::Arc;
 
@@ -13,16 +13,17 @@ use crate::ledger::record::row::{Column, ColumnKind, Value};
 use crate::store::sql::batch::{Rows, arguments, bind, render, render_rows};
 use crate::store::{Dialect, StoreError};
 
-/// One question: which of the sets of rows it is about, what it selects, and the statement.
+/// One part of a [`CombinedQuery`]: the index of its key set, its result columns, and its template.
 #[derive(Debug)]
 pub(in crate::store) struct SubQuery {
     pub(in crate::store) key_set: usize,
     pub(in crate::store) columns: &'static [Column],
-    /// As [`crate::store::sql::batch::BatchStatement::new`] takes it. The order of its answers is not kept.
+    /// A template of [`crate::store::sql::batch::BatchStatement::new`]. The order of its rows is
+    /// not kept.
     pub(in crate::store) template: String,
 }
 
-/// Questions that are asked together.
+/// Several subqueries rendered as one statement.
 #[derive(Debug)]
 pub(in crate::store) struct CombinedQuery {
     sql: Arc<str>,
@@ -32,26 +33,27 @@ pub(in crate::store) struct CombinedQuery {
 }
 
 impl CombinedQuery {
-    /// Spells `subqueries` for `dialect`; `key_sets` are the columns of the sets of rows that are passed.
+    /// Renders `subqueries` for `dialect`; `key_sets` are the columns of each set of rows that is
+    /// passed.
     pub(in crate::store) fn new(
         dialect: Dialect,
         key_sets: &'static [&'static [Column]],
         subqueries: Vec<SubQuery>,
     ) -> Self {
         let mut ctes = Vec::with_capacity(subqueries.len());
-        let mut answers = Vec::with_capacity(subqueries.len());
+        let mut selects = Vec::with_capacity(subqueries.len());
         let layout = RowLayout::of(&subqueries);
         for (number, subquery) in subqueries.iter().enumerate() {
             let before = key_sets.iter().take(subquery.key_set).map(|set| arguments(dialect, set));
             let first = before.sum::<usize>().saturating_add(1);
             let key_columns = key_sets.get(subquery.key_set).copied().unwrap_or_default();
-            let question = render(dialect, &subquery.template)
+            let sql = render(dialect, &subquery.template)
                 .replace("{rows}", &render_rows(dialect, key_columns, first));
             let names: Vec<_> =
                 (0..subquery.columns.len()).map(|column| format!("c{column}")).collect();
             let names = names.join(", ");
-            ctes.push(format!("q{number}({names}) AS ({question})"));
-            answers.push(match dialect {
+            ctes.push(format!("q{number}({names}) AS ({sql})"));
+            selects.push(match dialect {
                 Dialect::Sqlite => {
                     format!("SELECT json_group_array(json_array({names})) FROM q{number}")
                 }
@@ -63,11 +65,11 @@ impl CombinedQuery {
                 }
             });
         }
-        let sql = format!("WITH {} {}", ctes.join(", "), answers.join(" UNION ALL ")).into();
+        let sql = format!("WITH {} {}", ctes.join(", "), selects.join(" UNION ALL ")).into();
         Self { sql, key_sets, subqueries, dialect }
     }
 
-    /// Asks about `key_sets` of rows; the answers come in the order of the questions.
+    /// Runs the statement over `key_sets`; returns one set of rows per subquery, in their order.
     pub(in crate::store) async fn fetch(
         &self,
         connection: &mut AnyConnection,
@@ -84,27 +86,27 @@ impl CombinedQuery {
         }
     }
 
-    /// Sorts rows of one width by the question that they answer.
+    /// Distributes rows of one width to the subqueries that returned them.
     fn split_by_subquery(&self, found: &[AnyRow]) -> Result<Vec<Rows>, StoreError> {
         let layout = RowLayout::of(&self.subqueries);
-        let mut answers = vec![Vec::new(); self.subqueries.len()];
+        let mut results = vec![Vec::new(); self.subqueries.len()];
         for row in found {
             let number = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX);
-            if let Some((answer, subquery)) =
-                answers.get_mut(number).zip(self.subqueries.get(number))
+            if let Some((result, subquery)) =
+                results.get_mut(number).zip(self.subqueries.get(number))
             {
-                answer.push(layout.read(row, subquery.columns)?);
+                result.push(layout.read(row, subquery.columns)?);
             }
         }
-        Ok(answers)
+        Ok(results)
     }
 
-    /// The columns of the sets of rows that are passed.
+    /// The columns of each set of rows that is passed.
     pub(in crate::store) const fn key_sets(&self) -> &'static [&'static [Column]] {
         self.key_sets
     }
 
-    /// The statement's text.
+    /// The SQL text.
     pub(in crate::store) fn sql(&self) -> &str {
         &self.sql
     }
@@ -115,7 +117,8 @@ fn read_array(row: &AnyRow) -> Result<Rows, StoreError> {
     serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()).into())
 }
 
-/// How many texts and numbers a row must have room for: texts stand first.
+/// The width of a common row: the maximum number of text and of number columns over all subqueries.
+/// The text columns come first.
 #[derive(Debug, Clone, Copy)]
 struct RowLayout {
     texts: usize,
@@ -134,7 +137,7 @@ impl RowLayout {
         }
     }
 
-    /// The columns of an answer and what fills them up, each after a comma.
+    /// The columns of one subquery, padded with nulls to the common width, each after a comma.
     fn padded(self, columns: &[Column]) -> String {
         let of = |is_number: bool| {
             let chosen = columns.iter().enumerate();
@@ -147,7 +150,8 @@ impl RowLayout {
         texts.concat() + &numbers.concat()
     }
 
-    /// Reads the values of `columns` from a row that begins with the question's number.
+    /// Reads the values of `columns` from a common row, whose first column is the subquery's
+    /// number.
     fn read(self, row: &AnyRow, columns: &[Column]) -> Result<Vec<Value>, StoreError> {
         let mut text = 1..;
         let mut number = self.texts.saturating_add(1)..;

@@ -1,5 +1,5 @@
-//! Several tables written in one statement, where the database can: on PostgreSQL, as the parts of
-//! one `WITH`. SQLite runs them one after the other.
+//! Writes to several tables in one statement on PostgreSQL, as the parts of one `WITH`. SQLite runs
+//! one statement per table, because its `WITH` cannot contain writes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::platform::crash;
 use crate::store::sql::batch::{BatchStatement, Row, arguments, bind};
 use crate::store::{Dialect, StoreError, Tx};
 
-/// What is written into one table.
+/// The rows for one table, with the statement that writes them.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct TableWrite<'a> {
     pub(in crate::store) batch: &'a BatchStatement,
@@ -22,12 +22,13 @@ pub(in crate::store) struct TableWrite<'a> {
     pub(in crate::store) table: &'static str,
 }
 
-/// Texts of combined statements, by the places of the tables that have something to be written.
+/// Cached texts of combined statements, by a bitmask of the tables that have rows to write.
 #[derive(Debug, Default)]
 pub(in crate::store) struct CombinedWrites(Mutex<BTreeMap<u64, Arc<str>>>);
 
 impl CombinedWrites {
-    /// The statement that runs those of `writes` that have rows.
+    /// The cached statement for those of `writes` that have rows. The bitmask is unambiguous only
+    /// because [`Tx::write_all`] always gets the same tables in the same order.
     fn combined(&self, writes: &[TableWrite<'_>]) -> Arc<str> {
         let bit = |write: &TableWrite<'_>| u64::from(!write.rows.is_empty());
         let bitmask = writes.iter().fold(0_u64, |bitmask, write| (bitmask << 1) | bit(write));
@@ -50,12 +51,13 @@ fn combine(writes: &[TableWrite<'_>]) -> String {
 }
 
 impl Tx {
-    /// Writes all of `writes`, the same ones in the same order every time. They must not touch each
-    /// other's rows: none of them sees what the others do.
+    /// Writes the rows of all of `writes`, which must be the same tables in the same order at every
+    /// call. They must not touch each other's rows, because on PostgreSQL none of them sees the
+    /// effects of the others.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when a row is there that must not be, or is missing that must be.
+    /// [`StoreError::Contended`] when a row to insert exists or a row to update does not.
     pub(in crate::store) async fn write_all(
         &mut self,
         writes: &[TableWrite<'_>],
@@ -82,8 +84,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes one table after the other. While SQLite's thread writes one, the rows of the next are
-    /// spelled here: one commit at a time, either would only wait for the other.
+    /// Writes one table after the other. The rows of the next table are encoded while SQLite's
+    /// thread writes the current one, because otherwise each thread would idle while the other
+    /// works.
     async fn write_sequentially(&mut self, writes: &[TableWrite<'_>]) -> Result<(), StoreError> {
         let mut waiting: VecDeque<_> =
             writes.iter().copied().filter(|write| !write.rows.is_empty()).collect();
@@ -101,6 +104,10 @@ impl Tx {
     }
 
     /// Writes `rows` with one statement.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when a row to insert exists or a row to update does not.
     pub(in crate::store) async fn write(
         &mut self,
         batch: &BatchStatement,
@@ -123,7 +130,7 @@ fn prepare(write: &TableWrite<'_>) -> Query<'static, Any, AnyArguments> {
     write.batch.query(write.rows)
 }
 
-/// Every row must have been written.
+/// Fails with [`StoreError::Contended`] unless every row was written.
 fn check_row_count<N>(written: N, rows: usize, table: &'static str) -> Result<(), StoreError>
 where
     usize: TryFrom<N>,
@@ -132,7 +139,8 @@ where
     if is_all { Ok(()) } else { Err(StoreError::Contended(table)) }
 }
 
-/// A row that is there already was written by somebody who was first.
+/// Maps a unique violation to [`StoreError::Contended`], because a concurrent transaction has
+/// inserted the row first.
 fn map_unique_violation(error: sqlx::Error) -> StoreError {
     let is_there = error.as_database_error().is_some_and(DatabaseError::is_unique_violation);
     if is_there { StoreError::Contended("a row of the same key") } else { error.into() }

@@ -1,4 +1,4 @@
-//! The connections of a store: those that write, and those that only read.
+//! Connection pools: writers and readers, separate for authorisations and for the API.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,43 +11,44 @@ use tokio::time::timeout;
 
 use crate::store::{Dialect, PoolSizes, StoreError};
 
-/// How long a connection may take to be had.
+/// The longest wait for a free connection or for a write permit.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The pools of one database, to be replaced when their connections do not answer any more.
+/// The pools of one database. [`Pools::renew`] replaces them when their connections stop answering.
 #[derive(Debug)]
 pub(in crate::store) struct Pools {
     writers: PoolFactory,
     readers: PoolFactory,
     api_writer_pool: PoolFactory,
     open: RwLock<OpenPools>,
-    /// On SQLite the writer has a queue: people have one place in it at a time, so that a till waits
-    /// for one of their transactions at most.
+    /// On SQLite, which has one writer, API transactions take turns: at most one of them is ahead
+    /// of an authorisation in the writer's queue. `None` on PostgreSQL.
     api_write_semaphore: Option<Arc<Semaphore>>,
 }
 
 /// Who uses a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Workload {
-    /// Decisions and events, and what keeps them going.
+    /// Authorisations, issuer events and background jobs.
     Gateway,
-    /// Whoever calls the API. On PostgreSQL they have connections of their own: a connection that is
-    /// taken, or whose answer nobody fetches in time, is never one that a decision needs.
+    /// API calls. On PostgreSQL they have connections of their own, so that slow or abandoned calls
+    /// never occupy a connection that an authorisation needs.
     Api,
 }
 
 #[derive(Debug, Clone)]
 struct OpenPools {
     gateway: PoolPair,
-    /// The same as the gateway's on SQLite, which has one writer, and readers with threads of their own.
-    people: PoolPair,
+    /// The same as `gateway` on SQLite: it has only one writer, and its readers do not block each
+    /// other, because each has a thread of its own.
+    api: PoolPair,
 }
 
 #[derive(Debug, Clone)]
 struct PoolPair {
     /// One connection on SQLite, which has one writer.
     writers: AnyPool,
-    /// Everything that only reads.
+    /// For read-only transactions.
     readers: AnyPool,
 }
 
@@ -56,11 +57,12 @@ struct PoolPair {
 enum ConnectionRole {
     Writer,
     Reader,
-    /// Writing files anew, so that nothing is left of what was changed in them.
+    /// Rewriting the files of tables with secrets, so that no overwritten plaintext remains in
+    /// them.
     Vacuum,
 }
 
-/// Where a database is; may hold a password.
+/// The connection options of a database. `Debug` redacts them, because they may hold a password.
 #[derive(Clone)]
 pub(in crate::store) struct Address(pub(in crate::store) AnyConnectOptions);
 
@@ -70,7 +72,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// What a pool is made from.
+/// Everything needed to open a pool again.
 #[derive(Debug)]
 struct PoolFactory {
     dialect: Dialect,
@@ -80,8 +82,9 @@ struct PoolFactory {
 }
 
 impl Pools {
-    /// `api_writers` is how many transactions of theirs may write at once: none where they share the one
-    /// writer that there is.
+    /// Connects the gateway's pools; the API's pools connect when they are first used.
+    /// `api_writers` is the number of API write connections; 0 makes the API share the gateway's
+    /// single writer.
     pub(in crate::store) async fn open(
         dialect: Dialect,
         connections: PoolSizes,
@@ -96,7 +99,7 @@ impl Pools {
             writers: writers.options().connect_with(address.0.clone()).await?,
             readers: readers.options().connect_with(address.0.clone()).await?,
         };
-        let (people, api_write_semaphore) = if api_writer_pool.size == 0 {
+        let (api, api_write_semaphore) = if api_writer_pool.size == 0 {
             (gateway.clone(), Some(Arc::new(Semaphore::new(1))))
         } else {
             (
@@ -107,7 +110,7 @@ impl Pools {
                 None,
             )
         };
-        let open = RwLock::new(OpenPools { gateway, people });
+        let open = RwLock::new(OpenPools { gateway, api });
         Ok(Self { writers, readers, api_writer_pool, open, api_write_semaphore })
     }
 
@@ -119,7 +122,8 @@ impl Pools {
         self.pools_of(workload).readers
     }
 
-    /// Waits for its turn to write, where there are turns; no longer than for a connection.
+    /// Waits for the API's turn to write, for at most [`ACQUIRE_TIMEOUT`]; `None` where no turn is
+    /// needed.
     pub(in crate::store) async fn acquire_write_permit(
         &self,
         workload: Workload,
@@ -136,15 +140,15 @@ impl Pools {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         match workload {
             Workload::Gateway => open.gateway.clone(),
-            Workload::Api => open.people.clone(),
+            Workload::Api => open.api.clone(),
         }
     }
 
-    /// Replaces every connection. What works on an old one keeps it to its end.
+    /// Replaces all pools. Work in progress keeps its old connection to the end.
     pub(in crate::store) fn renew(&self) {
         let gateway =
             PoolPair { writers: self.writers.connect_lazy(), readers: self.readers.connect_lazy() };
-        let people = if self.api_write_semaphore.is_some() {
+        let api = if self.api_write_semaphore.is_some() {
             gateway.clone()
         } else {
             PoolPair {
@@ -152,18 +156,23 @@ impl Pools {
                 readers: self.readers.connect_lazy(),
             }
         };
-        let fresh = OpenPools { gateway, people };
+        let fresh = OpenPools { gateway, api };
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        let OpenPools { gateway, people } = std::mem::replace(&mut *open, fresh);
+        let OpenPools { gateway, api } = std::mem::replace(&mut *open, fresh);
         drop(open);
-        // Closing waits for what is still at work, perhaps for as long as the network does.
-        for pool in [gateway.writers, gateway.readers, people.writers, people.readers] {
+        // In tasks of their own, because closing waits for work in progress, perhaps until the
+        // network times out.
+        for pool in [gateway.writers, gateway.readers, api.writers, api.readers] {
             tokio::spawn(async move { pool.close().await });
         }
     }
 
-    /// Writes the files that hold secrets anew. On a connection of its own: what it waits for may take
-    /// longer than others wait.
+    /// Rewrites the files that hold secrets. Uses a connection of its own, because the timeouts of
+    /// the pooled ones are too short for it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when a reader keeps the write-ahead log from being truncated.
     pub(in crate::store) async fn vacuum(&self) -> Result<(), StoreError> {
         let PoolFactory { dialect, address, .. } = &self.writers;
         let mut connection = AnyConnection::connect_with(&address.0).await?;
@@ -214,23 +223,22 @@ impl PoolFactory {
     }
 }
 
-/// Whether a connection may be used again. SQLite ends a transaction by itself when the disk is full
-/// or fails; sqlx goes on counting it, and could begin no other one on that connection.
+/// Whether a connection may return to its pool. SQLite ends a transaction by itself when the disk
+/// is full or fails; sqlx still counts it as open and could begin no other one on that connection.
 async fn is_reusable(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<bool> {
     if dialect == Dialect::Postgres {
         return Ok(true);
     }
-    // After the rollback that may still be on its way to it.
+    // Waits for a rollback that may still be queued on the connection's thread.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
 
-/// What each connection is set to. `FULL` makes every commit durable; most of the rest bounds
-/// waiting.
+/// The settings of each connection. `FULL` makes every commit durable; most others bound waiting
+/// times.
 ///
-/// Writers look rows up by their keys, few at a time. PostgreSQL keeps the plan of a statement, and
-/// one that was made while a table was small would read the whole table, however much it has grown:
-/// so everything but looking up is switched off.
+/// PostgreSQL writers may only look rows up by index, so every other plan node is switched off: a
+/// generic plan that was cached while a table was small would scan it however much it has grown.
 const fn settings(dialect: Dialect, role: ConnectionRole) -> &'static [&'static str] {
     match (dialect, role) {
         (Dialect::Sqlite, ConnectionRole::Writer) => &[
@@ -241,7 +249,8 @@ const fn settings(dialect: Dialect, role: ConnectionRole) -> &'static [&'static 
             "PRAGMA foreign_keys = ON",
             "PRAGMA busy_timeout = 250",
         ],
-        // What they read, they read once: the writer needs the memory more.
+        // A small page cache, because reports read each page once and the writer needs the memory
+        // more.
         (Dialect::Sqlite, ConnectionRole::Reader) => &[
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
@@ -249,7 +258,8 @@ const fn settings(dialect: Dialect, role: ConnectionRole) -> &'static [&'static 
             "PRAGMA foreign_keys = ON",
             "PRAGMA busy_timeout = 250",
         ],
-        // The last says whether somebody kept the log from being emptied.
+        // The first column of the checkpoint's result is not 0 when a reader kept the log from
+        // being truncated.
         (Dialect::Sqlite, ConnectionRole::Vacuum) => &["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"],
         (Dialect::Postgres, ConnectionRole::Vacuum) => {
             &["SET lock_timeout = '5s'", "VACUUM FULL connection_secret", "VACUUM FULL token_key"]
@@ -263,7 +273,7 @@ const fn settings(dialect: Dialect, role: ConnectionRole) -> &'static [&'static 
         (Dialect::Postgres, ConnectionRole::Writer) => &[
             "SET lock_timeout = '250ms'",
             "SET statement_timeout = '10s'",
-            // A gateway whose machine vanished must not keep budgets locked.
+            // Frees the locks on budgets when the machine of another gateway has vanished.
             "SET idle_in_transaction_session_timeout = '5s'",
             "SET tcp_keepalives_idle = 10",
             "SET tcp_keepalives_interval = 5",
@@ -274,7 +284,8 @@ const fn settings(dialect: Dialect, role: ConnectionRole) -> &'static [&'static 
             "SET enable_mergejoin = off",
             "SET enable_material = off",
             "SET plan_cache_mode = force_generic_plan",
-            // A commit that returns before the disk has it would be a promise we cannot keep.
+            // With `off`, a commit would return before it is durable, and an approval already sent
+            // could be lost.
             "SELECT set_config('synchronous_commit', 'on', false) \
              WHERE current_setting('synchronous_commit') = 'off'",
         ],
@@ -319,7 +330,7 @@ mod tests {
         }
     }
 
-    /// What happens when the disk is full in the middle of a transaction, without filling a disk.
+    /// Reproduces SQLite's own rollback, as on a full disk, without filling one.
     #[tokio::test]
     async fn a_transaction_that_sqlite_ended_itself_does_not_stop_the_next_one() {
         let folder = tempfile::tempdir().unwrap();

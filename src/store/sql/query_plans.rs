@@ -1,5 +1,5 @@
-//! How the database would run the statements of the hot path: for those who want to see that a
-//! decision looks rows up by their keys, however many people there are.
+//! Query plans of the hot path, to verify that its statements look rows up by index however many
+//! people there are.
 
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
@@ -12,13 +12,13 @@ use crate::store::{Dialect, Store, StoreError, Tx};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryPlan {
     pub statement: &'static str,
-    /// As the database words them, indentation and all.
+    /// As the database prints them, with their indentation.
     pub steps: Vec<String>,
 }
 
 impl QueryPlan {
-    /// The first step that does not look up rows by a key that says more than the programme; none
-    /// if all do.
+    /// The first step that scans instead of looking rows up by a key more selective than the
+    /// programme; `None` if every step is a lookup.
     pub fn full_scan(&self, dialect: Dialect) -> Option<&str> {
         let next = self.steps.iter().skip(1).map(String::as_str).chain([""]);
         let mut steps = self.steps.iter().map(String::as_str).zip(next);
@@ -36,16 +36,16 @@ fn is_full_scan_sqlite(step: &str) -> bool {
     let is_by_key = step.contains("=? AND ");
     let is_of_programme = step.starts_with("SEARCH p ");
     let is_argument = step.starts_with("SCAN jsonb_each");
-    // The answers to the questions of an inquiry.
-    let is_answer = step.starts_with("SCAN q");
-    // A chain that is walked, link by link.
+    // The common table expressions `q0`, `q1`… of a combined query.
+    let is_cte = step.starts_with("SCAN q");
+    // The recursive walk along a chain.
     let is_chain = ["SCAN link", "SCAN l"].contains(&step);
     let is_by_id = step.contains("_by_id (");
-    let is_known = is_argument || is_answer || is_chain || is_by_id;
+    let is_known = is_argument || is_cte || is_chain || is_by_id;
     is_table && !(is_by_key || is_of_programme || is_known)
 }
 
-/// An index that is read without a condition is read from one end to the other.
+/// An index scan without a condition reads the whole index, so it counts as a full scan.
 fn is_full_scan_postgres(step: &str, next: &str) -> bool {
     let is_index = step.contains("Index Scan") || step.contains("Index Only Scan");
     let condition = next.trim_start().strip_prefix("Index Cond: ");
@@ -58,16 +58,17 @@ fn is_full_scan_postgres(step: &str, next: &str) -> bool {
 }
 
 impl Store {
-    /// The plans of the statements that look rows up in the path of a decision or an event, and of
-    /// those that read over many people, as a connection that decides would have them.
+    /// The plans of all lookup statements of authorisations and issuer events, and of the queries
+    /// over history and inboxes, on a writer connection with its planner settings.
     pub async fn plans(&self) -> Result<Vec<QueryPlan>, StoreError> {
         let mut tx = self.begin().await?;
         let mut plans = Vec::new();
         for (statement, sql, passed) in self.statements.lookup_statements() {
-            // What a connection keeps is a plan without values: so it is asked for one.
+            // With empty arrays, because a connection caches a generic plan, which does not depend
+            // on values.
             let arguments = passed.iter().map(|set| arguments(self.dialect, set)).sum();
-            let nothing = vec!["'{}'"; arguments];
-            let steps = self.steps(&mut tx, sql, &nothing).await?;
+            let empty = vec!["'{}'"; arguments];
+            let steps = self.steps(&mut tx, sql, &empty).await?;
             plans.push(QueryPlan { statement, steps });
         }
         for (statement, sql, values) in
@@ -79,7 +80,8 @@ impl Store {
         Ok(plans)
     }
 
-    /// How the database would run `sql`, with `values` in the place of what it is passed.
+    /// The plan of `sql`, with `values` as its arguments (PostgreSQL) or an empty JSON array for
+    /// each of them (SQLite).
     async fn steps(
         &self,
         tx: &mut Tx,
@@ -116,13 +118,15 @@ mod tests {
         QueryPlan { statement: "update_counters", steps }
     }
 
-    /// What PostgreSQL chose for a table that was empty when it last counted, and would have kept.
+    /// The plan that PostgreSQL chose, and would have cached, for a table that was empty when it
+    /// was analysed.
     #[test]
     fn an_index_that_is_read_from_end_to_end_is_a_walk() {
         let full_scan = plan(&[
             "Update on counter  (cost=0.14..8.48 rows=0 width=0)",
             "  ->  Nested Loop  (cost=0.14..8.48 rows=1 width=222)",
-            "        Join Filter: ((counter.budget_id = r.budget_id) AND (counter.scope = r.scope))",
+            "        Join Filter: ((counter.budget_id = r.budget_id) \
+             AND (counter.scope = r.scope))",
             "        ->  Index Scan using counter_pkey on counter  (cost=0.12..8.14 rows=1)",
             "        ->  Function Scan on r  (cost=0.02..0.12 rows=10 width=376)",
         ]);

@@ -1,4 +1,4 @@
-//! Every statement of the hot path, spelled once per database when the store is opened.
+//! Every statement of the hot path, rendered once per database when the store is opened.
 
 use crate::ledger::posting::{JOURNAL, POSTING};
 use crate::ledger::record::agreement::{AGREEMENT, TERM};
@@ -11,11 +11,12 @@ use crate::store::sql::batch::{BatchStatement, names};
 use crate::store::sql::combined_query::{CombinedQuery, SubQuery};
 use crate::store::sql::combined_writes::CombinedWrites;
 
-/// What a budget's row and its neighbours say, as one row.
+/// A `budget` row joined with the `person` row of its owner, whose columns are null for the house
+/// budget.
 pub(in crate::store) const BUDGET_VIEW: &[Column] = columns![
     Key "programme_id", Key "budget_id", Text "currency", Number "agreement_version",
-    Number "head_seq", Text "head_posting", Text "head_hash", Number "settings_version", Text "name",
-    Text "worker_id", Text "state",
+    Number "head_seq", Text "head_posting", Text "head_hash", Number "settings_version",
+    Text "name", Text "worker_id", Text "state",
 ];
 pub(in crate::store) const PROGRAMME_VIEW: &[Column] =
     columns![Key "programme_id", Number "version"];
@@ -38,7 +39,7 @@ const POT_UPDATE: &[Column] = columns![
     Key "programme_id", Key "budget_id", Key "pot_id", Number "loaded_minor", Number "held_minor",
     Number "spent_minor", Number "left_minor", Number "moved_minor",
 ];
-/// What has been used of one scope in one period.
+/// The usage of one scope in one period.
 pub const COUNTER: Table = Table {
     name: "counter",
     columns: columns![
@@ -46,7 +47,7 @@ pub const COUNTER: Table = Table {
         Number "amount_minor", Number "purchases",
     ],
 };
-/// One-off OKs.
+/// One-time permissions.
 pub(crate) const PERMISSION: Table = Table {
     name: "permission",
     columns: columns![
@@ -55,7 +56,7 @@ pub(crate) const PERMISSION: Table = Table {
         Text "giver", Number "open_minor", Number "captured_count", Text "open_at",
     ],
 };
-/// What purchases make of one-off OKs, as far as it is proved.
+/// The usage of permissions by purchases: the columns that the ledger proof recomputes.
 pub const PERMISSION_USES: Table = Table {
     name: "permission",
     columns: columns![
@@ -63,7 +64,7 @@ pub const PERMISSION_USES: Table = Table {
         Number "captured_count", Text "open_at",
     ],
 };
-/// Approvals that were taken back.
+/// Approvals withdrawn because the issuer did not receive them.
 pub const WITHDRAWAL: Table = Table {
     name: "withdrawal",
     columns: columns![
@@ -87,7 +88,7 @@ pub(crate) const EXCEPTION: Table = Table {
     ],
 };
 
-/// Messages that wait for the claim that they are about.
+/// Issuer events that arrived before the presentment that they refer to (column `claim`).
 pub(in crate::store) const PARKED: Table = Table {
     name: "parked",
     columns: columns![
@@ -102,7 +103,8 @@ const REFERENCE_KEY: &[Column] = columns![Key "programme_id", Key "connection_id
 const AGREEMENT_KEY: &[Column] = columns![Key "programme_id", Key "budget_id", Number "version"];
 const PURCHASE_KEY: &[Column] = columns![Key "programme_id", Key "purchase_id"];
 const POSTING_KEY: &[Column] = columns![Key "programme_id", Key "posting_id"];
-/// The questions of one purchase: between two references.
+/// The key range of one purchase's decisions: references from the first (included) to the end
+/// (excluded).
 const PURCHASE_DECISIONS_KEY: &[Column] = columns![
     Key "programme_id", Key "connection_id", Text "first_reference", Text "end_reference",
 ];
@@ -130,13 +132,14 @@ pub(in crate::store) struct Statements {
     pub(in crate::store) combined_writes: CombinedWrites,
     pub(in crate::store) card_budgets: BatchStatement,
     pub(in crate::store) lock_budgets: BatchStatement,
-    /// Budgets, cards, pots, permissions, answered questions, known purchases, counters, programmes.
+    /// Budgets, cards, pots, permissions, keys of recorded decisions, keys of known purchases,
+    /// counters, programmes.
     pub(in crate::store) books: CombinedQuery,
     pub(in crate::store) pots: BatchStatement,
     /// Agreements, and their terms.
     pub(in crate::store) agreements: CombinedQuery,
     pub(in crate::store) decisions: BatchStatement,
-    /// All questions of a purchase.
+    /// All decisions of a purchase.
     pub(in crate::store) decisions_of_purchases: BatchStatement,
     pub(in crate::store) first_links: BatchStatement,
     pub(in crate::store) transfers: BatchStatement,
@@ -171,11 +174,11 @@ pub(in crate::store) struct Statements {
     pub(in crate::store) update_heads: BatchStatement,
 }
 
-/// A statement that looks rows up: its name, its text, and the columns that are passed.
+/// A lookup statement: its name, its SQL text, and the columns of each set of rows that is passed.
 type LookupStatement<'a> = (&'static str, &'a str, Vec<&'static [Column]>);
 
 impl Statements {
-    /// The statements of the hot path that look rows up.
+    /// All lookup statements of the hot path, for [`crate::store::QueryPlan`].
     pub(in crate::store) fn lookup_statements(&self) -> Vec<LookupStatement<'_>> {
         fn batch<'s>(name: &'static str, batch: &'s BatchStatement) -> LookupStatement<'s> {
             (name, batch.sql(), vec![batch.columns()])
@@ -261,12 +264,13 @@ impl Statements {
     }
 }
 
-/// The keys that books are read by: budgets, questions, purchases, counters, programmes.
+/// The key sets of the `books` query: budgets, authorisation requests, purchases, counters,
+/// programmes.
 const BOOK_KEYS: &[&[Column]] =
     &[BUDGET_KEY, REFERENCE_KEY, REFERENCE_KEY, COUNTER_KEY, PROGRAMME_KEY];
 
-/// Of decisions and purchases only the keys: nearly all questions are new, and rows of one width
-/// are as wide as the widest.
+/// The parts of the `books` query. Decisions and purchases are read by key only, because nearly all
+/// authorisation requests are new, and on PostgreSQL every row is as wide as the widest part.
 fn books() -> Vec<SubQuery> {
     let subquery = |key_set, columns, template: String| SubQuery { key_set, columns, template };
     vec![
@@ -306,7 +310,8 @@ const BUDGETS: &str = "\
     {find budget b: b.programme_id = r.programme_id AND b.budget_id = r.budget_id} \
     LEFT JOIN person n ON n.programme_id = b.programme_id AND n.person_id = b.budget_id";
 
-/// Of many budgets, few programmes: joined to each budget, each would be looked up again and again.
+/// A part of its own, not a join with [`BUDGETS`], because a join would look up the same few
+/// programmes once per budget.
 const PROGRAMMES: &str = "\
     SELECT p.programme_id, p.version FROM {rows} \
     {find programme p: p.programme_id = r.programme_id}";
@@ -337,7 +342,7 @@ const RESOLVE_EXCEPTIONS: &str = "\
     {from exception: exception.programme_id = r.programme_id \
     AND exception.exception_id = r.exception_id AND exception.settled_at IS NULL}";
 
-/// Whoever books a parked message locks it first.
+/// Locks parked events, so that each is booked only once.
 const LOCK_PARKED: &str = "\
     SELECT b.programme_id, b.connection_id, b.reference, b.claim, b.exception_id FROM {rows} \
     JOIN parked b ON b.programme_id = r.programme_id AND b.connection_id = r.connection_id \
@@ -347,7 +352,8 @@ const DELETE_PARKED: &str = "\
     DELETE FROM parked WHERE (programme_id, connection_id, reference) IN \
     (SELECT r.programme_id, r.connection_id, r.reference FROM {rows})";
 
-/// The chain grows from the head that was read, or not at all.
+/// Updates no row when the head is not the one that was read, because a chain only grows from its
+/// head.
 const UPDATE_HEADS: &str = "\
     UPDATE budget SET head_seq = r.head_seq, head_posting = r.head_posting, \
     head_hash = r.head_hash \
@@ -363,7 +369,8 @@ const MATTERS: &str = "\
     {find message t: t.programme_id = r.programme_id AND t.budget_id = r.budget_id \
     AND t.matter = r.matter AND t.created_at > r.since}";
 
-/// A question is named by its purchase and its number, so those of one purchase lie together.
+/// Reads the decisions of a purchase as one key range, because adapters name an authorisation
+/// request `{purchase}/{number}`.
 fn decisions_of_purchases() -> String {
     format!(
         "SELECT {} FROM {{rows}} {{find decision t: t.programme_id = r.programme_id \
@@ -415,7 +422,7 @@ fn holds() -> String {
     )
 }
 
-/// An exception that is open already stays as it is; one that was settled opens again.
+/// An open exception is left unchanged; a resolved one is reopened.
 fn upsert_exceptions() -> String {
     format!(
         "INSERT INTO exception ({}) SELECT {} FROM {{rows}} WHERE true \

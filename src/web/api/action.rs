@@ -1,4 +1,4 @@
-//! Doing something: one transaction, answered once for each key.
+//! Writing requests: one transaction each, executed once per idempotency key.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -11,37 +11,43 @@ use crate::people::members::{Principal, UseCaseError};
 use crate::store::{IdempotencyClaim, IdempotencyKey, Tx};
 use crate::web::problem::ApiError;
 
-/// How often a transaction that somebody else was in the way of is run.
+/// How often a transaction is attempted that fails transiently, for example by a lock conflict.
 const ATTEMPTS_MAX: u32 = 4;
-/// How much one account does within a day, whatever it is: everything that can be made is bounded by
-/// it, also what has no bound of its own. Somebody at a desk who answers somebody every minute stays
-/// below.
+/// Maximum number of requests with an idempotency key that one account may make in 24 hours. It
+/// bounds everything that an account can create, even where no other limit exists. A staff member
+/// who answers somebody every minute of a working day stays below it.
 const DAILY_ACTIONS_MAX: u32 = 1_000;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Something that an account does. It may be run several times, and is committed once.
+/// A write that an account requests. It may be executed several times, and is committed once.
 ///
 /// ```text
 /// struct Freeze { person: PersonId }
 ///
 /// impl ApiAction for Freeze {
-///     async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<ApiResponse, ActError> {
-///         let admitted = freeze(tx, &context(api), acting, &self.person).await?;
-///         ApiResponse::created(&Frozen { … })
+///     async fn run(
+///         &self,
+///         tx: &mut Tx,
+///         api: &Api,
+///         principal: &Principal,
+///     ) -> Result<ApiResponse, UseCaseError> {
+///         let card = freeze(tx, api.context(), principal, &self.person).await?;
+///         Ok(ApiResponse::ok(&CardBody::from(card)))
 ///     }
 /// }
 /// ```
 pub(super) trait ApiAction: Send + Sync + 'static {
-    /// Does it in `tx`: locks the budget first, admits the account, writes. Commits nothing.
+    /// Executes the action in `tx`: locks the budget first, checks the permission, writes. It must
+    /// not commit.
     fn run(
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> impl Future<Output = Result<ApiResponse, UseCaseError>> + Send;
 }
 
-/// What the caller is told when it is done.
+/// The response of a completed action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ApiResponse {
     status: StatusCode,
@@ -49,18 +55,18 @@ pub(super) struct ApiResponse {
 }
 
 impl ApiResponse {
-    /// It was done: 200, with how things stand now.
+    /// 200, with the resource as it is now.
     pub(super) fn ok(body: &impl Serialize) -> Self {
         Self::with(StatusCode::OK, body)
     }
 
-    /// Something new is there: 201.
+    /// 201, with the new resource.
     pub(super) fn created(body: &impl Serialize) -> Self {
         Self::with(StatusCode::CREATED, body)
     }
 
     fn with(status: StatusCode, body: &impl Serialize) -> Self {
-        // Our own bodies are structs of texts and numbers, which always become JSON.
+        // Cannot fail: our bodies are structs of texts and numbers.
         Self { status, body: serde_json::to_string(body).unwrap_or_default() }
     }
 
@@ -73,54 +79,56 @@ impl ApiResponse {
     }
 }
 
-/// Does `action` once for `key`: whoever sends the same request again gets the same answer. The
-/// answer is kept in the transaction of the deed, and what failed is not kept: nothing was done.
+/// Executes `action` once per idempotency key: a repeated request gets the recorded response. The
+/// response is recorded in the transaction of the action. A failure is not recorded, because it
+/// changed nothing.
 pub(super) async fn perform(
     api: &Api,
-    acting: Principal,
+    principal: Principal,
     key: RequestFingerprint,
     action: impl ApiAction,
 ) -> Result<Response, ApiError> {
     let request = IdempotencyKey {
-        programme: acting.programme.clone(),
-        member: acting.member.clone(),
+        programme: principal.programme.clone(),
+        member: principal.member.clone(),
         key: key.text,
         digest: key.digest,
     };
-    run(api, acting, Some(request), action).await
+    run(api, principal, Some(request), action).await
 }
 
-/// Does `action`, which comes to the same however often it is done.
+/// Executes `action` without an idempotency key, because repeating it changes nothing.
 pub(super) async fn perform_idempotent(
     api: &Api,
-    acting: Principal,
+    principal: Principal,
     action: impl ApiAction,
 ) -> Result<Response, ApiError> {
-    run(api, acting, None, action).await
+    run(api, principal, None, action).await
 }
 
 async fn run(
     api: &Api,
-    acting: Principal,
+    principal: Principal,
     request: Option<IdempotencyKey>,
     action: impl ApiAction,
 ) -> Result<Response, ApiError> {
     let own = api.clone();
-    let response =
-        api.write(async move { run_with_retries(&own, &acting, request.as_ref(), &action).await });
+    let response = api
+        .write(async move { run_with_retries(&own, &principal, request.as_ref(), &action).await });
     response.await.map(ApiResponse::into_response)
 }
 
 async fn run_with_retries(
     api: &Api,
-    acting: &Principal,
+    principal: &Principal,
     request: Option<&IdempotencyKey>,
     action: &impl ApiAction,
 ) -> Result<ApiResponse, ApiError> {
     let mut attempts: u32 = 1;
     loop {
-        match attempt(api, acting, request, action).await {
-            // Whether a commit that nobody confirmed went through, the key tells the next time.
+        match attempt(api, principal, request, action).await {
+            // Retries a commit in doubt only with an idempotency key, which shows whether it went
+            // through.
             Err(ApiError::Unavailable(error))
                 if error.is_transient()
                     && attempts < ATTEMPTS_MAX
@@ -135,15 +143,15 @@ async fn run_with_retries(
 
 async fn attempt(
     api: &Api,
-    acting: &Principal,
+    principal: &Principal,
     request: Option<&IdempotencyKey>,
     action: &impl ApiAction,
 ) -> Result<ApiResponse, ApiError> {
     let mut tx = api.store.begin().await?;
     if let Some(request) = request {
-        match tx.claim_idempotency_key(request, acting.at).await? {
+        match tx.claim_idempotency_key(request, principal.at).await? {
             IdempotencyClaim::New => {
-                let since = acting.at.checked_sub(DAY).unwrap_or(Timestamp::MIN);
+                let since = principal.at.checked_sub(DAY).unwrap_or(Timestamp::MIN);
                 let (programme, member) = (&request.programme, &request.member);
                 if tx.requests_since(programme, member, since, DAILY_ACTIONS_MAX).await?
                     >= DAILY_ACTIONS_MAX
@@ -158,7 +166,7 @@ async fn attempt(
             IdempotencyClaim::InProgress => return Err(ApiError::RequestInProgress),
         }
     }
-    let response = action.run(&mut tx, api, acting).await?;
+    let response = action.run(&mut tx, api, principal).await?;
     if let Some(request) = request {
         tx.record_response(request, response.status.as_u16(), &response.body).await?;
     }

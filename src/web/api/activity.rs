@@ -1,4 +1,4 @@
-//! What happened to a person's money beside purchases.
+//! Movements of a person's money other than purchases.
 
 use axum::Json;
 use axum::extract::State;
@@ -23,27 +23,27 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(activity))
 }
 
-/// Something that happened to money.
+/// A movement of money.
 #[derive(Debug, Serialize, ToSchema)]
 struct ActivityLine {
     #[schema(format = DateTime)]
     at: String,
-    /// `added`: somebody put it in; `moved`: from one pot into another one; `held_back` and
-    /// `took_back`: by the person, who alone reads of it; `let_out`: a stage began, by the list in
-    /// force.
+    /// `added`: money was put in; `moved`: from one pot into another; `held_back` and `took_back`:
+    /// by the person, and visible only to them; `let_out`: a release stage of the list in force
+    /// began.
     kind: &'static str,
     amount: MoneyBody,
-    /// The pot that it is about, or that money went to.
+    /// The pot concerned, or the pot that received the money.
     pot: String,
-    /// The pot that it came from.
+    /// The pot that the money came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     from: Option<String>,
 }
 
-/// What happened to the money beside purchases, the newest first
+/// Movements of money other than purchases, the newest first
 ///
-/// Several lines of one instant stand on one page, though they are more than was asked for.
+/// Movements of one instant stay on one page, so a page may have more items than `limit`.
 #[utoipa::path(
     get, path = "/people/{person}/activity", tag = "people",
     params(("person" = String, Path), PageQuery),
@@ -51,18 +51,19 @@ struct ActivityLine {
 )]
 async fn activity(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<ActivityLine>>, ApiError> {
     let most = usize::try_from(query.page_size()?).unwrap_or(usize::MAX);
-    let now = acting.at.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
+    let now = principal.at.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
     let start = ActivityCursor { link: None, before: now };
     let cursor = query.parse_cursor()?.unwrap_or(start);
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let access =
-        acting.admit_to_read(&mut tx, Capability::SeeBudget, &parse_id(&person, "person")?).await?;
+    let access = principal
+        .admit_to_read(&mut tx, Capability::SeeBudget, &parse_id(&person, "person")?)
+        .await?;
     let (id, budget) = (&access.programme, &access.budget);
     let plans = match tx.version_in_force(id, budget).await? {
         Some(version) => {

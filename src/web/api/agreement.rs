@@ -1,4 +1,4 @@
-//! The agreed list: the one in force, and every one before it.
+//! The agreed list: the version in force, and every earlier one.
 
 use axum::Json;
 use axum::extract::State;
@@ -27,31 +27,32 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(agreement))
 }
 
-/// A version of the list that both said yes to.
+/// A version of the list to which both sides agreed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AgreementBody {
     person: String,
     version: u32,
-    /// Whether it is the one that purchases go by now.
+    /// Whether this version decides purchases now.
     in_force: bool,
     #[schema(format = Date)]
     agreed_on: String,
-    /// Who said yes, by name.
+    /// The names of those who agreed.
     agreed_by: Vec<String>,
     how: String,
     /// Whether a purchase may be paid in part.
     partial: bool,
     terms: Vec<TermBody>,
-    /// The pots in the order in which they are used.
+    /// The pots in the order in which they pay.
     pots: Vec<PotPlanBody>,
 }
 
 /// One line of the list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TermBody {
-    /// What it is about: `category:food`, `code:5541`, `gate:cash`, `everything_else`.
+    /// What it is about: `category:food`, `code:5541`, `gate:cash`, `everything_else`,
+    /// `everything`, or `shop:` and a key.
     on: String,
-    /// What people call it, where it has a name.
+    /// Its display name, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<String>,
@@ -69,7 +70,7 @@ pub(super) struct TermBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = Date)]
     review_on: Option<String>,
-    /// A block of the person's own: how many days it outlasts their wish to lift it.
+    /// For how many days the person's own restriction still holds after they ask to lift it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cooling_days: Option<u32>,
@@ -77,7 +78,7 @@ pub(super) struct TermBody {
     guide: Vec<String>,
 }
 
-/// The most of something, in one purchase or over a time.
+/// A maximum for one purchase or for a period.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LimitBody {
     /// `purchase`, `day`, `week`, `month` or `agreement`.
@@ -107,18 +108,18 @@ pub(super) struct PotPlanBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     only: Option<Vec<String>>,
-    /// How its money comes; left out when all of it is there as soon as it is put in.
+    /// How its money is released; left out if all of it is available as soon as it is put in.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     release: Option<ReleaseBody>,
 }
 
-/// Money that comes in stages, each at local midnight.
+/// Money that is released in stages, each at local midnight.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReleaseBody {
-    /// What is there whatever the date.
+    /// The amount that is available on any date.
     at_once: MoneyBody,
-    /// What each stage brings.
+    /// The amount that each stage releases.
     amount: MoneyBody,
     /// `day`, `week` or `month`.
     every: &'static str,
@@ -134,14 +135,15 @@ pub(super) struct ReleaseBody {
 )]
 async fn agreement(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(query): ApiQuery<VersionQuery>,
 ) -> Result<Json<AgreementBody>, ApiError> {
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let access =
-        acting.admit_to_read(&mut tx, Capability::SeeList, &parse_id(&person, "person")?).await?;
+    let access = principal
+        .admit_to_read(&mut tx, Capability::SeeList, &parse_id(&person, "person")?)
+        .await?;
     let (id, budget) = (&access.programme, &access.budget);
     let in_force = tx.version_in_force(id, budget).await?;
     let version = query.version.or(in_force).ok_or(ApiError::NotFound("agreement"))?;

@@ -1,4 +1,4 @@
-//! Somebody else looks at a no.
+//! Appeals: another human being reviews a refusal or a restriction.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::action::{ApiAction, ApiResponse, perform};
-use super::asks::{EmptyRequest, context, optional_words, visible_budget};
+use super::asks::{EmptyRequest, optional_words, visible_budget};
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
 use super::representation::{MoneyBody, Page, PageQuery};
@@ -33,15 +33,15 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(drop_appeal))
 }
 
-/// What somebody else shall look at.
+/// What somebody else is to review.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewAppeal {
-    /// `ask:ask_…`, `refusal:dec_…` of what a till refused and nobody was asked about, `pause:pause_…`,
-    /// `card:…` that staff froze, or `version:prop_…` of what a law forces.
-    #[schema(
-        pattern = "^((ask:ask|refusal:dec|pause:pause|version:prop)_[0-9a-f]{32}|card:[!-~]{1,200})$"
-    )]
+    /// `ask:ask_…` (a refused ask), `refusal:dec_…` (a declined purchase without an ask),
+    /// `pause:pause_…`, `card:…` (a card that staff froze), or `version:prop_…` (a change
+    /// that a law forces).
+    #[schema(pattern = "^((ask:ask|refusal:dec|pause:pause|version:prop)_[0-9a-f]{32}|\
+                   card:[!-~]{1,200})$")]
     about: String,
     #[schema(nullable = false, min_length = 1, max_length = 500)]
     words: Option<String>,
@@ -58,7 +58,7 @@ pub(super) struct AppealBody {
     opened_by: String,
     #[schema(format = "date-time")]
     opened_at: String,
-    /// What holds until it is answered: `as_it_was`, or `yes_for_now`.
+    /// What holds until it is answered: `as_it_was` or `yes_for_now`.
     interim: &'static str,
     #[schema(format = "date-time")]
     answer_by: String,
@@ -69,14 +69,14 @@ pub(super) struct AppealBody {
     outcome: Option<OutcomeBody>,
 }
 
-/// What came of it.
+/// The outcome of the review.
 #[derive(Debug, Serialize, ToSchema)]
 struct OutcomeBody {
     by: String,
     #[schema(format = "date-time")]
     at: String,
     words: String,
-    /// Where to go next, outside of the programme.
+    /// Where to turn next, outside of the programme.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next_step: Option<String>,
@@ -114,16 +114,19 @@ impl ApiAction for OpenAppeal {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, about, words } = self;
         let appeal =
-            appeal(tx, context(api), acting, person, about.clone(), words.as_deref()).await?;
+            appeal(tx, api.context(), principal, person, about.clone(), words.as_deref()).await?;
         Ok(ApiResponse::created(&AppealBody::from(appeal)))
     }
 }
 
-/// Ask that somebody else looks
+/// Open an appeal
+///
+/// Somebody other than the one who decided reviews it. A second appeal about the same thing gets
+/// the first one.
 #[utoipa::path(
     post, path = "/people/{person}/appeals", tag = "appeals",
     params(("person" = String, Path), IdempotencyKeyHeader),
@@ -131,7 +134,7 @@ impl ApiAction for OpenAppeal {
 )]
 async fn open_appeal(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewAppeal>,
@@ -141,7 +144,7 @@ async fn open_appeal(
     let what = "name a no, such as \"ask:ask_…\"";
     let about = about.map_err(|_| ApiError::Invalid(vec![FieldProblem::of("about", what)]))?;
     let words = optional_words(body.words.as_deref())?;
-    perform(&api, acting, key, OpenAppeal { person, about, words }).await
+    perform(&api, principal, key, OpenAppeal { person, about, words }).await
 }
 
 /// The appeals of a person, the newest first
@@ -152,46 +155,46 @@ async fn open_appeal(
 )]
 async fn list_appeals(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<AppealBody>>, ApiError> {
     let person = parse_id(&person, "person")?;
     let page_size = query.page_size()?;
     let before = query.parse_cursor()?;
-    let budget = match visible_budget(&api, &acting, &person).await {
+    let budget = match visible_budget(&api, &principal, &person).await {
         Err(ApiError::NotAllowed(_)) => {
             let mut tx = api.store.snapshot().await?;
-            let access = acting.admit_to_read(&mut tx, Capability::Appeal, &person).await?;
+            let access = principal.admit_to_read(&mut tx, Capability::Appeal, &person).await?;
             tx.commit().await?;
             access.budget
         }
         budget => budget?,
     };
     let limit = page_size.saturating_add(1);
-    let appeals = api.store.appeals_of(&acting.programme, &budget, before, limit).await?;
+    let appeals = api.store.appeals_of(&principal.programme, &budget, before, limit).await?;
     Ok(Json(Page::from_rows(appeals, page_size, |appeal| appeal.id.to_string(), AppealBody::from)))
 }
 
-/// Something that can be appealed.
+/// A decision that can be appealed.
 #[derive(Debug, Serialize, ToSchema)]
 struct AppealableBody {
-    /// As an appeal names it.
+    /// The value for `about` of an appeal.
     about: String,
-    /// `ask` for a no of somebody's, `refusal` of a till's, `pause`, `card` that staff froze, or
-    /// `version` that a law forced.
+    /// `ask` (a refused ask), `refusal` (a declined purchase), `pause`, `card` (frozen by staff) or
+    /// `version` (forced by a law).
     kind: &'static str,
     #[schema(format = "date-time")]
     decided_at: String,
-    /// Until when; left out for as long as it holds.
+    /// Until when it can be appealed; left out if that is for as long as it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = "date-time")]
     until: Option<String>,
-    /// Why it was decided so: a code, or somebody's words.
+    /// The reason for the decision: a code, or the words of the one who decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     reason: Option<String>,
-    /// Only the person reads where it was, and for how much.
+    /// The shop. Only the person sees the shop and the amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     place: Option<String>,
@@ -220,9 +223,9 @@ struct AppealableList {
     data: Vec<AppealableBody>,
 }
 
-/// What somebody else can be asked to look at
+/// What can be appealed
 ///
-/// For the person, their advocate, and a helper for whom they ticked it.
+/// For the person, their advocate, and a helper whom the person allows to appeal.
 #[utoipa::path(
     get, path = "/people/{person}/appealable", tag = "appeals",
     params(("person" = String, Path)),
@@ -230,19 +233,19 @@ struct AppealableList {
 )]
 async fn list_appealable(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<AppealableList>, ApiError> {
     let person = parse_id(&person, "person")?;
-    api.programme(&acting.programme).await?;
+    api.programme(&principal.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let found = appealable(&mut tx, context(&api), &acting, &person).await?;
+    let found = appealable(&mut tx, api.context(), &principal, &person).await?;
     tx.commit().await?;
     Ok(Json(AppealableList { data: found.into_iter().map(AppealableBody::from).collect() }))
 }
 
-/// What came of looking again.
+/// The outcome of a review.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case", deny_unknown_fields)]
 enum NewOutcome {
@@ -253,7 +256,7 @@ enum NewOutcome {
     Kept {
         #[schema(min_length = 1, max_length = 500)]
         words: String,
-        /// Where to go next, outside of the programme.
+        /// Where to turn next, outside of the programme.
         #[schema(min_length = 1, max_length = 500)]
         next_step: String,
     },
@@ -280,17 +283,17 @@ impl ApiAction for CloseAppeal {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, answering } = self;
-        let appeal = answer_appeal(tx, context(api), acting, person, answering).await?;
+        let appeal = answer_appeal(tx, api.context(), principal, person, answering).await?;
         Ok(ApiResponse::ok(&AppealBody::from(appeal)))
     }
 }
 
-/// Say what came of looking again
+/// Answer an appeal
 ///
-/// By another human being than the one who decided.
+/// Only a human being other than the one who decided can answer it.
 #[utoipa::path(
     post, path = "/people/{person}/appeals/{appeal}/outcome", tag = "appeals",
     params(("person" = String, Path), ("appeal" = String, Path), IdempotencyKeyHeader),
@@ -298,14 +301,14 @@ impl ApiAction for CloseAppeal {
 )]
 async fn close_appeal(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath((person, appeal)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewOutcome>,
 ) -> Result<Response, ApiError> {
     let (person, appeal) = (parse_id(&person, "person")?, parse_id(&appeal, "appeal")?);
     let answering = body.answering(appeal)?;
-    perform(&api, acting, key, CloseAppeal { person, answering }).await
+    perform(&api, principal, key, CloseAppeal { person, answering }).await
 }
 
 struct WithdrawAppeal {
@@ -318,9 +321,10 @@ impl ApiAction for WithdrawAppeal {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
-        let appeal = take_back_appeal(tx, context(api), acting, &self.person, self.appeal).await?;
+        let appeal =
+            take_back_appeal(tx, api.context(), principal, &self.person, self.appeal).await?;
         Ok(ApiResponse::ok(&AppealBody::from(appeal)))
     }
 }
@@ -333,11 +337,11 @@ impl ApiAction for WithdrawAppeal {
 )]
 async fn drop_appeal(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath((person, appeal)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
     let (person, appeal) = (parse_id(&person, "person")?, parse_id(&appeal, "appeal")?);
-    perform(&api, acting, key, WithdrawAppeal { person, appeal }).await
+    perform(&api, principal, key, WithdrawAppeal { person, appeal }).await
 }

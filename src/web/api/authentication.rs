@@ -1,4 +1,4 @@
-//! Who calls: the account of the token that came with the request.
+//! Authentication by bearer token.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header;
@@ -9,8 +9,8 @@ use crate::people::members::Principal;
 use crate::people::tokens::{TokenRejection, VerifiedToken};
 use crate::web::problem::ApiError;
 
-/// The token that came with the request. Its account was there and active a moment ago; what it may
-/// do is read again where it acts.
+/// A verified bearer token, whose account existed and was active at that moment. The permissions of
+/// the account are read again in the transaction that needs them.
 #[derive(Debug, Clone)]
 pub(super) struct VerifiedBearer(pub(super) VerifiedToken);
 

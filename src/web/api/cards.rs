@@ -1,4 +1,4 @@
-//! The own card: frozen, unfrozen, lost.
+//! The person's own cards: freeze, unfreeze, report as lost.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -27,11 +27,11 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(card_lost))
 }
 
-/// Which card.
+/// The card to change.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct WhichCard {
-    /// The issuer's token of the card; left out, it is all of them.
+    /// The issuer's token of the card; left out: all cards of the person.
     #[schema(nullable = false, min_length = 1, max_length = 200)]
     card: Option<String>,
 }
@@ -48,14 +48,14 @@ pub(super) struct CardBody {
 }
 
 impl CardBody {
-    /// A card as it is at a moment.
+    /// The card with its state at the moment `at`.
     pub(super) fn at(card: Card, at: Timestamp) -> Self {
         let Card { connection: _, token, standing, last_four } = card;
         Self { card: token.to_string(), last_four, state: standing.at(at).word() }
     }
 }
 
-/// The cards as they are now.
+/// The cards in their state now.
 #[derive(Debug, Serialize, ToSchema)]
 struct Cards {
     cards: Vec<CardBody>,
@@ -72,20 +72,20 @@ impl ApiAction for ChangeCard {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, card, change: to } = self;
-        let context = (&api.directory, &api.ids);
-        let cards = change(tx, context, acting, person, card.as_ref(), *to).await?;
+        let context = api.context();
+        let cards = change(tx, context, principal, person, card.as_ref(), *to).await?;
         Ok(ApiResponse::ok(&Cards {
-            cards: cards.into_iter().map(|card| CardBody::at(card, acting.at)).collect(),
+            cards: cards.into_iter().map(|card| CardBody::at(card, principal.at)).collect(),
         }))
     }
 }
 
 async fn change_card(
     api: &Api,
-    acting: Principal,
+    principal: Principal,
     person: &str,
     sent: ApiJson<WhichCard>,
     change: CardChange,
@@ -94,12 +94,12 @@ async fn change_card(
     let card = sent.body.card.map(|card| card.parse::<CardToken>()).transpose();
     let card =
         card.map_err(|error| ApiError::Invalid(vec![FieldProblem::of("card", error.to_string())]))?;
-    perform(api, acting, sent.key, ChangeCard { person, card, change }).await
+    perform(api, principal, sent.key, ChangeCard { person, card, change }).await
 }
 
-/// Freeze a card, or all of them
+/// Freeze a card, or all cards
 ///
-/// The person's own act, at once. A helper may do it when the person has ticked it.
+/// Takes effect at once. For the person, and for a helper whom the person allows to freeze.
 #[utoipa::path(
     post, path = "/people/{person}/freeze", tag = "cards",
     params(("person" = String, Path), IdempotencyKeyHeader), request_body = WhichCard,
@@ -107,15 +107,15 @@ async fn change_card(
 )]
 async fn freeze(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     sent: ApiJson<WhichCard>,
 ) -> Result<Response, ApiError> {
-    change_card(&api, acting, &person, sent, CardChange::Freeze).await
+    change_card(&api, principal, &person, sent, CardChange::Freeze).await
 }
 
-/// Unfreeze a card that the person froze, or all of them
+/// Unfreeze a card that the person froze, or all such cards
 #[utoipa::path(
     post, path = "/people/{person}/unfreeze", tag = "cards",
     params(("person" = String, Path), IdempotencyKeyHeader), request_body = WhichCard,
@@ -123,15 +123,15 @@ async fn freeze(
 )]
 async fn unfreeze(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     sent: ApiJson<WhichCard>,
 ) -> Result<Response, ApiError> {
-    change_card(&api, acting, &person, sent, CardChange::Unfreeze).await
+    change_card(&api, principal, &person, sent, CardChange::Unfreeze).await
 }
 
-/// Say that a card is lost or stolen: it never works again
+/// Report a card as lost or stolen: it never works again
 #[utoipa::path(
     post, path = "/people/{person}/card-lost", tag = "cards",
     params(("person" = String, Path), IdempotencyKeyHeader), request_body = WhichCard,
@@ -139,10 +139,10 @@ async fn unfreeze(
 )]
 async fn card_lost(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     sent: ApiJson<WhichCard>,
 ) -> Result<Response, ApiError> {
-    change_card(&api, acting, &person, sent, CardChange::Lose).await
+    change_card(&api, principal, &person, sent, CardChange::Lose).await
 }

@@ -1,4 +1,4 @@
-//! What is sent to change a list: its terms, and how they were agreed.
+//! Request bodies that change a list: its terms, and how they were agreed.
 
 use std::collections::BTreeMap;
 
@@ -19,18 +19,18 @@ use crate::people::agreements::ProposalRequest;
 use crate::people::members::UseCaseError;
 use crate::web::problem::{ApiError, FieldProblem};
 
-/// How many limits a term has at most: a sum for one purchase, and a sum and a number for each of
-/// four periods.
+/// Maximum number of limits of a term: an amount per purchase, and an amount and a count for each
+/// of four periods.
 const LIMITS_PER_TERM_MAX: usize = 9;
 
-/// What is to change in the list in force, and why.
+/// A change of the list in force, with its reason.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewChange {
-    /// The version that it changes. If another one is in force by now, nothing is proposed.
+    /// The version that it changes. If another version is in force, nothing is proposed (409).
     #[schema(minimum = 1)]
     pub(super) version: u32,
-    /// Terms that are new, or that take the place of those about the same.
+    /// Terms to add. Each replaces an existing term about the same thing.
     #[serde(default)]
     #[schema(max_items = 200)]
     set: Vec<NewTerm>,
@@ -38,16 +38,16 @@ pub(super) struct NewChange {
     #[serde(default)]
     #[schema(max_items = 200)]
     remove: Vec<String>,
-    /// Whether purchases may be paid in part.
+    /// Whether purchases may be paid in part; left out: as before.
     #[schema(nullable = false)]
     partial: Option<bool>,
-    /// All pots, in the order in which they are to pay.
+    /// All pots, in the order in which they pay; left out: as before.
     #[schema(nullable = false)]
     pots: Option<Vec<String>>,
-    /// Why, in words that the person reads.
+    /// The reason, in words that the person reads.
     #[schema(min_length = 1, max_length = 500)]
     words: String,
-    /// Whether the other side may agree a part of it.
+    /// Whether the other side may agree to a part of it only.
     #[serde(default)]
     in_parts: bool,
     session: NewSession,
@@ -64,7 +64,7 @@ pub(super) struct NewSession {
     place: String,
     #[schema(maximum = 1440)]
     minutes: u32,
-    /// Who else was there.
+    /// Who else was present.
     #[schema(nullable = false, min_length = 1, max_length = 500)]
     present: Option<String>,
 }
@@ -73,41 +73,42 @@ pub(super) struct NewSession {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewTerm {
-    /// `category:food`, `code:5541`, `gate:cash`, `everything_else`, `everything`, `shop:` and a key.
-    /// For a shop, `shop` or `bought` in its place.
+    /// `category:food`, `code:5541`, `gate:cash`, `everything_else`, `everything`, or `shop:` and a
+    /// key. A shop can be named by `shop` or `bought` instead.
     #[schema(
         nullable = false,
-        pattern = "^(category:[a-z0-9-]{1,24}|shop:[0-9a-f]{64}([+][0-9a-f]{64})?|code:[0-9]{4}|gate:[a-z_]{4,9}|everything|everything_else)$"
+        pattern = "^(category:[a-z0-9-]{1,24}|shop:[0-9a-f]{64}([+][0-9a-f]{64})?|code:[0-9]{4}|\
+                   gate:[a-z_]{4,9}|everything|everything_else)$"
     )]
     on: Option<String>,
-    /// The name of the shop that it is about.
+    /// The name of the shop that the term is about.
     #[schema(nullable = false, min_length = 1, max_length = 500)]
     shop: Option<String>,
-    /// A purchase (`pur_…` or `dec_…`): it is about its shop.
+    /// A purchase (`pur_…` or `dec_…`) at the shop that the term is about.
     #[schema(nullable = false, min_length = 1, max_length = 200)]
     bought: Option<String>,
     /// `yes`, `ask` or `no`.
     #[schema(pattern = "^(yes|ask|no)$")]
     answer: String,
-    /// One sum and one number of purchases for each period.
+    /// At most one amount and one count for each period.
     #[serde(default)]
     #[schema(max_items = 9)]
     limits: Vec<NewLimit>,
     #[schema(nullable = false)]
     hours: Option<NewHours>,
-    /// `person`, `together` or `worker`; left out, together.
+    /// `person`, `together` or `worker`; left out: `together`.
     #[schema(nullable = false, pattern = "^(person|together|worker)$")]
     decides: Option<String>,
     #[schema(nullable = false, min_length = 1, max_length = 500)]
     reason: Option<String>,
     #[schema(nullable = false, value_type = Option<String>, format = Date)]
     review_on: Option<Date>,
-    /// How many days the person's own restriction outlasts their wish to lift it.
+    /// For how many days the person's own restriction still holds after they ask to lift it.
     #[schema(nullable = false, maximum = 366)]
     cooling_days: Option<u32>,
 }
 
-/// The most of something: a sum, or a number of purchases.
+/// A maximum: an amount, or a number of purchases.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewLimit {
@@ -130,13 +131,13 @@ struct NewHours {
     to: Time,
 }
 
-/// What is wrong with a field of what was sent.
+/// A 422 response about one field of the body.
 pub(super) fn invalid_field(field: &str, what: impl Into<String>) -> ApiError {
     ApiError::Invalid(vec![FieldProblem::of(field, what.into())])
 }
 
 impl NewChange {
-    /// Says no to more than a list can have, before any of it is looked at.
+    /// Refuses more terms or limits than a list can have, before any of them is parsed.
     pub(super) fn check_bounds(&self) -> Result<(), ApiError> {
         let most = format!("at most {MAX_TERMS}: a list has no more");
         if self.set.len() > MAX_TERMS {
@@ -145,20 +146,22 @@ impl NewChange {
         if self.remove.len() > MAX_TERMS {
             return Err(invalid_field("remove", most));
         }
-        let crowded = self.set.iter().any(|term| term.limits.len() > LIMITS_PER_TERM_MAX);
-        if crowded {
+        let has_too_many_limits =
+            self.set.iter().any(|term| term.limits.len() > LIMITS_PER_TERM_MAX);
+        if has_too_many_limits {
             Err(invalid_field("set/limits", format!("at most {LIMITS_PER_TERM_MAX}")))
         } else {
             Ok(())
         }
     }
 
-    /// The purchases whose shops it is about.
+    /// The purchases that terms use to name a shop.
     pub(super) fn bought(&self) -> impl Iterator<Item = &str> {
         self.set.iter().filter_map(|term| term.bought.as_deref())
     }
 
-    /// Checks what can be checked before anything is locked.
+    /// Parses the change and checks all that does not depend on the list in force, before anything
+    /// is locked.
     pub(super) fn read(
         &self,
         currency: Currency,
@@ -191,7 +194,8 @@ impl NewChange {
     }
 }
 
-/// What is wanted, beside a list that is not known before it is locked.
+/// A parsed change. [`ParsedChange::apply_to`] applies it to the list in force, which is known only
+/// once the budget is locked.
 #[derive(Debug, Clone)]
 pub(super) struct ParsedChange {
     pub(super) version: u32,
@@ -205,7 +209,11 @@ pub(super) struct ParsedChange {
 }
 
 impl ParsedChange {
-    /// The list that comes of it.
+    /// Applies the change to the list `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`UseCaseError::Invalid`] when `pots` does not name every pot once.
     pub(super) fn apply_to(&self, now: &List) -> Result<List, UseCaseError> {
         let mut list = now.clone();
         for term in &self.set {
@@ -225,7 +233,7 @@ impl ParsedChange {
         Ok(list)
     }
 
-    /// What is proposed with it.
+    /// The request that proposes `list` with the words and the consent of this change.
     pub(super) fn proposing(&self, list: List) -> ProposalRequest {
         let Self { words, parts, session, .. } = self;
         ProposalRequest { list, words: words.clone(), parts: *parts, session: session.clone() }
@@ -248,7 +256,7 @@ impl NewSession {
 }
 
 impl NewTerm {
-    /// What it is about.
+    /// What the term is about, named by exactly one of `on`, `shop` and `bought`.
     fn scope(
         &self,
         shops: &ShopTable,
@@ -308,7 +316,7 @@ impl NewLimit {
     }
 }
 
-/// Parts of a list that somebody names.
+/// Parses the parts of a list that an answer names.
 pub(super) fn term_keys(
     parts: Option<&Vec<String>>,
 ) -> Result<Option<std::collections::BTreeSet<TermKey>>, ApiError> {

@@ -1,4 +1,4 @@
-//! Helpers and advocates: the person chooses them, ticks what they see, and takes it back.
+//! Helpers and advocates: the person chooses them, sets what they may see, and removes them.
 
 use axum::Json;
 use axum::extract::State;
@@ -26,7 +26,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(tick_helper, remove_helper))
 }
 
-/// What a person can tick for a helper.
+/// What a person can allow a helper.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum TickWord {
@@ -53,7 +53,7 @@ impl From<TickWord> for Delegation {
     }
 }
 
-/// Helps with what the person ticked, or speaks for them.
+/// A helper does what the person allows; an advocate speaks for the person.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum HelperRole {
@@ -61,7 +61,7 @@ enum HelperRole {
     Advocate,
 }
 
-/// Whom the person chooses.
+/// The helper or advocate whom the person chooses.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ChosenHelper)]
@@ -73,7 +73,7 @@ struct NewHelper {
     sees: Vec<TickWord>,
 }
 
-/// What a helper sees from now on.
+/// Everything that the helper is allowed from now on.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Ticks {
@@ -104,7 +104,7 @@ impl From<Member> for HelperBody {
     }
 }
 
-/// Everybody who helps, or has helped.
+/// All current and former helpers and advocates.
 #[derive(Debug, Serialize, ToSchema)]
 struct Helpers {
     helpers: Vec<HelperBody>,
@@ -120,10 +120,10 @@ impl ApiAction for ChooseHelper {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
-        let context = (&api.directory, &api.ids);
-        let member = choose(tx, context, acting, &self.person, &self.choice).await?;
+        let context = api.context();
+        let member = choose(tx, context, principal, &self.person, &self.choice).await?;
         Ok(ApiResponse::created(&HelperBody::from(member)))
     }
 }
@@ -139,10 +139,10 @@ impl ApiAction for TickHelper {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, helper, sees } = self;
-        let member = tick(tx, &api.ids, acting, person, helper, sees).await?;
+        let member = tick(tx, api.context(), principal, person, helper, sees).await?;
         Ok(ApiResponse::ok(&HelperBody::from(member)))
     }
 }
@@ -157,27 +157,27 @@ impl ApiAction for RemoveHelper {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
-        let context = (&api.directory, &api.ids);
-        let member = remove(tx, context, acting, &self.person, &self.helper).await?;
+        let context = api.context();
+        let member = remove(tx, context, principal, &self.person, &self.helper).await?;
         Ok(ApiResponse::ok(&HelperBody::from(member)))
     }
 }
 
-/// Who helps, and what they see
+/// Helpers and advocates, and what they may see
 #[utoipa::path(
     get, path = "/people/{person}/helpers", tag = "helpers",
     params(("person" = String, Path)), responses((status = 200, body = Helpers), Problems)
 )]
 async fn helpers(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<Helpers>, ApiError> {
     let mut tx = api.store.snapshot().await?;
-    let access = acting
+    let access = principal
         .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
         .await?;
     let members = tx.helpers_of(&access.programme, &access.budget).await?;
@@ -194,7 +194,7 @@ async fn helpers(
 )]
 async fn choose_helper(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     sent: ApiJson<NewHelper>,
@@ -210,28 +210,30 @@ async fn choose_helper(
         sees: sees.into_iter().map(Delegation::from).collect(),
     };
     let action = ChooseHelper { person: parse_id(&person, "person")?, choice };
-    perform(&api, acting, sent.key, action).await
+    perform(&api, principal, sent.key, action).await
 }
 
-/// Tick what a helper sees
+/// Set what a helper may see
+///
+/// Replaces what was allowed before.
 #[utoipa::path(
     post, path = "/people/{person}/helpers/{helper}", tag = "helpers",
-    params(("person" = String, Path), ("helper" = String, Path), IdempotencyKeyHeader), request_body = Ticks,
-    responses((status = 200, body = HelperBody), Problems)
+    params(("person" = String, Path), ("helper" = String, Path), IdempotencyKeyHeader),
+    request_body = Ticks, responses((status = 200, body = HelperBody), Problems)
 )]
 async fn tick_helper(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath((person, helper)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     sent: ApiJson<Ticks>,
 ) -> Result<Response, ApiError> {
     let sees = sent.body.sees.into_iter().map(Delegation::from).collect();
     let (person, helper) = (parse_id(&person, "person")?, parse_id(&helper, "helper")?);
-    perform(&api, acting, sent.key, TickHelper { person, helper, sees }).await
+    perform(&api, principal, sent.key, TickHelper { person, helper, sees }).await
 }
 
-/// Take a helper away
+/// Remove a helper or an advocate
 #[utoipa::path(
     delete, path = "/people/{person}/helpers/{helper}", tag = "helpers",
     params(("person" = String, Path), ("helper" = String, Path)),
@@ -239,10 +241,10 @@ async fn tick_helper(
 )]
 async fn remove_helper(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath((person, helper)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
 ) -> Result<Response, ApiError> {
     let (person, helper) = (parse_id(&person, "person")?, parse_id(&helper, "helper")?);
-    perform_idempotent(&api, acting, RemoveHelper { person, helper }).await
+    perform_idempotent(&api, principal, RemoveHelper { person, helper }).await
 }

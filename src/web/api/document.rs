@@ -1,4 +1,4 @@
-//! What is documented of the API: made from the code, so that it says what is routed.
+//! The API document, generated from the code, so that it documents what is routed.
 
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::schema::{AdditionalProperties, Schema};
@@ -13,7 +13,7 @@ use crate::web::problem::Problem;
 
 const BEARER: &str = "token";
 
-/// The API as a whole.
+/// The document without routes: title, licence, authentication.
 pub(super) fn base_document() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Sayso")
@@ -42,7 +42,7 @@ pub(super) fn base_document() -> OpenApi {
         .build()
 }
 
-/// The whole document, as `GET /openapi.json` and `sayso openapi` give it.
+/// The complete document, as `GET /openapi.json` and `sayso openapi` return it.
 pub fn document() -> OpenApi {
     let mut document = super::router().into_openapi();
     if let Some(components) = &mut document.components {
@@ -51,8 +51,8 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// Says that a choice between forms takes no other fields than theirs, as it does: utoipa says so of
-/// structs only.
+/// Documents that the variants of a `oneOf` accept no other fields. The handlers enforce this
+/// already, but utoipa documents it for structs only.
 fn deny_other_fields(schema: &mut RefOr<Schema>) {
     let RefOr::T(Schema::OneOf(choice)) = schema else { return };
     for form in &mut choice.items {
@@ -62,49 +62,49 @@ fn deny_other_fields(schema: &mut RefOr<Schema>) {
     }
 }
 
-/// What any address may answer instead of its own answer.
+/// The error responses that any endpoint may return.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "its attributes document what the problems look like")]
 pub(super) enum Problems {
-    /// Not as documented: an unknown parameter, no JSON, a missing key.
+    /// A malformed request: an unknown parameter, invalid JSON, or a missing idempotency key.
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(#[to_schema] Problem),
-    /// No token, or one that is not accepted.
+    /// No token, or a token that is not accepted.
     #[response(status = 401, content_type = "application/problem+json")]
     NotSignedIn(#[to_schema] Problem),
-    /// The account sees it, and may not do that.
+    /// The account may see this, but may not do that.
     #[response(status = 403, content_type = "application/problem+json")]
     NotAllowed(#[to_schema] Problem),
-    /// It is not there, or is not to be known by this account.
+    /// It does not exist, or the account may not know of it.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] Problem),
-    /// It has changed since, or is not in a state for this.
+    /// It has changed meanwhile, or its state does not permit this.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(#[to_schema] Problem),
-    /// The body is not JSON.
+    /// The content type of the body is not JSON.
     #[response(status = 415, content_type = "application/problem+json")]
     UnsupportedMediaType(#[to_schema] Problem),
-    /// What was sent cannot be done: `errors` says which fields.
+    /// The request cannot be carried out; `errors` names the fields.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(#[to_schema] Problem),
-    /// The account has done all that one account does in a day.
+    /// The account has reached the maximum of requests for one day.
     #[response(status = 429, content_type = "application/problem+json")]
     DailyLimitReached(#[to_schema] Problem),
-    /// Something here broke.
+    /// An internal error.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(#[to_schema] Problem),
-    /// Not just now: send it again.
+    /// Temporarily unavailable: send the request again.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(#[to_schema] Problem),
 }
 
-/// The header that every POST needs.
+/// The header that every POST requires.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "its attributes document the header")]
 pub(super) struct IdempotencyKeyHeader {
-    /// A key of the request's own, 1 to 200 characters. For seven days the same key gets the
-    /// same answer, and what it asks for is done once.
+    /// A unique key of this request, 1 to 200 characters. For seven days a repeat with the same key
+    /// gets the same response, and the request is executed once.
     #[param(
         rename = "Idempotency-Key",
         min_length = 1,

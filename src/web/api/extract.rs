@@ -1,4 +1,4 @@
-//! What was asked: the address, the query, the body, and the key of a request.
+//! Extractors for the path, the query, the body and the idempotency key of a request.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,12 +14,12 @@ use crate::ledger::record::row::{CanonicalHasher, Digest};
 use crate::web::issuers::read_body;
 use crate::web::problem::{ApiError, FIELD_PROBLEMS_MAX, FieldProblem};
 
-/// The longest key of a request, in characters.
+/// Longest idempotency key, in characters.
 const KEY_CHARS_MAX: usize = 200;
-/// The longest text that a person may send.
+/// Longest text that a person may send, in characters.
 const WORDS_CHARS_MAX: usize = 500;
 
-/// The parts of the address. What cannot be one is not there.
+/// The path parameters. A path that cannot be parsed gets 404.
 #[derive(Debug, Clone)]
 pub(super) struct ApiPath<T>(pub(super) T);
 
@@ -32,7 +32,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for ApiPath
     }
 }
 
-/// The query. A parameter that is not documented is refused, and so is one that comes twice.
+/// The query. An unknown or a repeated parameter gets 400.
 #[derive(Debug, Clone)]
 pub(super) struct ApiQuery<T>(pub(super) T);
 
@@ -53,15 +53,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
 #[serde(deny_unknown_fields)]
 pub(super) struct NoParameters {}
 
-/// The key of a request, and the digest of all that it asks: the same key and digest are the same
-/// request.
+/// The idempotency key of a request and the digest of its method, address and body. Requests with
+/// the same key and digest are the same request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RequestFingerprint {
     pub(super) text: String,
     pub(super) digest: Digest,
 }
 
-/// A body, with the key of its request.
+/// A JSON body, with the idempotency key of its request.
 #[derive(Debug, Clone)]
 pub(super) struct ApiJson<T> {
     pub(super) key: RequestFingerprint,
@@ -86,7 +86,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
         let mut canonical = CanonicalHasher::new("request");
         canonical.text(head.method.as_str());
         canonical.text(&head.uri.to_string());
-        // What two bodies mean is compared, and not how a library happened to write them.
+        // Digests the canonical form, because a retry may be formatted differently. A body that has
+        // no exact canonical form is digested as it was sent.
         let mut canonical_json = String::new();
         let hashed = if write_canonical_json(&value, &mut canonical_json) {
             canonical_json.as_bytes()
@@ -98,7 +99,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
     }
 }
 
-/// The key, written as a quoted string (draft-ietf-httpapi-idempotency-key-header-07) or bare.
+/// Reads the key as a quoted string (draft-ietf-httpapi-idempotency-key-header-07) or bare.
 fn idempotency_key(headers: &HeaderMap) -> Result<String, ApiError> {
     let mut values = headers.get_all("idempotency-key").iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -121,8 +122,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
 }
 
-/// Writes what `value` means: fields in the order of their names, texts and numbers in one spelling,
-/// nothing between them. Says no to a number that is not kept exactly: it may have meant another.
+/// Writes `value` in canonical form: fields in the order of their names, one notation for texts and
+/// numbers, no whitespace. False if a number is not a 64-bit integer, because it is not kept
+/// exactly.
 fn write_canonical_json(value: &Value, canonical_json: &mut String) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::String(_) => {
@@ -158,8 +160,12 @@ fn write_canonical_json(value: &Value, canonical_json: &mut String) -> bool {
     }
 }
 
-/// Reads a body, as it is and as what is documented: 400 when it is no JSON, 422 with the fields when
-/// it is something else.
+/// Parses a body as a JSON value and as `T`.
+///
+/// # Errors
+///
+/// [`ApiError::Malformed`] (400) when it is not JSON; [`ApiError::Invalid`] (422), with the fields,
+/// when it is not a `T` or has a value that no field accepts.
 fn read_json<T: DeserializeOwned>(bytes: &Bytes) -> Result<(Value, T), ApiError> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| ApiError::Malformed {
         field: "body",
@@ -170,7 +176,7 @@ fn read_json<T: DeserializeOwned>(bytes: &Bytes) -> Result<(Value, T), ApiError>
     if !problems.is_empty() {
         return Err(ApiError::Invalid(problems));
     }
-    // From the text, not from the value: that would forget a field that comes twice.
+    // Parses the text again, because a duplicate field is lost in the value.
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let body = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let mut pointer = error.path().iter().map(pointer_segment).collect::<String>();
@@ -185,7 +191,8 @@ fn read_json<T: DeserializeOwned>(bytes: &Bytes) -> Result<(Value, T), ApiError>
     Ok((value, body))
 }
 
-/// The field that is missing, twice there, or not documented: the path ends at what it is in.
+/// The name of a missing, duplicate or unknown field. The path of such an error ends at the object
+/// that the field belongs to.
 fn field_of(detail: &str) -> Option<&str> {
     let kinds = ["missing field `", "duplicate field `", "unknown field `"];
     let rest = kinds.iter().find_map(|kind| detail.strip_prefix(kind))?;
@@ -205,9 +212,8 @@ fn escape_pointer(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// Finds what no field takes: nothing at all in the place of a value, which could mean anything; and
-/// texts with characters that cannot be seen, because `PostgreSQL` stores no NUL, and no person types
-/// the others.
+/// Finds values that no field accepts: `null`, because it could mean anything; and texts with
+/// control characters, because `PostgreSQL` stores no NUL and no person types the others.
 fn find_unusable(value: &Value, pointer: &mut String, problems: &mut Vec<FieldProblem>) {
     if problems.len() >= FIELD_PROBLEMS_MAX {
         return;
@@ -241,12 +247,17 @@ fn find_unusable(value: &Value, pointer: &mut String, problems: &mut Vec<FieldPr
     }
 }
 
-/// What a library says, without characters that cannot be seen, and not too much of it.
+/// The first 200 characters of a library's error text, without control characters.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-/// Words that somebody wrote for somebody else: some, not too many, and no card number among them.
+/// Trims and checks a text that one person writes for another.
+///
+/// # Errors
+///
+/// [`ApiError::Invalid`] for an empty text, more than 500 characters, a control character other
+/// than a newline, or what looks like a card number.
 pub(super) fn check_words(field: &'static str, text: &str) -> Result<String, ApiError> {
     let text = text.trim();
     let problem = |what: &str| Err(ApiError::Invalid(vec![FieldProblem::of(field, what)]));
@@ -263,7 +274,8 @@ pub(super) fn check_words(field: &'static str, text: &str) -> Result<String, Api
     }
 }
 
-/// Whether 13 to 19 digits stand together, blanks and hyphens apart, whose check digit fits.
+/// Whether `text` has a run of 13 to 19 digits, ignoring spaces and hyphens, with a valid check
+/// digit.
 fn has_card_number(text: &str) -> bool {
     let mut run: Vec<u32> = Vec::new();
     for c in text.chars().chain(['.']) {
@@ -295,7 +307,11 @@ fn is_luhn(digits: &[u32]) -> bool {
     digits.iter().rev().enumerate().map(weigh).sum::<u32>().is_multiple_of(10)
 }
 
-/// A part of the address that is an identifier; what cannot be one is not there.
+/// Parses an identifier in the path.
+///
+/// # Errors
+///
+/// [`ApiError::NotFound`] when it is malformed, because then nothing has it.
 pub(super) fn parse_id<T: std::str::FromStr>(
     text: &str,
     what: &'static str,
@@ -334,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_mean_the_same_are_the_same() {
+    fn equivalent_bodies_have_one_canonical_form() {
         let canonical_json = |text: &str| {
             let mut canonical_json = String::new();
             write_canonical_json(&serde_json::from_str(text).unwrap(), &mut canonical_json)
@@ -352,7 +368,7 @@ mod tests {
         ] {
             assert_ne!(one, canonical_json(other), "{other}");
         }
-        // Fields that run into each other would be other ones.
+        // These would be equal if fields were joined without quoting.
         assert_ne!(canonical_json(r#"["a,","b"]"#), canonical_json(r#"["a",",b"]"#));
         assert_eq!(canonical_json("[12345678901234567890123]"), None);
         assert_eq!(canonical_json("[0.10]"), None);
@@ -364,7 +380,7 @@ mod tests {
         #[derive(Debug, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Body {
-            #[expect(dead_code, reason = "only its reading is looked at")]
+            #[expect(dead_code, reason = "only its deserialisation is tested")]
             amounts: Vec<u32>,
         }
         let pointer =

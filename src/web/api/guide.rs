@@ -1,4 +1,4 @@
-//! The spending guide: what the money is for, in words that people wrote together.
+//! The spending guide: what the money is for, in the words of the people who wrote it together.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,6 @@ use super::Api;
 use super::action::{ApiAction, ApiResponse, perform};
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiQuery, NoParameters};
-use super::proposals::context;
 use super::queries::VersionQuery;
 use crate::domain::id::ProgrammeId;
 use crate::people::agreements::{GuidePublication, publish_guide};
@@ -33,8 +32,8 @@ struct GuideBody {
     version: u32,
     title: String,
     authors: Vec<String>,
-    /// Those of the authors who have a budget, or speak for them. None wrote the guide that comes with
-    /// Sayso, which is shown until the programme publishes its own.
+    /// The authors who have a budget, or who speak for somebody who has. Empty for the guide that
+    /// comes with Sayso, which is shown until the programme publishes its own.
     written_with: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = Date)]
@@ -45,12 +44,12 @@ struct GuideBody {
     paragraphs: Vec<ParagraphBody>,
 }
 
-/// A paragraph that a line of a list can point to.
+/// A paragraph that a line of a list can refer to.
 #[derive(Debug, Serialize, ToSchema)]
 struct ParagraphBody {
     paragraph: String,
     text: String,
-    /// The kinds of shop that it is about; none means all.
+    /// The kinds of shop that it is about; empty means all.
     categories: Vec<String>,
 }
 
@@ -79,7 +78,7 @@ impl GuideBody {
     }
 }
 
-/// The guide that a programme goes by now.
+/// The current guide of a programme: the one published last, or the built-in one.
 pub(super) async fn current_guide(
     tx: &mut Tx,
     programme: &ProgrammeId,
@@ -96,12 +95,13 @@ pub(super) async fn current_guide(
 )]
 async fn guide(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiQuery(query): ApiQuery<VersionQuery>,
 ) -> Result<Json<GuideBody>, ApiError> {
     let mut tx = api.store.snapshot().await?;
-    let actor = tx.actor_without_lock(&acting.programme, &acting.member, acting.at).await?;
-    let published = tx.guide(&acting.programme, query.version).await?;
+    let actor =
+        tx.actor_without_lock(&principal.programme, &principal.member, principal.at).await?;
+    let published = tx.guide(&principal.programme, query.version).await?;
     tx.commit().await?;
     actor.ok_or(ApiError::InvalidToken(TokenRejection::Ended))?;
     match (published, query.version) {
@@ -114,14 +114,14 @@ async fn guide(
     }
 }
 
-/// A next version of the guide.
+/// The next version of the guide.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewGuide {
     /// The guide in TOML, in the form of the starter guide.
     #[schema(min_length = 1, max_length = 60_000)]
     content: String,
-    /// Which of its authors have a budget, or speak for people who have.
+    /// The authors who have a budget, or who speak for somebody who has.
     #[schema(min_items = 1)]
     written_with: Vec<String>,
 }
@@ -139,26 +139,27 @@ impl ApiAction for Publish {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
-        let version = publish_guide(tx, context(api), acting, &self.0).await?;
+        let version = publish_guide(tx, api.context(), principal, &self.0).await?;
         Ok(ApiResponse::created(&PublishedGuide { version }))
     }
 }
 
 /// Publish the next version of the guide
 ///
-/// It must name an author who has a budget: a guide that none of them wrote with is not theirs.
+/// `written_with` must name an author, because the guide must be written with people who have a
+/// budget.
 #[utoipa::path(
     post, path = "/guide", tag = "guide", params(IdempotencyKeyHeader), request_body = NewGuide,
     responses((status = 201, body = PublishedGuide), Problems)
 )]
 async fn publish(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewGuide>,
 ) -> Result<Response, ApiError> {
     let NewGuide { content, written_with } = body;
-    perform(&api, acting, key, Publish(GuidePublication { text: content, written_with })).await
+    perform(&api, principal, key, Publish(GuidePublication { text: content, written_with })).await
 }

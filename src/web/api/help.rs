@@ -1,4 +1,4 @@
-//! How much help the person wants with their money: theirs to choose.
+//! How much help the person wants with their money, which only they choose.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -13,7 +13,7 @@ use super::action::{ApiAction, ApiResponse, perform};
 use super::change_request::{NewSession, invalid_field};
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
-use super::proposals::{ChangeOutcome, context};
+use super::proposal_views::ChangeOutcome;
 use crate::domain::agreement::proposal::ConsentSession;
 use crate::domain::id::PersonId;
 use crate::domain::money::Money;
@@ -27,25 +27,25 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(choose))
 }
 
-/// How much help.
+/// How much help the person wants.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "help", rename_all = "snake_case", deny_unknown_fields)]
 enum NewHelp {
-    /// I do it. What was agreed with the worker stays as it is.
+    /// No help. What was agreed with the worker stays as it is.
     Alone {
         #[schema(min_length = 1, max_length = 500)]
         words: String,
         session: NewSession,
     },
-    /// What costs more than a sum needs a one-time OK.
+    /// Every purchase above an amount needs a one-time OK.
     Together {
         /// In minor units.
         #[schema(minimum = 1)]
         above: i64,
-        /// For how many days the choice outlasts a wish to take it back.
+        /// For how many days the choice still holds after the person asks to undo it.
         #[schema(maximum = 365)]
         cooling_days: u32,
-        /// When the two look at it again.
+        /// When the person and the worker review it.
         #[schema(format = Date, value_type = String)]
         review_on: Date,
         #[schema(min_length = 1, max_length = 500)]
@@ -54,7 +54,7 @@ enum NewHelp {
     },
 }
 
-/// The most days that a choice outlasts a wish to take it back.
+/// Maximum of `cooling_days`.
 const COOLING_DAYS_MAX: u32 = 365;
 
 struct ChooseHelp {
@@ -69,18 +69,19 @@ impl ApiAction for ChooseHelp {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
         let (words, session) = (self.words.clone(), self.session.clone());
         let chosen =
-            choose_help(tx, context(api), acting, &self.person, self.help, words, session).await?;
+            choose_help(tx, api.context(), principal, &self.person, self.help, words, session)
+                .await?;
         Ok(ApiResponse::ok(&ChangeOutcome::from(chosen)))
     }
 }
 
 /// Choose how much help I want
 ///
-/// More help starts at once, less after the time that the person chose themselves.
+/// More help starts at once; less help starts after the waiting time that the person chose.
 #[utoipa::path(
     post, path = "/people/{person}/help", tag = "agreement",
     params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewHelp,
@@ -88,13 +89,13 @@ impl ApiAction for ChooseHelp {
 )]
 async fn choose(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewHelp>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
-    let currency = api.programme(&acting.programme).await?.settings.currency;
+    let currency = api.programme(&principal.programme).await?.settings.currency;
     let (help, said, session) = match body {
         NewHelp::Alone { words, session } => (HelpLevel::Alone, words, session),
         NewHelp::Together { above, cooling_days, review_on, words, session } => {
@@ -109,5 +110,5 @@ async fn choose(
         }
     };
     let (words, session) = (check_words("words", &said)?, session.read()?);
-    perform(&api, acting, key, ChooseHelp { person, help, words, session }).await
+    perform(&api, principal, key, ChooseHelp { person, help, words, session }).await
 }

@@ -1,4 +1,4 @@
-//! Who I am here, and what I was told.
+//! The account of the caller, and its inbox.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
 use super::representation::{Page, PageQuery};
 use crate::domain::id::MessageId;
-use crate::domain::people::recipient::AT_ONCE;
+use crate::domain::people::recipient::TOP_PRIORITY;
 use crate::domain::people::role::Delegation;
 use crate::people::members::{Principal, UseCaseError};
 use crate::people::tokens::TokenRejection;
@@ -27,7 +27,7 @@ use crate::store::{InboxCursor, InboxQuery, InboxRow, Tx};
 use crate::web::AppState;
 use crate::web::problem::ApiError;
 
-/// How long a message is in an inbox. It stays on the page of the person whom it is about.
+/// How long a message stays in an inbox. It stays among the messages of the person concerned.
 const INBOX_RETENTION: SignedDuration = SignedDuration::from_hours(62 * 24);
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -40,34 +40,35 @@ struct Me {
     programme: String,
     member: String,
     name: String,
-    /// What the account is for.
+    /// The role of the account.
     role: String,
-    /// Whose budget it is, or whom they help.
+    /// The person whose budget it is, or whom the account helps.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     person: Option<String>,
-    /// What the person has ticked for them.
+    /// What the person allows the account to see.
     sees: Vec<&'static str>,
-    /// Whether the account is on the programme's duty now.
+    /// Whether the account is on duty for the programme now.
     on_duty: bool,
-    /// The workers for whom it covers now.
+    /// The workers whom the account covers for now.
     covers: Vec<String>,
 }
 
-/// Who I am here
+/// My account
 #[utoipa::path(get, path = "/me", tag = "me", responses((status = 200, body = Me), Problems))]
 async fn me(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<Me>, ApiError> {
     let mut tx = api.store.snapshot().await?;
-    let actor = tx.actor_without_lock(&acting.programme, &acting.member, acting.at).await?;
+    let actor =
+        tx.actor_without_lock(&principal.programme, &principal.member, principal.at).await?;
     tx.commit().await?;
     let actor = actor.ok_or(ApiError::InvalidToken(TokenRejection::Ended))?;
     let member = actor.member;
     Ok(Json(Me {
-        programme: acting.programme.to_string(),
+        programme: principal.programme.to_string(),
         member: member.id.to_string(),
         name: member.name,
         role: member.role.word().to_owned(),
@@ -78,27 +79,27 @@ async fn me(
     }))
 }
 
-/// A message to me.
+/// A message in my inbox.
 #[derive(Debug, Serialize, ToSchema)]
 struct InboxItem {
     id: String,
     #[schema(format = DateTime)]
     at: String,
-    /// Whom it is about.
+    /// The person whom it is about.
     person: String,
     name: String,
-    /// As whom I was told: `person`, `worker`, `duty` or `manager`.
+    /// The role in which I received it: `person`, `worker`, `duty` or `manager`.
     to: &'static str,
     kind: String,
-    /// What it is about: an ask, an appeal, a proposal.
+    /// What it is about, such as an ask, an appeal or a proposal.
     subject: String,
-    /// The words, in English.
+    /// The text, in English.
     words: String,
-    /// When what it asks for, or tells of, runs out. It may be over by now.
+    /// When what it asks for or reports runs out, which may be in the past.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = DateTime)]
     runs_out_at: Option<String>,
-    /// When I read it; left out while I have not.
+    /// When I read it; left out while it is unread.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = DateTime)]
     read_at: Option<String>,
@@ -116,13 +117,13 @@ impl From<InboxRow> for InboxItem {
             kind: message.kind,
             subject: message.subject,
             words: message.body,
-            runs_out_at: message.due_at.filter(|at| *at > AT_ONCE).map(|at| at.to_string()),
+            runs_out_at: message.due_at.filter(|at| *at > TOP_PRIORITY).map(|at| at.to_string()),
             read_at: read_at.map(|at| at.to_string()),
         }
     }
 }
 
-/// Where a page of an inbox begins: `read/due/id`.
+/// The cursor of an inbox: `read/due/id`.
 struct PageStart(InboxCursor);
 
 impl fmt::Display for PageStart {
@@ -149,24 +150,26 @@ fn inbox_query(at: Timestamp, most: u32) -> InboxQuery {
     InboxQuery { since, after: None, only: None, most }
 }
 
-/// What I was told, over all the people whom I am told about
+/// My inbox, for all people about whom I get messages
 ///
-/// What I have not read comes first, and of that what runs out first. A message is here for 62 days.
+/// Unread messages come first, and among them those that run out first. A message stays for 62
+/// days.
 #[utoipa::path(
     get, path = "/me/inbox", tag = "me", params(PageQuery),
     responses((status = 200, body = Page<InboxItem>), Problems)
 )]
 async fn inbox(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<InboxItem>>, ApiError> {
     let (most, after) = (page.page_size()?, page.parse_cursor()?.map(|PageStart(place)| place));
-    let inbox_query = InboxQuery { after, ..inbox_query(acting.at, most.saturating_add(1)) };
+    let inbox_query = InboxQuery { after, ..inbox_query(principal.at, most.saturating_add(1)) };
     let mut tx = api.store.snapshot().await?;
-    let actor = tx.actor_without_lock(&acting.programme, &acting.member, acting.at).await?;
+    let actor =
+        tx.actor_without_lock(&principal.programme, &principal.member, principal.at).await?;
     let actor = actor.ok_or(ApiError::InvalidToken(TokenRejection::Ended))?;
-    let rows = tx.inbox(&acting.programme, &actor, inbox_query).await?;
+    let rows = tx.inbox(&principal.programme, &actor, inbox_query).await?;
     tx.commit().await?;
     Ok(Json(Page::from_rows(
         rows,
@@ -185,18 +188,23 @@ impl ApiAction for ReadMessage {
         &self,
         tx: &mut Tx,
         _: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
         let not_there = || UseCaseError::NotFound("message");
-        let actor = tx.actor(&acting.programme, &acting.member, acting.at).await?;
+        let actor = tx.actor(&principal.programme, &principal.member, principal.at).await?;
         let actor = actor.ok_or_else(not_there)?;
-        let only = InboxQuery { only: Some(self.message), ..inbox_query(acting.at, 1) };
-        let found = tx.inbox(&acting.programme, &actor, only).await?.pop();
+        let only = InboxQuery { only: Some(self.message), ..inbox_query(principal.at, 1) };
+        let found = tx.inbox(&principal.programme, &actor, only).await?.pop();
         let mut found = found.ok_or_else(not_there)?;
         if found.read_at.is_none() {
-            tx.mark_message_read(&acting.programme, &acting.member, self.message, acting.at)
-                .await?;
-            found.read_at = Some(acting.at);
+            tx.mark_message_read(
+                &principal.programme,
+                &principal.member,
+                self.message,
+                principal.at,
+            )
+            .await?;
+            found.read_at = Some(principal.at);
         }
         Ok(ApiResponse::ok(&InboxItem::from(found)))
     }
@@ -204,7 +212,7 @@ impl ApiAction for ReadMessage {
 
 /// Mark a message of mine as read
 ///
-/// For this account alone. Read again, it was read the first time.
+/// For this account only. Reading it again keeps the first time.
 #[utoipa::path(
     post, path = "/me/inbox/{message}/read", tag = "me",
     params(("message" = String, Path), IdempotencyKeyHeader),
@@ -212,11 +220,11 @@ impl ApiAction for ReadMessage {
 )]
 async fn read(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(message): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
     let message = parse_id(&message, "message")?;
-    perform(&api, acting, key, ReadMessage { message }).await
+    perform(&api, principal, key, ReadMessage { message }).await
 }

@@ -1,14 +1,16 @@
-//! The JSON API. One file for each resource; every address is documented where it is routed.
+//! The JSON API: one file per resource. Each route is documented where it is defined.
 //!
-//! A handler takes, in this order: `State(api)`, [`Principal`](crate::people::members::Principal) (401 before anything else), the
-//! [`ApiPath`](extract::ApiPath), the query ([`ApiQuery`](extract::ApiQuery)), the body ([`ApiJson`](extract::ApiJson),
-//! with the key of the request). What reads does so in a snapshot of
-//! the store; what writes is an [`ApiAction`](action::ApiAction).
+//! The extractors of a handler come in this order: `State(api)`,
+//! [`Principal`](crate::people::members::Principal) (401 before any other error),
+//! [`ApiPath`](extract::ApiPath), [`ApiQuery`](extract::ApiQuery), [`ApiJson`](extract::ApiJson)
+//! (which also reads the idempotency key). A read uses a snapshot of the store; a write is an
+//! [`ApiAction`](action::ApiAction).
 
 mod action;
 mod activity;
 mod agreement;
 mod appeals;
+mod ask_views;
 mod asks;
 mod authentication;
 mod cards;
@@ -22,6 +24,7 @@ mod me;
 mod pauses;
 mod people;
 mod pots;
+mod proposal_views;
 mod proposals;
 mod purchases;
 mod queries;
@@ -42,6 +45,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::AppState;
 use super::problem::ApiError;
 use crate::domain::id::ProgrammeId;
+use crate::people::members::UseCaseContext;
 use crate::people::members::UseCaseError;
 use crate::people::tokens::TokenService;
 use crate::platform::clock::Clock;
@@ -51,7 +55,7 @@ use crate::store::Store;
 
 pub use document::document;
 
-/// What the handlers reach.
+/// State of the API handlers.
 #[derive(Debug, Clone)]
 pub(super) struct Api {
     pub(super) store: Store,
@@ -76,8 +80,13 @@ impl FromRef<AppState> for Api {
 }
 
 impl Api {
-    /// Runs what writes, on the threads for that: what it has locked, it does not keep locked while
-    /// others read much.
+    /// What every use case needs besides its transaction.
+    pub(super) const fn context(&self) -> UseCaseContext<'_> {
+        UseCaseContext { directory: &self.directory, ids: &self.ids }
+    }
+
+    /// Runs a writing transaction on the threads for writes, so that heavy reads do not delay it
+    /// while it holds locks.
     async fn write<T: Send + 'static>(
         &self,
         transaction: impl Future<Output = Result<T, ApiError>> + Send + 'static,
@@ -85,13 +94,13 @@ impl Api {
         self.write_handle.spawn(transaction).await.map_err(|_| ApiError::Panicked)?
     }
 
-    /// The settings of a programme, as they were a moment ago.
+    /// The settings of a programme from memory, which may be slightly out of date.
     async fn programme(&self, id: &ProgrammeId) -> Result<Arc<Programme>, ApiError> {
         Ok(self.directory.latest_or_load(id).await.map_err(UseCaseError::from)?)
     }
 }
 
-/// Every address of the API, with what is documented of it.
+/// All routes of the API, with their documentation.
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let v1 = OpenApiRouter::default()
         .merge(me::router())

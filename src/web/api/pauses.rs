@@ -1,4 +1,4 @@
-//! Pauses for safety, the restrictions that hold, and what changed between two versions of a list.
+//! Pauses for safety, restrictions in force, and the changes between two versions of a list.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,7 +14,7 @@ use super::action::{ApiAction, ApiResponse, perform};
 use super::asks::EmptyRequest;
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
-use super::proposals::{ChangeLineBody, context};
+use super::proposal_views::ChangeLineBody;
 use crate::domain::card::pause::Pause;
 use crate::domain::id::{PauseId, PersonId};
 use crate::domain::people::role::Capability;
@@ -33,21 +33,21 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(what_changed))
 }
 
-/// What has to be said before a card can be paused.
+/// A new pause. It needs a reason, a talk beforehand and an end.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewPause {
-    /// Why, in a few words that the person reads in a text message.
+    /// The reason, short enough for the text message that the person gets.
     #[schema(min_length = 1, max_length = 50)]
     reason: String,
-    /// The talk that was written down first, within the last seven days.
+    /// The recorded talk that came first, within the last seven days.
     #[schema(min_length = 1, max_length = 200)]
     talk: String,
     #[schema(value_type = String, format = "date-time")]
     until: Timestamp,
 }
 
-/// A pause. It ends by itself.
+/// A pause. It ends by itself at `ends_at`.
 #[derive(Debug, Serialize, ToSchema)]
 struct PauseBody {
     pause: String,
@@ -101,24 +101,24 @@ impl ApiAction for PauseAction {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, command } = self;
         match command {
             PauseCommand::Pause(pausing) => {
                 let pausing = pausing.clone();
-                let id = agreements::pause(tx, context(api), acting, person, pausing).await?;
+                let id = agreements::pause(tx, api.context(), principal, person, pausing).await?;
                 Ok(ApiResponse::created(&PauseResultBody { pause: id.to_string(), done: "paused" }))
             }
             PauseCommand::Lift(id) => {
-                agreements::lift(tx, context(api), acting, person, *id).await?;
+                agreements::lift(tx, api.context(), principal, person, *id).await?;
                 Ok(ApiResponse::ok(&PauseResultBody { pause: id.to_string(), done: "lifted" }))
             }
         }
     }
 }
 
-/// Every pause of a person
+/// The pauses of a person.
 #[derive(Debug, Serialize, ToSchema)]
 struct Pauses {
     /// The oldest first.
@@ -127,7 +127,7 @@ struct Pauses {
 
 /// Pause a person's cards for safety
 ///
-/// With a reason, a talk first and an end. The person is told at once.
+/// It needs a reason, a talk beforehand and an end. The person is told at once.
 #[utoipa::path(
     post, path = "/people/{person}/pauses", tag = "cards",
     params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewPause,
@@ -135,7 +135,7 @@ struct Pauses {
 )]
 async fn pause(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewPause>,
@@ -147,7 +147,7 @@ async fn pause(
     let talk = talk.parse();
     let talk = talk.map_err(|_| ApiError::Invalid(vec![FieldProblem::of("talk", what)]))?;
     let command = PauseCommand::Pause(PauseRequest { reason, talk, until });
-    perform(&api, acting, key, PauseAction { person, command }).await
+    perform(&api, principal, key, PauseAction { person, command }).await
 }
 
 /// The pauses of a person
@@ -157,12 +157,12 @@ async fn pause(
 )]
 async fn list_pauses(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<Pauses>, ApiError> {
     let mut tx = api.store.snapshot().await?;
-    let access = acting
+    let access = principal
         .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
         .await?;
     let pauses = tx.pauses_of(&access.programme, &access.budget).await?;
@@ -178,21 +178,22 @@ async fn list_pauses(
 )]
 async fn lift(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath((person, pause)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let command = PauseCommand::Lift(parse_id(&pause, "pause")?);
-    perform(&api, acting, key, PauseAction { person, command }).await
+    perform(&api, principal, key, PauseAction { person, command }).await
 }
 
-/// The restrictions of one person: the fewer, the better.
+/// The restrictions of one person, of which there should be few.
 #[derive(Debug, Serialize, ToSchema)]
 struct ControlsBody {
     count: usize,
-    /// How many are due for a look. A late look switches nothing off.
+    /// How many are past their review date. A restriction does not end because its review is
+    /// overdue.
     overdue: usize,
     /// The oldest first.
     restrictions: Vec<RestrictionBody>,
@@ -211,11 +212,11 @@ struct RestrictionBody {
     #[schema(nullable = false, format = Date)]
     review_on: Option<String>,
     overdue: bool,
-    /// Whether the person chose it for themselves, with a time to wait.
+    /// Whether the person chose it for themselves, with a waiting time.
     own: bool,
 }
 
-/// How many restrictions hold, how old they are and why
+/// Restrictions in force: how many, how old and why
 #[utoipa::path(
     get, path = "/people/{person}/restrictions", tag = "agreement",
     params(("person" = String, Path)),
@@ -223,14 +224,14 @@ struct RestrictionBody {
 )]
 async fn restrictions(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<ControlsBody>, ApiError> {
     let person = parse_id(&person, "person")?;
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let controls = agreements::controls(&mut tx, &programme, &acting, &person).await?;
+    let controls = agreements::controls(&mut tx, &programme, &principal, &person).await?;
     tx.commit().await?;
     let body = |restriction: crate::domain::agreement::history::Restriction| RestrictionBody {
         on: restriction.scope.to_string(),
@@ -249,27 +250,27 @@ async fn restrictions(
     }))
 }
 
-/// Which two versions.
+/// The two versions to compare.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct VersionRangeQuery {
-    /// Left out, it is the one before.
+    /// The earlier version; left out: the one before `to`.
     #[param(minimum = 1)]
     from: Option<u32>,
-    /// Left out, it is the one in force.
+    /// The later version; left out: the one in force.
     #[param(minimum = 1)]
     to: Option<u32>,
 }
 
-/// What changed between two versions.
+/// The changes between two versions.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WhatChanged)]
 struct AgreementChangesBody {
     lines: Vec<ChangeLineBody>,
 }
 
-/// What changed between two versions of the list, in plain words
+/// Changes between two versions of the list, in plain words
 #[utoipa::path(
     get, path = "/people/{person}/agreement/changes", tag = "agreement",
     params(("person" = String, Path), VersionRangeQuery),
@@ -277,18 +278,18 @@ struct AgreementChangesBody {
 )]
 async fn what_changed(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(VersionRangeQuery { from, to }): ApiQuery<VersionRangeQuery>,
 ) -> Result<Json<AgreementChangesBody>, ApiError> {
     let person = parse_id(&person, "person")?;
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let access = acting.admit_to_read(&mut tx, Capability::SeeList, &person).await?;
+    let access = principal.admit_to_read(&mut tx, Capability::SeeList, &person).await?;
     let in_force = tx.version_in_force(&access.programme, &access.budget).await?;
     let to = to.or(in_force).ok_or(ApiError::NotFound("version"))?;
     let from = from.unwrap_or(to.saturating_sub(1));
-    let found = agreements::difference(&mut tx, &programme, &acting, &person, from, to).await?;
+    let found = agreements::difference(&mut tx, &programme, &principal, &person, from, to).await?;
     tx.commit().await?;
     Ok(Json(AgreementChangesBody {
         lines: found.lines.into_iter().map(ChangeLineBody::from).collect(),

@@ -1,4 +1,4 @@
-//! People and what they have: the caseload, and one person's money.
+//! People and their money: the people whom an account sees, and the balances of one person.
 
 use axum::Json;
 use axum::extract::State;
@@ -30,11 +30,11 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(people)).routes(routes!(person))
 }
 
-/// A person of the caseload.
+/// A person whom the account may see.
 #[derive(Debug, Serialize, ToSchema)]
 struct PersonLine {
     person: String,
-    /// Left out for those who see people without their names.
+    /// Left out for roles that do not see names.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<String>,
@@ -43,29 +43,30 @@ struct PersonLine {
     state: &'static str,
 }
 
-/// What a person has.
+/// The money and the cards of a person.
 #[derive(Debug, Serialize, ToSchema)]
 struct PersonBody {
     person: String,
-    /// Left out for those who see people without their names.
+    /// Left out for roles that do not see names.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<String>,
     worker: String,
     /// `active` or `ended`.
     state: &'static str,
-    /// What is left in all pots together: the one number.
+    /// The sum of what is left in all pots.
     left: MoneyBody,
-    /// What of it can be spent now.
+    /// The part of `left` that can be spent now.
     spendable: MoneyBody,
     pots: Vec<PotBody>,
-    /// Left out for those who see people without their names.
+    /// Left out for roles that do not see names.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cards: Option<Vec<CardBody>>,
 }
 
-/// A pot. `loaded` is what was put in, and moved in from other pots; it is `held` for purchases, `spent`, or `left`.
+/// A pot. `loaded` is what was put in or moved in from other pots; it is `held` for purchases,
+/// `spent`, or `left`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PotBody {
     pot: String,
@@ -73,29 +74,29 @@ pub(super) struct PotBody {
     #[schema(nullable = false)]
     name: Option<String>,
     stream: String,
-    /// What was promised for it.
+    /// The amount that was promised for it.
     allocated: MoneyBody,
     loaded: MoneyBody,
     held: MoneyBody,
     spent: MoneyBody,
     left: MoneyBody,
-    /// What of `left` can be spent now; the rest comes later by itself.
+    /// The part of `left` that can be spent now; `next` is what is released next.
     spendable: MoneyBody,
-    /// What comes next by itself. Left out when all of it is there.
+    /// The next release of money. Left out when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next: Option<NextReleaseBody>,
-    /// What the person holds back; only they see it.
+    /// The part that the person holds back; visible only to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     held_back: Option<HeldBackBody>,
-    /// There when it is a pot of the person's own, in their own words.
+    /// Present if the person opened this pot for themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     goal: Option<GoalBody>,
 }
 
-/// Money that comes by itself, at local midnight.
+/// Money that is released by itself, at local midnight.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ComingBody)]
 struct NextReleaseBody {
@@ -104,25 +105,27 @@ struct NextReleaseBody {
     amount: MoneyBody,
 }
 
-/// Whom I may see
+/// People whom I may see
 ///
-/// The person themselves, the person whom I help, my caseload, or everybody of the programme.
+/// Myself, the person whom I help, my caseload, or everybody in the programme, depending on my
+/// role.
 #[utoipa::path(
     get, path = "/people", tag = "people", params(PageQuery),
     responses((status = 200, body = Page<PersonLine>), Problems)
 )]
 async fn people(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<PersonLine>>, ApiError> {
     let (page_size, after) = (page.page_size()?, page.parse_cursor()?);
     let mut tx = api.store.snapshot().await?;
-    let actor = tx.actor_without_lock(&acting.programme, &acting.member, acting.at).await?;
+    let actor =
+        tx.actor_without_lock(&principal.programme, &principal.member, principal.at).await?;
     let actor = actor.ok_or(ApiError::InvalidToken(TokenRejection::Ended))?;
     let whose = actor.whose(Capability::SeeBudget);
     let limit = page_size.saturating_add(1);
-    let people = tx.people_after(&acting.programme, &whose, after.as_ref(), limit).await?;
+    let people = tx.people_after(&principal.programme, &whose, after.as_ref(), limit).await?;
     tx.commit().await?;
     let sees_names = actor.member.role.sees_names();
     let line = |row: PersonRow| PersonLine {
@@ -134,21 +137,22 @@ async fn people(
     Ok(Json(Page::from_rows(people, page_size, |row| row.budget.to_string(), line)))
 }
 
-/// What a person has: each pot, and the one number that is left
+/// The money of a person: each pot, and the sum that is left
 #[utoipa::path(
     get, path = "/people/{person}", tag = "people", params(("person" = String, Path)),
     responses((status = 200, body = PersonBody), Problems)
 )]
 async fn person(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<PersonBody>, ApiError> {
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let access =
-        acting.admit_to_read(&mut tx, Capability::SeeBudget, &parse_id(&person, "person")?).await?;
+    let access = principal
+        .admit_to_read(&mut tx, Capability::SeeBudget, &parse_id(&person, "person")?)
+        .await?;
     let (id, budget) = (&access.programme, &access.budget);
     let row = tx.person(id, budget).await?.ok_or(UseCaseError::NotFound("person"))?;
     let cards = tx.cards_of(id, budget).await?;
@@ -162,7 +166,7 @@ async fn person(
     };
     tx.commit().await?;
     let place = |pot: &str| plans.iter().position(|plan| plan.id.as_str() == pot);
-    let today = Moment::new(acting.at, programme.zone()).date;
+    let today = Moment::new(principal.at, programme.zone()).date;
     let is_own = access.actor.member.role == Role::Person;
     let body = |(pot, balance): (PotId, PotBalance)| {
         let of = balance.own.goal.as_ref().map_or(&pot, |goal| &goal.of);
@@ -185,12 +189,12 @@ async fn person(
         spendable: spendable.into(),
         pots,
         cards: sees_names
-            .then(|| cards.into_iter().map(|card| CardBody::at(card, acting.at)).collect()),
+            .then(|| cards.into_iter().map(|card| CardBody::at(card, principal.at)).collect()),
     }))
 }
 
 impl PotBody {
-    /// A pot on a day, for the person themselves or for somebody else.
+    /// The pot on the day `today`; `is_own` says whether the person themselves reads it.
     pub(super) fn of(
         pot: &PotId,
         plan: Option<&PotPlan>,

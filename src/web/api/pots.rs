@@ -1,4 +1,4 @@
-//! Money that the person steers alone: held back, in pots of their own, moved between them.
+//! Money that the person controls alone: held back, in pots of their own, moved between pots.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -36,36 +36,36 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(move_money))
 }
 
-/// A wish to hold money back.
+/// A request to hold money back.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewHeldBack {
     /// In minor units.
     #[schema(minimum = 1)]
     amount: i64,
-    /// The day on which it is there again; left out, when it is taken back.
+    /// The day on which it is available again; left out: when it is taken back.
     #[schema(nullable = false, format = Date)]
     until: Option<String>,
-    /// How many days it outlasts a wish to take it back.
+    /// For how many days it stays held back after the person asks for it.
     #[schema(nullable = false, maximum = 365)]
     cooling_days: Option<u32>,
 }
 
-/// A pot in the person's own words.
+/// A pot that the person opens, with a name in their own words.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewPot {
-    /// The pot that it is to be part of: it pays for the same things.
+    /// The pot that it is part of. It pays for the same things.
     #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,59}$")]
     of: String,
     #[schema(min_length = 1, max_length = 60)]
     name: String,
-    /// What is to be in it one day, in minor units.
+    /// The amount to save, in minor units.
     #[schema(nullable = false, minimum = 1)]
     sum: Option<i64>,
 }
 
-/// Whether a pot pays.
+/// Whether a pot pays for purchases.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Pays)]
@@ -73,13 +73,13 @@ struct LetPayRequest {
     pays: bool,
 }
 
-/// Nothing but the wish itself.
+/// An empty body.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = JustSo)]
 struct EmptyPotRequest {}
 
-/// Money from one pot into another one.
+/// A transfer from one pot into another.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewMove)]
@@ -93,7 +93,7 @@ struct NewPotTransfer {
     amount: i64,
 }
 
-/// The pots between which money moved, as they are now.
+/// Both pots after the transfer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Moved)]
 struct PotTransferBody {
@@ -101,36 +101,37 @@ struct PotTransferBody {
     to: PotBody,
 }
 
-/// What is held back of a pot.
+/// The part of a pot that is held back.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct HeldBackBody {
     amount: MoneyBody,
-    /// The day on which it is there again; left out, when it is taken back.
+    /// The day on which it is available again; left out: when it is taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = Date)]
     until: Option<String>,
     cooling_days: u32,
-    /// When the person said that they want it back.
+    /// When the person asked for it back.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = DateTime)]
     asked_at: Option<String>,
 }
 
-/// What makes a pot one of the person's own.
+/// The settings of a pot that the person opened.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct GoalBody {
     /// The pot that it is part of.
     of: String,
-    /// What is to be in it one day.
+    /// The amount to save.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     sum: Option<MoneyBody>,
-    /// Whether it pays, before the pot that it is part of.
+    /// Whether it pays for purchases, before the pot that it is part of.
     pays: bool,
     closed: bool,
 }
 
-/// A pot as somebody sees it: what the person makes of it only they see.
+/// A pot as one reader sees it. What is held back, and the name and the amount to save of a pot
+/// that the person opened, are visible only to the person.
 pub(super) struct PotView {
     pub(super) name: Option<String>,
     pub(super) spendable: Money,
@@ -153,7 +154,7 @@ impl PotView {
                 (plan.spendable(&pot, today)?, plan.next(&pot, today)?)
             }
             Some(plan) => (plan.spendable(&pot, today)?, None),
-            // What is no longer on the list pays for nothing.
+            // A pot that is no longer on the list pays for nothing.
             None => (Money::zero(balance.left.currency()), None),
         };
         let goal = balance.own.goal.as_ref();
@@ -178,7 +179,7 @@ impl PotView {
     }
 }
 
-/// What is done to a pot, or to two.
+/// An operation on one or two pots.
 enum PotCommand {
     HoldBack(PotId, HoldBackRequest),
     TakeBack(PotId),
@@ -198,24 +199,26 @@ impl ApiAction for PotAction {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
-        let (context, person) = ((&api.directory, &api.ids), &self.person);
+        let (context, person) = (api.context(), &self.person);
         let shown = match &self.command {
             PotCommand::HoldBack(pot, wish) => {
-                pots::hold_back(tx, context, acting, person, pot, *wish).await?
+                pots::hold_back(tx, context, principal, person, pot, *wish).await?
             }
-            PotCommand::TakeBack(pot) => pots::take_back(tx, context, acting, person, pot).await?,
+            PotCommand::TakeBack(pot) => {
+                pots::take_back(tx, context, principal, person, pot).await?
+            }
             PotCommand::LetPay(pot, pays) => {
-                pots::set_paying(tx, context, acting, person, pot, *pays).await?
+                pots::set_paying(tx, context, principal, person, pot, *pays).await?
             }
-            PotCommand::Close(pot) => pots::close_goal(tx, context, acting, person, pot).await?,
+            PotCommand::Close(pot) => pots::close_goal(tx, context, principal, person, pot).await?,
             PotCommand::Open(wanted) => {
-                let shown = pots::open_goal(tx, context, acting, person, wanted).await?;
+                let shown = pots::open_goal(tx, context, principal, person, wanted).await?;
                 return Ok(ApiResponse::created(&body(&shown)?));
             }
             PotCommand::Move(from, to, amount) => {
-                let moved = pots::move_money(tx, context, acting, person, (from, to), *amount);
+                let moved = pots::move_money(tx, context, principal, person, (from, to), *amount);
                 let [from, to] = moved.await?;
                 return Ok(ApiResponse::ok(&PotTransferBody {
                     from: body(&from)?,
@@ -233,10 +236,10 @@ fn body(shown: &PotSnapshot) -> Result<PotBody, UseCaseError> {
         .map_err(|error| UseCaseError::Ledger(error.into()))
 }
 
-/// Hold some of a pot's money back
+/// Hold back money of a pot
 ///
-/// The person's own act, at once. It is there again on the day that they choose, or when they take it
-/// back; nobody else can, and nobody else sees it.
+/// Takes effect at once. It is available again on the chosen day, or when the person takes it back.
+/// Only the person can do so, and only they see it.
 #[utoipa::path(
     post, path = "/people/{person}/pots/{pot}/held-back", tag = "pots",
     params(("person" = String, Path), ("pot" = String, Path), IdempotencyKeyHeader),
@@ -244,7 +247,7 @@ fn body(shown: &PotSnapshot) -> Result<PotBody, UseCaseError> {
 )]
 async fn hold_back(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath((person, pot)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewHeldBack>,
@@ -255,12 +258,14 @@ async fn hold_back(
     let until = until.map_err(|error| ApiError::Invalid(vec![what(error)]))?;
     let cooling_days = body.cooling_days.unwrap_or(0);
     let wish = HoldBackRequest { amount: body.amount, until, cooling_days };
-    perform(&api, acting, key, PotAction { person, command: PotCommand::HoldBack(pot, wish) }).await
+    perform(&api, principal, key, PotAction { person, command: PotCommand::HoldBack(pot, wish) })
+        .await
 }
 
 /// Take held money back
 ///
-/// At once, unless the person chose to wait; then they say it again when their time has passed.
+/// At once, unless the person chose a waiting time. Then the first request starts the waiting time,
+/// and a second one after it gives the money back.
 #[utoipa::path(
     post, path = "/people/{person}/pots/{pot}/take-back", tag = "pots",
     params(("person" = String, Path), ("pot" = String, Path), IdempotencyKeyHeader),
@@ -268,18 +273,19 @@ async fn hold_back(
 )]
 async fn take_back(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath((person, pot)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body: EmptyPotRequest {} }: ApiJson<EmptyPotRequest>,
 ) -> Result<Response, ApiError> {
     let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
-    perform(&api, acting, key, PotAction { person, command: PotCommand::TakeBack(pot) }).await
+    perform(&api, principal, key, PotAction { person, command: PotCommand::TakeBack(pot) }).await
 }
 
-/// Open a pot in one's own words
+/// Open a pot of one's own
 ///
-/// It is part of an agreed pot, and pays nothing until the person says so.
+/// Its name is in the person's own words. It is part of an agreed pot, and pays for nothing until
+/// the person says so.
 #[utoipa::path(
     post, path = "/people/{person}/pots", tag = "pots",
     params(("person" = String, Path), IdempotencyKeyHeader),
@@ -287,7 +293,7 @@ async fn take_back(
 )]
 async fn open_pot(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewPot>,
@@ -295,10 +301,10 @@ async fn open_pot(
     let person = parse_id(&person, "person")?;
     let of = parse_pot_id("of", &body.of)?;
     let wanted = NewGoal { of, name: check_words("name", &body.name)?, sum: body.sum };
-    perform(&api, acting, key, PotAction { person, command: PotCommand::Open(wanted) }).await
+    perform(&api, principal, key, PotAction { person, command: PotCommand::Open(wanted) }).await
 }
 
-/// Say whether a pot of one's own pays
+/// Set whether a pot of one's own pays
 #[utoipa::path(
     post, path = "/people/{person}/pots/{pot}/pays", tag = "pots",
     params(("person" = String, Path), ("pot" = String, Path), IdempotencyKeyHeader),
@@ -306,13 +312,13 @@ async fn open_pot(
 )]
 async fn let_pay(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath((person, pot)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<LetPayRequest>,
 ) -> Result<Response, ApiError> {
     let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
-    perform(&api, acting, key, PotAction { person, command: PotCommand::LetPay(pot, body.pays) })
+    perform(&api, principal, key, PotAction { person, command: PotCommand::LetPay(pot, body.pays) })
         .await
 }
 
@@ -324,13 +330,13 @@ async fn let_pay(
 )]
 async fn close_pot(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath((person, pot)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body: EmptyPotRequest {} }: ApiJson<EmptyPotRequest>,
 ) -> Result<Response, ApiError> {
     let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
-    perform(&api, acting, key, PotAction { person, command: PotCommand::Close(pot) }).await
+    perform(&api, principal, key, PotAction { person, command: PotCommand::Close(pot) }).await
 }
 
 /// Move money between two pots of one stream that pay for the same things
@@ -341,7 +347,7 @@ async fn close_pot(
 )]
 async fn move_money(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewPotTransfer>,
@@ -350,7 +356,7 @@ async fn move_money(
     let (from, to) = (parse_pot_id("from", &body.from)?, parse_pot_id("to", &body.to)?);
     perform(
         &api,
-        acting,
+        principal,
         key,
         PotAction { person, command: PotCommand::Move(from, to, body.amount) },
     )

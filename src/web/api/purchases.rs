@@ -1,4 +1,5 @@
-//! Single purchases: each is one line, whatever was said about it.
+//! Single purchases: one line each, however many authorisation requests and issuer events they
+//! have.
 
 use axum::Json;
 use axum::extract::State;
@@ -33,60 +34,62 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(purchases)).routes(routes!(purchase))
 }
 
-/// A purchase: one line, whatever was asked and told about it.
+/// A purchase: one line, however many authorisation requests and issuer events it has.
 #[derive(Debug, Serialize, ToSchema)]
 struct PurchaseLine {
-    /// Its first question (`dec_…`), or the purchase (`pur_…`) where nobody asked us.
+    /// Its first decision (`dec_…`), or the purchase (`pur_…`) if it had no authorisation
+    /// request.
     id: String,
-    /// When it was asked about, or told of, first.
+    /// When its first authorisation request or issuer event arrived.
     #[schema(format = DateTime)]
     at: String,
-    /// The day on which it counts, by the programme's time zone.
+    /// The day on which it counts, in the programme's time zone.
     #[schema(format = Date)]
     on: String,
-    /// The shop as the message spelled it; empty when it was erased or never told.
+    /// The shop as the card company sent it; empty if it was erased or never sent.
     place: String,
     /// The kind of shop.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     category: Option<String>,
-    /// The state in one of few words. `paid`: money is kept aside or was taken; `not_paid`;
-    /// `taken_back`, when our answer came too late; `given_back`: the shop gave it up, or money came
-    /// back; `expired`: its time ran out; `checked`: the shop only checked the card.
+    /// The state in brief. `paid`: money is held or was captured; `not_paid`; `taken_back`: our
+    /// answer came too late; `given_back`: the shop cancelled it, or money came back; `expired`: it
+    /// ended without a capture; `checked`: the shop only checked the card.
     outcome: &'static str,
-    /// How it stands: `not_paid`, `taken_back`, `checked`, `held`, `lowered`, `paid`,
-    /// `approved_without_us`, `partly_given_back`, `given_back`, `expired`, `disputed`, `won`, `lost`
-    /// or `refund_without_purchase`.
+    /// The exact state: `not_paid`, `taken_back`, `checked`, `held`, `lowered`, `paid`,
+    /// `approved_without_us`, `partly_given_back`, `given_back`, `expired`, `disputed`, `won`,
+    /// `lost` or `refund_without_purchase`.
     state: &'static str,
-    /// What was asked for, increments included.
+    /// The requested amount, increments included.
     asked: MoneyBody,
-    /// Why it was not paid, the told one first. `refused_by_issuer`: the card company refused it by
-    /// itself; behind it, what it says why.
+    /// Why it was not paid; the reason that was communicated comes first. After `refused_by_issuer`
+    /// (the card company declined it by itself) follows the reason of the card company.
     reasons: Vec<&'static str>,
-    /// What is kept aside for it.
+    /// The amount that is held.
     held: MoneyBody,
-    /// What the shop has taken.
+    /// The amount that the shop has captured.
     spent: MoneyBody,
-    /// What came back.
+    /// The amount that came back.
     refunded: MoneyBody,
-    /// What of `refunded` belongs to no known purchase and is kept aside until that is found out.
+    /// The part of `refunded` that belongs to no known purchase, and is set aside until this is
+    /// resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     aside: Option<MoneyBody>,
 }
 
-/// One purchase, in words.
+/// One purchase, with an explanation in words.
 #[derive(Debug, Serialize, ToSchema)]
 struct PurchaseBody {
     #[serde(flatten)]
     line: PurchaseLine,
-    /// What happened, in words for whoever reads it.
+    /// What happened, in words for the person or for staff.
     words: String,
-    /// What the person can do next, when it was not paid; theirs to read.
+    /// What the person can do next if it was not paid; only the person gets it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next: Option<String>,
-    /// What each pot gave, as it stands.
+    /// The current amount from each pot.
     parts: Vec<PartBody>,
 }
 
@@ -98,10 +101,10 @@ struct PartBody {
 
 /// Single purchases, the newest first
 ///
-/// Each purchase is one line, whatever was said about it. Where a page would have to look through too
-/// much, it has fewer lines than wanted, or none, and a `next_cursor` to go on with.
-/// Somebody else than the person says why they look (`reason`); it is kept, and the person can read
-/// it. Whom the person has let see their purchases need not say why; it is kept too.
+/// A page may have fewer items than `limit`, or none, and still a `next_cursor`, because a request
+/// searches a limited part of the history. A reader other than the person gives a `reason`, which
+/// is recorded and which the person can read. A reader whom the person lets see their purchases
+/// need not give one; the read is recorded too.
 #[utoipa::path(
     get, path = "/people/{person}/purchases", tag = "purchases",
     params(("person" = String, Path), PurchasesQuery),
@@ -109,17 +112,18 @@ struct PartBody {
 )]
 async fn purchases(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(query): ApiQuery<PurchasesQuery>,
 ) -> Result<Json<Page<PurchaseLine>>, ApiError> {
     let most = usize::try_from(page_size(query.limit)?).unwrap_or(usize::MAX);
     let before = parse_cursor(query.cursor.as_deref())?;
     let person = parse_id(&person, "person")?;
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let filter = purchase_filter(&query, &programme)?;
     let reason = query.reason.as_deref();
-    let (mut tx, access) = begin_recorded_read(&api, &acting, &person, "purchases", reason).await?;
+    let (mut tx, access) =
+        begin_recorded_read(&api, &principal, &person, "purchases", reason).await?;
     let budget_ref = BudgetRef { programme: &programme, budget: &access.budget };
     let page = page(&mut tx, budget_ref, &filter, before, most).await?;
     tx.commit().await?;
@@ -159,8 +163,8 @@ fn purchase_filter(
 
 /// One purchase
 ///
-/// By its own identifier or that of a question about it, with how it stands, why, and what next in
-/// words.
+/// By its own identifier or that of one of its decisions, with its state, the reasons and the next
+/// steps in words.
 #[utoipa::path(
     get, path = "/people/{person}/purchases/{purchase}", tag = "purchases",
     params(("person" = String, Path), ("purchase" = String, Path), LookReasonQuery),
@@ -168,22 +172,22 @@ fn purchase_filter(
 )]
 async fn purchase(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath((person, id)): ApiPath<(String, String)>,
     ApiQuery(query): ApiQuery<LookReasonQuery>,
 ) -> Result<Json<PurchaseBody>, ApiError> {
     let person = parse_id(&person, "person")?;
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let reason = query.reason.as_deref();
     let what = id.chars().take(80).collect::<String>();
-    let (mut tx, access) = begin_recorded_read(&api, &acting, &person, &what, reason).await?;
+    let (mut tx, access) = begin_recorded_read(&api, &principal, &person, &what, reason).await?;
     let budget_ref = BudgetRef { programme: &programme, budget: &access.budget };
     let name = find_purchase(&mut tx, &access, &id).await?;
     let summary =
         summary(&mut tx, budget_ref, name).await?.ok_or(ApiError::NotFound("purchase"))?;
     let words = texts_of(&mut tx, &api.directory, &programme, &summary).await?;
     tx.commit().await?;
-    // What the person holds back is nobody else's.
+    // The text for the person may mention what they hold back, so nobody else gets it.
     let is_persons = access.actor.member.role == Role::Person;
     let part = |part: &crate::domain::pot::PotPart| PartBody {
         pot: part.pot.to_string(),
@@ -197,7 +201,11 @@ async fn purchase(
     }))
 }
 
-/// The purchase of this budget that `id` names.
+/// The purchase of this budget with the identifier `id`, its own or that of one of its decisions.
+///
+/// # Errors
+///
+/// [`ApiError::NotFound`] when the budget has no such purchase.
 pub(super) async fn find_purchase(
     tx: &mut Tx,
     access: &GrantedAccess,

@@ -1,29 +1,29 @@
-//! The queries that some addresses take.
+//! Query parameters of the endpoints.
 
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-/// Which of the purchases.
+/// Filters and page of a list of purchases.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PurchasesQuery {
-    /// How many items at most.
+    /// Maximum number of items; left out: 50.
     #[param(minimum = 1, maximum = 100)]
     pub(super) limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     pub(super) cursor: Option<String>,
-    /// Why somebody else than the person looks. The person can read it.
+    /// Why a reader other than the person looks. The person can read it.
     #[param(min_length = 1, max_length = 500)]
     pub(super) reason: Option<String>,
-    /// Only those of this state, or of this outcome.
+    /// Only purchases with this state or outcome.
     pub(super) state: Option<String>,
-    /// Only those of this kind of shop: the word of a category.
+    /// Only purchases at this kind of shop: the word of a category.
     pub(super) category: Option<String>,
-    /// Only those that count on this day or later.
+    /// Only purchases that count on this day or later.
     #[param(format = Date)]
     pub(super) from: Option<String>,
-    /// Only those that count on this day or earlier.
+    /// Only purchases that count on this day or earlier.
     #[param(format = Date)]
     pub(super) to: Option<String>,
 }
@@ -32,12 +32,12 @@ pub(super) struct PurchasesQuery {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LookReasonQuery {
-    /// Why somebody else than the person looks. The person can read it.
+    /// Why a reader other than the person looks. The person can read it.
     #[param(min_length = 1, max_length = 500)]
     pub(super) reason: Option<String>,
 }
 
-/// What a term is about: one of the three.
+/// What a term is about: exactly one of `on`, `shop` and `bought`.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -51,7 +51,7 @@ pub(super) struct TermScopeQuery {
     /// A purchase (`pur_…` or `dec_…`) at the shop.
     #[param(min_length = 1, max_length = 200)]
     pub(super) bought: Option<String>,
-    /// Why somebody else than the person looks. The person can read it.
+    /// Why a reader other than the person looks. The person can read it.
     #[param(min_length = 1, max_length = 500)]
     pub(super) reason: Option<String>,
 }
@@ -60,10 +60,10 @@ pub(super) struct TermScopeQuery {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DateRangeQuery {
-    /// The first day; left out, it is the first of this month.
+    /// The first day; left out: the first day of this month.
     #[param(format = Date)]
     pub(super) from: Option<String>,
-    /// The last day; left out, it is today.
+    /// The last day; left out: today.
     #[param(format = Date)]
     pub(super) to: Option<String>,
 }
@@ -72,24 +72,24 @@ pub(super) struct DateRangeQuery {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VersionQuery {
-    /// Which version; left out, it is the one in force.
+    /// The version; left out: the one in force.
     #[param(minimum = 1)]
     pub(super) version: Option<u32>,
 }
 
-/// Which page of which line.
+/// List and page of a queue.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct QueueQuery {
-    /// `waiting` for an answer, which it is when left out; or `to_look_at`: yeses that were given out
-    /// of hours, or by the programme's own rule, and that nobody has looked at.
+    /// `waiting` (if left out): asks that wait for an answer; `to_look_at`: yeses that were given
+    /// out of hours, or by the programme's own rule, and that nobody has reviewed.
     #[param(inline)]
     pub(super) list: Option<AskQueue>,
-    /// How many items at most.
+    /// Maximum number of items; left out: 50.
     #[param(minimum = 1, maximum = 100)]
     pub(super) limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     pub(super) cursor: Option<String>,
 }
 

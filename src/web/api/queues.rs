@@ -1,4 +1,4 @@
-//! What waits for whoever calls, over all the people whom they answer.
+//! The asks and appeals that wait for the caller, over all people whom they may answer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,8 @@ use utoipa_axum::routes;
 use super::Api;
 use super::action::{ApiAction, ApiResponse, perform};
 use super::appeals::AppealBody;
-use super::asks::{AskBody, OptionalWordsBody, context, optional_words};
+use super::ask_views::AskBody;
+use super::asks::{OptionalWordsBody, optional_words};
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
 use super::queries::{AskQueue, QueueQuery};
@@ -38,25 +39,26 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(look_at))
 }
 
-/// Whom something is about.
+/// The person whom a queued item is about.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Whom)]
 struct QueueSubject {
     person: String,
-    /// Left out for those who see people without their names.
+    /// Left out for roles that do not see names.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<String>,
     worker: String,
-    /// Over whose caseload it is: `own`, `covered` (the worker is away), or `programme`.
+    /// Whose caseload the person is in: `own`, `covered` (the worker is away) or `programme`.
     caseload: &'static str,
-    /// Until somebody else is asked; below nothing, it is late. Left out where nothing runs out.
+    /// Seconds until it passes to somebody else; negative if it is overdue. Left out if there is no
+    /// deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     seconds_left: Option<i64>,
 }
 
-/// An ask in line.
+/// An ask in a queue.
 #[derive(Debug, Serialize, ToSchema)]
 struct AskInLine {
     #[serde(flatten)]
@@ -64,7 +66,7 @@ struct AskInLine {
     ask: AskBody,
 }
 
-/// An appeal in line.
+/// An appeal in a queue.
 #[derive(Debug, Serialize, ToSchema)]
 struct AppealInLine {
     #[serde(flatten)]
@@ -72,7 +74,7 @@ struct AppealInLine {
     appeal: AppealBody,
 }
 
-/// Where a page begins: `key/id`.
+/// The cursor of a queue: `key/id`.
 struct PageStart<K, I>(QueueCursor<K, I>);
 
 impl<K: FromStr, I: FromStr> FromStr for PageStart<K, I> {
@@ -89,9 +91,14 @@ fn cursor_of(key: impl fmt::Display, id: impl fmt::Display) -> String {
     format!("{key}/{id}")
 }
 
-/// Whoever calls, if their role ever does `act`.
-async fn actor(tx: &mut Tx, acting: &Principal, act: Capability) -> Result<Actor, ApiError> {
-    let actor = tx.actor_without_lock(&acting.programme, &acting.member, acting.at).await?;
+/// The caller.
+///
+/// # Errors
+///
+/// [`ApiError::NotAllowed`] when the role of the caller never has the capability `act`.
+async fn actor(tx: &mut Tx, principal: &Principal, act: Capability) -> Result<Actor, ApiError> {
+    let actor =
+        tx.actor_without_lock(&principal.programme, &principal.member, principal.at).await?;
     let actor = actor.ok_or(ApiError::InvalidToken(TokenRejection::Ended))?;
     if actor.member.role.access_scope(act) == AccessScope::Never {
         return Err(ApiError::NotAllowed(act.word()));
@@ -121,23 +128,24 @@ fn seconds_left(until: Timestamp, now: Timestamp) -> i64 {
     until.duration_since(now).as_secs()
 }
 
-/// What waits for my answer
+/// Asks that wait for my answer
 ///
-/// Over my own caseload, those whom I cover for, or the whole programme: by what runs out first.
+/// From my own caseload, those that I cover for, or the whole programme; the earliest deadline
+/// comes first.
 #[utoipa::path(
     get, path = "/asks", tag = "asks", params(QueueQuery),
     responses((status = 200, body = Page<AskInLine>), Problems)
 )]
 async fn asks_in_line(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiQuery(QueueQuery { list, limit, cursor }): ApiQuery<QueueQuery>,
 ) -> Result<Json<Page<AskInLine>>, ApiError> {
     let page_size = page_size(limit)?;
     let (cursor, limit) = (cursor.as_deref(), page_size.saturating_add(1));
-    let (programme, now) = (&acting.programme, acting.at);
+    let (programme, now) = (&principal.programme, principal.at);
     let mut tx = api.store.snapshot().await?;
-    let actor = actor(&mut tx, &acting, Capability::AnswerAsk).await?;
+    let actor = actor(&mut tx, &principal, Capability::AnswerAsk).await?;
     let asks = match list.unwrap_or(AskQueue::Waiting) {
         AskQueue::Waiting => {
             let after = parse_cursor(cursor)?.map(|PageStart(after)| after);
@@ -165,28 +173,28 @@ fn review_on(ask: &Ask) -> Option<jiff::civil::Date> {
     ask.answer.as_ref().and_then(|answer| answer.review_on)
 }
 
-/// What I am asked to look at again
+/// Appeals that wait for my answer
 ///
-/// Without what I decided or opened myself: by what runs out first.
+/// Without those about my own decisions and those that I opened; the earliest deadline comes first.
 #[utoipa::path(
     get, path = "/appeals", tag = "appeals", params(PageQuery),
     responses((status = 200, body = Page<AppealInLine>), Problems)
 )]
 async fn appeals_in_line(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<AppealInLine>>, ApiError> {
     let page_size = page.page_size()?;
     let after = page.parse_cursor()?.map(|PageStart(after)| after);
     let limit = page_size.saturating_add(1);
     let mut tx = api.store.snapshot().await?;
-    let actor = actor(&mut tx, &acting, Capability::AnswerAppeal).await?;
-    let appeals = tx.appeals_to_answer(&acting.programme, &actor, after, limit).await?;
+    let actor = actor(&mut tx, &principal, Capability::AnswerAppeal).await?;
+    let appeals = tx.appeals_to_answer(&principal.programme, &actor, after, limit).await?;
     tx.commit().await?;
     let key = |line: &QueueItem<Appeal>| cursor_of(line.what.answer_by, line.what.id);
     let show = |QueueItem { name, worker, what }: QueueItem<Appeal>| {
-        let left = Some(seconds_left(what.answer_by, acting.at));
+        let left = Some(seconds_left(what.answer_by, principal.at));
         let whom = queue_subject(&actor, what.budget.to_string(), name, &worker, left);
         AppealInLine { whom, appeal: what.into() }
     };
@@ -204,18 +212,19 @@ impl ApiAction for ReviewAnswer {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, ask, words } = self;
-        let ask =
-            asks::review_answer(tx, context(api), acting, person, *ask, words.as_deref()).await?;
+        let ask = asks::review_answer(tx, api.context(), principal, person, *ask, words.as_deref())
+            .await?;
         Ok(ApiResponse::ok(&AskBody::from(ask)))
     }
 }
 
-/// Look at a yes that was given out of hours
+/// Review a yes that was given out of hours
 ///
-/// By somebody else than whoever said it. It changes nothing about the yes, however late it comes.
+/// By somebody other than the one who said yes. The review changes nothing about the yes, however
+/// late it is.
 #[utoipa::path(
     post, path = "/people/{person}/asks/{ask}/looked-at", tag = "asks",
     params(("person" = String, Path), ("ask" = String, Path), IdempotencyKeyHeader),
@@ -223,12 +232,12 @@ impl ApiAction for ReviewAnswer {
 )]
 async fn look_at(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath((person, ask)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<OptionalWordsBody>,
 ) -> Result<Response, ApiError> {
     let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
     let words = optional_words(body.words.as_deref())?;
-    perform(&api, acting, key, ReviewAnswer { person, ask, words }).await
+    perform(&api, principal, key, ReviewAnswer { person, ask, words }).await
 }

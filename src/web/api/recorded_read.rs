@@ -1,5 +1,5 @@
-//! Looking at single purchases: when somebody else than the person looks, why is kept first, and the
-//! person can read it.
+//! Reads of single purchases. A read by anybody but the person is recorded first, with its reason,
+//! and the person can see the record.
 
 use super::Api;
 use super::extract::check_words;
@@ -9,42 +9,46 @@ use crate::people::members::{GrantedAccess, Principal};
 use crate::store::{LookRow, Tx};
 use crate::web::problem::{ApiError, FieldProblem};
 
-/// Why a helper looks: the person has ticked it, which needs no other reason.
+/// The recorded reason of a helper, who needs no other because the person allows the read.
 const TICKED_REASON: &str = "The person let them see it.";
 
-/// Begins to read purchases. The look of somebody else is kept, in a transaction of its own, before
-/// anything is read: so no reader keeps a purchase at a till waiting.
+/// Starts to read purchases. A read by anybody but the person is recorded before, in a transaction
+/// of its own, so that no reader holds a lock that an authorisation request waits for.
+///
+/// # Errors
+///
+/// [`ApiError::Invalid`] when `reason` is missing and the role needs one.
 pub(super) async fn begin_recorded_read(
     api: &Api,
-    acting: &Principal,
+    principal: &Principal,
     person: &PersonId,
     what: &str,
     reason: Option<&str>,
 ) -> Result<(Tx, GrantedAccess), ApiError> {
     let reason = reason.map(|reason| check_words("reason", reason)).transpose()?;
     let mut tx = api.store.snapshot().await?;
-    let access = acting.admit_to_read(&mut tx, Capability::SeePurchase, person).await?;
+    let access = principal.admit_to_read(&mut tx, Capability::SeePurchase, person).await?;
     if access.actor.member.role == Role::Person {
         return Ok((tx, access));
     }
     tx.commit().await?;
     let (own, by, whose, what_read) =
-        (api.clone(), acting.clone(), person.clone(), what.to_owned());
+        (api.clone(), principal.clone(), person.clone(), what.to_owned());
     api.write(async move { record_look(&own, &by, &whose, &what_read, reason).await }).await?;
     let mut tx = api.store.snapshot().await?;
-    let access = acting.admit_to_read(&mut tx, Capability::SeePurchase, person).await?;
+    let access = principal.admit_to_read(&mut tx, Capability::SeePurchase, person).await?;
     Ok((tx, access))
 }
 
 async fn record_look(
     api: &Api,
-    acting: &Principal,
+    principal: &Principal,
     person: &PersonId,
     what: &str,
     reason: Option<String>,
 ) -> Result<(), ApiError> {
     let mut tx = api.store.begin().await?;
-    let access = acting.admit(&mut tx, Capability::SeePurchase, person).await?;
+    let access = principal.admit(&mut tx, Capability::SeePurchase, person).await?;
     let reason = match reason {
         Some(reason) => reason,
         None if !access.actor.member.role.requires_view_reason() => TICKED_REASON.to_owned(),
@@ -55,11 +59,11 @@ async fn record_look(
     };
     let row = LookRow {
         budget: access.budget.clone(),
-        id: LookId::new(api.ids.next(acting.at)),
+        id: LookId::new(api.ids.next(principal.at)),
         member: access.actor.member.id.clone(),
         what: what.to_owned(),
         reason,
-        looked_at: acting.at,
+        looked_at: principal.at,
     };
     tx.add_looks(&access.programme, &[row]).await?;
     Ok(tx.commit().await?)

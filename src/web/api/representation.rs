@@ -1,4 +1,4 @@
-//! How values are shown: money in minor units, times in UTC, lists by the page.
+//! JSON representation of values: money in minor units, times in UTC, lists in pages.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -9,17 +9,17 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::money::Money;
 use crate::web::problem::ApiError;
 
-/// How many items a page has, where nobody says.
+/// Number of items of a page by default.
 const PAGE_SIZE_DEFAULT: u32 = 50;
-/// The most items of a page.
+/// Maximum number of items of a page.
 const PAGE_SIZE_MAX: u32 = 100;
 
-/// An amount.
+/// An amount of money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct MoneyBody {
-    /// In minor units: pence of a pound.
+    /// In minor units, such as pence.
     amount: i64,
-    /// ISO 4217.
+    /// A currency code (ISO 4217).
     currency: &'static str,
 }
 
@@ -40,13 +40,13 @@ impl From<Money> for MoneyBody {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page<T> {
     data: Vec<T>,
-    /// What to ask for the next page with; null on the last one.
+    /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// A page of `items`, of which one more than `page_size` was looked for; `key` says where the next
-    /// page begins.
+    /// A page of `items`, which are up to `page_size` + 1 rows, so that a further page is known to
+    /// exist; `key` gives the cursor after a row.
     pub(super) fn from_rows<I>(
         mut items: Vec<I>,
         page_size: u32,
@@ -63,21 +63,21 @@ impl<T> Page<T> {
 }
 
 impl<T> Page<T> {
-    /// A page of `data`; `next` is where the next one begins.
+    /// A page of `data`; `next` is the cursor of the next page.
     pub(super) fn with_next(data: Vec<T>, next: Option<String>) -> Self {
         Self { data, next_cursor: next.map(|key| BASE64_URL_SAFE_NO_PAD.encode(key)) }
     }
 }
 
-/// Which page of a list.
+/// Size and start of a page.
 #[derive(Debug, Clone, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
-    /// How many items at most.
+    /// Maximum number of items; left out: 50.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
@@ -91,7 +91,11 @@ impl PageQuery {
     }
 }
 
-/// How many items are wanted.
+/// The requested number of items, or the default.
+///
+/// # Errors
+///
+/// [`ApiError::Malformed`] when it is not 1 to 100.
 pub(super) fn page_size(limit: Option<u32>) -> Result<u32, ApiError> {
     let page_size = limit.unwrap_or(PAGE_SIZE_DEFAULT);
     if (1..=PAGE_SIZE_MAX).contains(&page_size) {
@@ -101,7 +105,11 @@ pub(super) fn page_size(limit: Option<u32>) -> Result<u32, ApiError> {
     }
 }
 
-/// Where a page begins.
+/// Decodes a cursor.
+///
+/// # Errors
+///
+/// [`ApiError::Malformed`] when it is not a cursor of this list.
 pub(super) fn parse_cursor<T: std::str::FromStr>(
     cursor: Option<&str>,
 ) -> Result<Option<T>, ApiError> {
@@ -113,7 +121,11 @@ pub(super) fn parse_cursor<T: std::str::FromStr>(
     key.map(Some).ok_or_else(|| ApiError::Malformed { field: "cursor", what: what() })
 }
 
-/// Reads a day of a query; left out, it is `fallback`.
+/// Parses a date parameter; `fallback` if it is left out.
+///
+/// # Errors
+///
+/// [`ApiError::Malformed`] when it is not a date as `YYYY-MM-DD`.
 pub(super) fn parse_day_or(
     field: &'static str,
     text: Option<&str>,
@@ -122,7 +134,11 @@ pub(super) fn parse_day_or(
     Ok(parse_day(field, text)?.unwrap_or(fallback))
 }
 
-/// Reads a day of a query, if there is one.
+/// Parses an optional date parameter.
+///
+/// # Errors
+///
+/// [`ApiError::Malformed`] when it is not a date as `YYYY-MM-DD`.
 pub(super) fn parse_day(field: &'static str, text: Option<&str>) -> Result<Option<Date>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     let is_plain = text.len() == 10;

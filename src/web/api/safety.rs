@@ -1,4 +1,4 @@
-//! Keeping safe: who has the card, talks that come first, and what a person texts.
+//! Safety: who has the card, recorded talks, the quiet word, and texts from the person.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::action::{ApiAction, ApiResponse, perform};
-use super::asks::{context, optional_words};
+use super::asks::optional_words;
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
 use super::representation::{Page, PageQuery};
@@ -40,18 +40,18 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 struct CustodyBody {
     /// `person`, `helper` or `kept_safe`.
     holder: &'static str,
-    /// Who it is, in the person's words; left out where nobody ever wrote it down.
+    /// The holder's name, in the person's words; left out if it was never recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = DateTime)]
     since: Option<String>,
-    /// When the two look at it again; only while the person does not have it.
+    /// When the person and the worker review it; only while the person does not have the card.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = Date)]
     review_on: Option<String>,
-    /// Whether that day has come. A late look takes nothing away.
+    /// Whether that day has come. An overdue review changes nothing by itself.
     due: bool,
 }
 
@@ -74,18 +74,18 @@ impl From<Custody> for CustodyBody {
 )]
 async fn custody(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<CustodyBody>, ApiError> {
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let access = acting
+    let access = principal
         .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
         .await?;
     let custody = tx.custody(&access.programme, &access.budget).await?;
     tx.commit().await?;
-    let today = programme.zone().to_datetime(acting.at).date();
+    let today = programme.zone().to_datetime(principal.at).date();
     Ok(Json(match custody {
         Some(custody) => {
             let due = custody.is_due(today);
@@ -107,7 +107,7 @@ async fn custody(
 struct NewCustody {
     /// `person`, `helper` (somebody whom the person chose) or `kept_safe` (by the programme).
     holder: String,
-    /// Who it is; only the person themselves need not be named.
+    /// The holder's name, which is required unless the person has the card.
     #[schema(nullable = false, min_length = 1, max_length = 500)]
     name: Option<String>,
 }
@@ -123,19 +123,19 @@ impl ApiAction for ChangeCustody {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, holder, name } = self;
-        let context = context(api);
+        let context = api.context();
         let custody =
-            asks::record_custody(tx, context, acting, person, *holder, name.as_deref()).await?;
+            asks::record_custody(tx, context, principal, person, *holder, name.as_deref()).await?;
         Ok(ApiResponse::created(&CustodyBody::from(custody)))
     }
 }
 
-/// Write down who has the card
+/// Record who has the card
 ///
-/// Only the person does. It comes back when they say so: whoever keeps it safe is told.
+/// Only the person can record it. The card comes back when they say so; the worker is told.
 #[utoipa::path(
     post, path = "/people/{person}/custody", tag = "safety",
     params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewCustody,
@@ -143,7 +143,7 @@ impl ApiAction for ChangeCustody {
 )]
 async fn hand_card(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewCustody>,
@@ -153,10 +153,10 @@ async fn hand_card(
     let holder = CardCustodian::from_word(&body.holder);
     let holder = holder.ok_or_else(|| ApiError::Invalid(vec![FieldProblem::of("holder", what)]))?;
     let name = body.name.as_deref().map(|name| check_words("name", name)).transpose()?;
-    perform(&api, acting, key, ChangeCustody { person, holder, name }).await
+    perform(&api, principal, key, ChangeCustody { person, holder, name }).await
 }
 
-/// A talk about safety.
+/// A recorded talk about safety.
 #[derive(Debug, Serialize, ToSchema)]
 struct TalkBody {
     talk: String,
@@ -187,10 +187,10 @@ struct NewTalk {
     /// What the person wants.
     #[schema(min_length = 1, max_length = 500)]
     wants: String,
-    /// Whether the person understood and agreed, and how that was found out.
+    /// Whether the person understood and agreed, and how this was established.
     #[schema(min_length = 1, max_length = 500)]
     consent: String,
-    /// What restricts less, and why it was or was not enough.
+    /// Less restrictive options, and why each was or was not enough.
     #[schema(min_length = 1, max_length = 500)]
     options: String,
     #[schema(min_length = 1, max_length = 500)]
@@ -207,16 +207,17 @@ impl ApiAction for RecordTalk {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
-        let talk = asks::record_talk(tx, context(api), acting, &self.person, &self.talked).await?;
+        let talk =
+            asks::record_talk(tx, api.context(), principal, &self.person, &self.talked).await?;
         Ok(ApiResponse::created(&TalkBody::from(talk)))
     }
 }
 
-/// Write down a talk about safety
+/// Record a talk about safety
 ///
-/// It comes before a pause, and before a no for safety. The person can read it.
+/// It is required before a pause, and before a refusal for safety. The person can read it.
 #[utoipa::path(
     post, path = "/people/{person}/talks", tag = "safety",
     params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewTalk,
@@ -224,7 +225,7 @@ impl ApiAction for RecordTalk {
 )]
 async fn talk(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewTalk>,
@@ -237,7 +238,7 @@ async fn talk(
         options: check_words("options", &body.options)?,
         next_step: check_words("next_step", &body.next_step)?,
     };
-    perform(&api, acting, key, RecordTalk { person, talked }).await
+    perform(&api, principal, key, RecordTalk { person, talked }).await
 }
 
 /// The talks about a person's safety, the newest first
@@ -248,13 +249,13 @@ async fn talk(
 )]
 async fn talks(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<TalkBody>>, ApiError> {
     let (page_size, before) = (page.page_size()?, page.parse_cursor()?);
     let mut tx = api.store.snapshot().await?;
-    let access = acting
+    let access = principal
         .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
         .await?;
     let limit = page_size.saturating_add(1);
@@ -263,16 +264,16 @@ async fn talks(
     Ok(Json(Page::from_rows(talks, page_size, |talk| talk.id.to_string(), TalkBody::from)))
 }
 
-/// A word that the person could text to anybody.
+/// A quiet word: something that the person could text to anybody.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewQuietWord {
-    /// Four letters to a hundred. Nobody can read it again, not even here.
+    /// 4 to 100 letters. Only its digest is kept, so nobody can read it again.
     #[schema(min_length = 4, max_length = 100)]
     word: String,
 }
 
-/// That it was done, and nothing more.
+/// Confirms that the word is kept, without repeating it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Kept)]
 struct QuietWordBody {
@@ -289,9 +290,9 @@ impl ApiAction for ChooseQuietWord {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
-        asks::choose_quiet_word(tx, context(api), acting, &self.person, &self.word).await?;
+        asks::choose_quiet_word(tx, api.context(), principal, &self.person, &self.word).await?;
         Ok(ApiResponse::ok(&QuietWordBody { kept: true }))
     }
 }
@@ -304,17 +305,17 @@ impl ApiAction for ChooseQuietWord {
 )]
 async fn choose_quiet_word(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewQuietWord>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let word = check_words("word", &body.word)?;
-    perform(&api, acting, key, ChooseQuietWord { person, word }).await
+    perform(&api, principal, key, ChooseQuietWord { person, word }).await
 }
 
-/// Something that a person texts.
+/// A text that the person sends.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewText {
@@ -322,7 +323,7 @@ struct NewText {
     text: String,
 }
 
-/// What it is answered with.
+/// The reply to a text.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reply)]
 struct TextReplyBody {
@@ -339,16 +340,17 @@ impl ApiAction for SendText {
         &self,
         tx: &mut Tx,
         api: &Api,
-        acting: &Principal,
+        principal: &Principal,
     ) -> Result<ApiResponse, UseCaseError> {
-        let reply = asks::receive_text(tx, context(api), acting, &self.person, &self.text).await?;
+        let reply =
+            asks::receive_text(tx, api.context(), principal, &self.person, &self.text).await?;
         Ok(ApiResponse::ok(&TextReplyBody { reply }))
     }
 }
 
-/// Send a text that is no command
+/// Send a text that is not a command
 ///
-/// The answer is always the same.
+/// The reply is always the same.
 #[utoipa::path(
     post, path = "/people/{person}/texts", tag = "safety",
     params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewText,
@@ -356,7 +358,7 @@ impl ApiAction for SendText {
 )]
 async fn text(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewText>,
@@ -365,16 +367,16 @@ async fn text(
     let text = optional_words(
         Some(&body.text).filter(|text| !text.trim().is_empty()).map(String::as_str),
     )?;
-    perform(&api, acting, key, SendText { person, text: text.unwrap_or_default() }).await
+    perform(&api, principal, key, SendText { person, text: text.unwrap_or_default() }).await
 }
 
-/// What may be worth a talk. Nothing was stopped by it.
+/// Signs that a talk may be useful. They stop nothing.
 #[derive(Debug, Serialize, ToSchema)]
 struct Signals {
     signals: Vec<SignalBody>,
 }
 
-/// Something that may be worth a talk.
+/// A sign that a talk may be useful.
 #[derive(Debug, Serialize, ToSchema)]
 struct SignalBody {
     /// `not_paid`, `cash_pressed`, `unlike_before`, `not_used` or `card_elsewhere`.
@@ -382,23 +384,24 @@ struct SignalBody {
     words: String,
 }
 
-/// What may be worth a talk
+/// Signs that a talk may be useful
 ///
-/// Found when it is read, and never a reason not to pay. The person reads the same.
+/// They are computed when they are read, and are never a reason to decline. The person reads the
+/// same.
 #[utoipa::path(
     get, path = "/people/{person}/signals", tag = "safety", params(("person" = String, Path)),
     responses((status = 200, body = Signals), Problems)
 )]
 async fn signals(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<Signals>, ApiError> {
     let person = parse_id(&person, "person")?;
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let found = asks::safety_signals(&mut tx, context(&api), &acting, &person).await?;
+    let found = asks::safety_signals(&mut tx, api.context(), &principal, &person).await?;
     tx.commit().await?;
     let body = |signal: Signal| SignalBody {
         kind: signal.kind().word(),

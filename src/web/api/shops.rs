@@ -1,5 +1,5 @@
-//! The shops that a person bought at, and which of their purchases a term would have met: to be seen
-//! before anybody agrees.
+//! The shops at which a person bought, and the purchases that a term would have covered, so that
+//! both sides see them before they agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,58 +34,58 @@ use crate::store::Tx;
 use crate::web::AppState;
 use crate::web::problem::ApiError;
 
-/// How far back it is looked: so many links of the chain.
+/// How many links of the chain are searched, from the newest.
 const LINKS_MAX: u32 = 600;
-/// How many purchases of one change may name shops.
+/// How many purchases may name a shop in one change.
 const NAMED_PURCHASES_MAX: usize = 20;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(shops)).routes(routes!(would_meet))
 }
 
-/// Where a person bought lately.
+/// The shops at which a person bought recently.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BoughtAt)]
 struct ShopsBody {
     person: String,
-    /// How many purchases were looked at, the newest first.
+    /// How many purchases were searched, the newest first.
     looked_at: usize,
-    /// The shop of the newest purchase first.
+    /// Ordered by the newest purchase at each shop, the newest first.
     shops: Vec<ShopLine>,
 }
 
-/// One shop, whatever its tills printed.
+/// One shop, whatever names its terminals send.
 #[derive(Debug, Serialize, ToSchema)]
 struct ShopLine {
-    /// What a term about it is about: `shop:` and its key.
+    /// What a term about this shop is about: `shop:` and its key.
     on: String,
-    /// What people call it; for a shop that the table does not have, what its till printed.
+    /// Its name in the shop table; for a shop that is not there, the name that its terminal sent.
     name: String,
-    /// How often, without what came to nothing.
+    /// How many purchases, without those for which nothing was ever held or captured.
     times: u32,
-    /// Held and spent together, without what came back.
+    /// Held and captured, less what came back.
     sum: MoneyBody,
     /// The day of the newest purchase.
     #[schema(format = Date)]
     last: String,
-    /// The newest purchase there: `bought` of a term names the shop by it.
+    /// The newest purchase there, which names the shop in `bought` of a term.
     bought: String,
 }
 
-/// The purchases of late that a term would have been about.
+/// The recent purchases that a term would have covered.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WouldMeet)]
 struct TermMatchesBody {
     person: String,
     /// What the term is about.
     on: String,
-    /// What the shop is called, where the table has it.
+    /// The name of the shop, if the shop table has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<String>,
-    /// How many purchases were looked at, the newest first.
+    /// How many purchases were searched, the newest first.
     looked_at: usize,
-    /// Held and spent together, without what came back.
+    /// Held and captured, less what came back.
     sum: MoneyBody,
     purchases: Vec<TermMatchLine>,
 }
@@ -97,16 +97,16 @@ struct TermMatchLine {
     /// The day on which it counts.
     #[schema(format = Date)]
     on: String,
-    /// The shop as the message spelled it; empty when it was erased or never told.
+    /// The shop as the card company sent it; empty if it was erased or never sent.
     place: String,
     category: String,
-    /// Held and spent together, without what came back.
+    /// Held and captured, less what came back.
     sum: MoneyBody,
 }
 
-/// Shops that the person bought at lately
+/// Shops at which the person bought recently
 ///
-/// Somebody else than the person says why they look (`reason`), as for single purchases.
+/// A reader other than the person gives a `reason`, as for single purchases.
 #[utoipa::path(
     get, path = "/people/{person}/shops", tag = "purchases",
     params(("person" = String, Path), LookReasonQuery),
@@ -114,14 +114,14 @@ struct TermMatchLine {
 )]
 async fn shops(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(query): ApiQuery<LookReasonQuery>,
 ) -> Result<Json<ShopsBody>, ApiError> {
     let person = parse_id(&person, "person")?;
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let (mut tx, access) =
-        begin_recorded_read(&api, &acting, &person, "shops", query.reason.as_deref()).await?;
+        begin_recorded_read(&api, &principal, &person, "shops", query.reason.as_deref()).await?;
     let purchases = recent_purchases(&mut tx, &access).await?;
     tx.commit().await?;
     let table = programme.rules.shops();
@@ -156,10 +156,10 @@ fn line(programme: &Programme, purchases: &[&Purchase]) -> Result<Option<ShopLin
     }))
 }
 
-/// What a term would have met
+/// Purchases that a term would have covered
 ///
-/// The purchases of late that a term about a shop, a kind of shop or a way of paying would have been
-/// about: to be seen before it is agreed. Somebody else than the person says why they look (`reason`).
+/// The recent purchases that a term about a shop, a kind of shop or a way of paying would have
+/// covered, to be seen before it is agreed. A reader other than the person gives a `reason`.
 #[utoipa::path(
     get, path = "/people/{person}/would-meet", tag = "purchases",
     params(("person" = String, Path), TermScopeQuery),
@@ -167,14 +167,15 @@ fn line(programme: &Programme, purchases: &[&Purchase]) -> Result<Option<ShopLin
 )]
 async fn would_meet(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(query): ApiQuery<TermScopeQuery>,
 ) -> Result<Json<TermMatchesBody>, ApiError> {
     let person = parse_id(&person, "person")?;
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let (mut tx, access) =
-        begin_recorded_read(&api, &acting, &person, "would-meet", query.reason.as_deref()).await?;
+        begin_recorded_read(&api, &principal, &person, "would-meet", query.reason.as_deref())
+            .await?;
     let scope = term_scope(&mut tx, &access, &programme, &query).await?;
     let purchases = recent_purchases(&mut tx, &access).await?;
     tx.commit().await?;
@@ -203,7 +204,7 @@ async fn would_meet(
     }))
 }
 
-/// What the term would be about.
+/// What the term would be about, named by exactly one of `on`, `shop` and `bought`.
 async fn term_scope(
     tx: &mut Tx,
     access: &GrantedAccess,
@@ -225,10 +226,10 @@ async fn term_scope(
     }
 }
 
-/// The shops of the purchases that `ids` name, for whoever may see these.
+/// The shops of the purchases `ids`, for an account that may see these.
 pub(super) async fn shop_scopes(
     api: &Api,
-    acting: &Principal,
+    principal: &Principal,
     person: &str,
     ids: impl Iterator<Item = &str>,
 ) -> Result<BTreeMap<String, Scope>, ApiError> {
@@ -243,9 +244,9 @@ pub(super) async fn shop_scopes(
             format!("name {NAMED_PURCHASES_MAX} purchases or fewer"),
         ));
     }
-    let programme = api.programme(&acting.programme).await?;
+    let programme = api.programme(&principal.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let access = acting
+    let access = principal
         .admit_to_read(&mut tx, Capability::SeePurchase, &parse_id(person, "person")?)
         .await?;
     for id in ids {
@@ -255,7 +256,7 @@ pub(super) async fn shop_scopes(
     Ok(scopes)
 }
 
-/// The shop of the purchase that `id` names.
+/// The shop of the purchase `id`.
 async fn shop_scope(
     tx: &mut Tx,
     access: &GrantedAccess,
@@ -287,13 +288,13 @@ fn identity(table: &ShopTable, purchase: &Purchase) -> ShopIdentity {
     table.identify_purchase(&counted.shop, counted.mcc, purchase.place.name.as_deref())
 }
 
-/// What the table calls a shop.
+/// The name of the shop in the shop table.
 fn name_of(programme: &Programme, scope: &Scope) -> Option<String> {
     let key = scope.shops().next()?;
     programme.rules.shops().with_key(&key).map(|shop| shop.name.clone())
 }
 
-/// The purchases of late, the newest first.
+/// The recent purchases, the newest first.
 async fn recent_purchases(tx: &mut Tx, access: &GrantedAccess) -> Result<Vec<Purchase>, ApiError> {
     let (programme, budget) = (&access.programme, &access.budget);
     let links = tx.links_before(programme, budget, None, LINKS_MAX).await?;

@@ -1,4 +1,4 @@
-//! What was done, who looked, and what was told.
+//! The record about a person: acts, reads of single purchases, and messages.
 
 use std::collections::BTreeMap;
 
@@ -28,21 +28,21 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(messages))
 }
 
-/// Something that somebody did.
+/// An act of a member.
 #[derive(Debug, Serialize, ToSchema)]
 struct ActBody {
     id: String,
     #[schema(format = DateTime)]
     at: String,
     by: ActorBody,
-    /// What was done: `froze`, `proposed`, `asked`.
+    /// What was done, such as `froze`, `proposed` or `asked`.
     kind: String,
     /// What it was done to.
     subject: String,
     detail: String,
 }
 
-/// Who it was.
+/// Who acted.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = By)]
 struct ActorBody {
@@ -51,7 +51,7 @@ struct ActorBody {
     role: &'static str,
 }
 
-/// A look at single purchases.
+/// A recorded read of single purchases.
 #[derive(Debug, Serialize, ToSchema)]
 struct LookBody {
     id: String,
@@ -59,29 +59,29 @@ struct LookBody {
     at: String,
     by: ActorBody,
     what: String,
-    /// Why, in their words.
+    /// The reason, in the reader's words.
     reason: String,
 }
 
-/// Something that was told.
+/// A message about a person.
 #[derive(Debug, Serialize, ToSchema)]
 struct MessageBody {
     id: String,
     #[schema(format = DateTime)]
     at: String,
-    /// `person`, `worker`, `duty` or `manager`.
+    /// The recipient: `person`, `worker`, `duty` or `manager`.
     to: &'static str,
     kind: String,
-    /// What it is about: a decision, an ask, a proposal.
+    /// What it is about, such as a decision, an ask or a proposal.
     subject: String,
-    /// The words, in English.
+    /// The text, in English.
     words: String,
 }
 
-/// Who they are, each read once.
+/// Names and roles of the members, each read once.
 async fn member_names(
     tx: &mut Tx,
-    acting: &Principal,
+    principal: &Principal,
     members: impl Iterator<Item = &MemberId>,
 ) -> Result<BTreeMap<MemberId, (String, Role)>, ApiError> {
     let mut names = BTreeMap::new();
@@ -89,7 +89,9 @@ async fn member_names(
         if names.contains_key(member) {
             continue;
         }
-        if let Some(actor) = tx.actor_without_lock(&acting.programme, member, acting.at).await? {
+        if let Some(actor) =
+            tx.actor_without_lock(&principal.programme, member, principal.at).await?
+        {
             names.insert(member.clone(), (actor.member.name, actor.member.role));
         }
     }
@@ -99,15 +101,15 @@ async fn member_names(
 fn actor_body(member: &MemberId, names: &BTreeMap<MemberId, (String, Role)>) -> ActorBody {
     let (name, role) = match names.get(member) {
         Some((name, role)) => (name.clone(), role.word()),
-        // Nobody's account: the programme's own clock did it.
+        // Not an account: the programme acted by itself, on a deadline.
         None => (String::new(), "programme"),
     };
     ActorBody { member: member.to_string(), name, role }
 }
 
-async fn access(api: &Api, acting: &Principal, person: &str) -> Result<GrantedAccess, ApiError> {
+async fn access(api: &Api, principal: &Principal, person: &str) -> Result<GrantedAccess, ApiError> {
     let mut tx = api.store.snapshot().await?;
-    let access = acting
+    let access = principal
         .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(person, "person")?)
         .await?;
     tx.commit().await?;
@@ -122,19 +124,19 @@ async fn access(api: &Api, acting: &Principal, person: &str) -> Result<GrantedAc
 )]
 async fn timeline(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<ActBody>>, ApiError> {
     let (page_size, before) = (page.page_size()?, page.parse_cursor()?);
-    let access = access(&api, &acting, &person).await?;
+    let access = access(&api, &principal, &person).await?;
     let limit = page_size.saturating_add(1);
     let is_persons = access.actor.member.role == Role::Person;
     let reader = if is_persons { ActAudience::Person } else { ActAudience::OtherMember };
     let (programme, budget) = (&access.programme, &access.budget);
     let acts = api.store.acts(programme, budget, reader, before, limit).await?;
     let mut tx = api.store.snapshot().await?;
-    let names = member_names(&mut tx, &acting, acts.iter().map(|act| &act.member)).await?;
+    let names = member_names(&mut tx, &principal, acts.iter().map(|act| &act.member)).await?;
     tx.commit().await?;
     let shown = |act: ActRow| ActBody {
         id: act.id.to_string(),
@@ -147,7 +149,7 @@ async fn timeline(
     Ok(Json(Page::from_rows(acts, page_size, |act| act.id.to_string(), shown)))
 }
 
-/// Who looked at single purchases and why, the newest first
+/// Who read single purchases and why, the newest first
 #[utoipa::path(
     get, path = "/people/{person}/looks", tag = "timeline",
     params(("person" = String, Path), PageQuery),
@@ -155,16 +157,16 @@ async fn timeline(
 )]
 async fn looks(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<LookBody>>, ApiError> {
     let (page_size, before) = (page.page_size()?, page.parse_cursor()?);
-    let access = access(&api, &acting, &person).await?;
+    let access = access(&api, &principal, &person).await?;
     let limit = page_size.saturating_add(1);
     let looks = api.store.looks(&access.programme, &access.budget, before, limit).await?;
     let mut tx = api.store.snapshot().await?;
-    let names = member_names(&mut tx, &acting, looks.iter().map(|look| &look.member)).await?;
+    let names = member_names(&mut tx, &principal, looks.iter().map(|look| &look.member)).await?;
     tx.commit().await?;
     let shown = |look: LookRow| LookBody {
         id: look.id.to_string(),
@@ -176,9 +178,9 @@ async fn looks(
     Ok(Json(Page::from_rows(looks, page_size, |look| look.id.to_string(), shown)))
 }
 
-/// What was told about this person's money, the newest first
+/// Messages about this person's money, the newest first
 ///
-/// The person reads what they were told; staff read what staff were told.
+/// The person gets the messages to the person; staff get the messages to staff.
 #[utoipa::path(
     get, path = "/people/{person}/messages", tag = "timeline",
     params(("person" = String, Path), PageQuery),
@@ -186,16 +188,17 @@ async fn looks(
 )]
 async fn messages(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<MessageBody>>, ApiError> {
     let (page_size, before) = (page.page_size()?, page.parse_cursor()?);
-    let access = access(&api, &acting, &person).await?;
+    let access = access(&api, &principal, &person).await?;
     let limit = page_size.saturating_add(1);
     let (id, budget) = (&access.programme, &access.budget);
     let to = match visible_recipients(access.actor.member.role) {
-        // Whoever has a link to the person outside of work is not told what they say in quiet.
+        // A member with a link to the person outside of work must not see that they used the quiet
+        // word.
         _ if access.actor.has_conflict(&access.subject.person) => &[Recipient::Worker],
         to => to,
     };
@@ -211,8 +214,8 @@ async fn messages(
     Ok(Json(Page::from_rows(messages, page_size, |message| message.id.to_string(), shown)))
 }
 
-/// Whose messages an account reads. What the person was told names single purchases, which take a
-/// reason; what duty was told may be about a worker.
+/// The recipients whose messages a role may read. Messages to the person name single purchases,
+/// which staff read only with a reason; messages to the duty may be about a worker.
 const fn visible_recipients(role: Role) -> &'static [Recipient] {
     match role {
         Role::Person | Role::Helper | Role::Advocate | Role::Planner => &[Recipient::Person],

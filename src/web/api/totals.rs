@@ -1,4 +1,4 @@
-//! What was spent on each kind of shop: the sums of the list of purchases.
+//! What was spent at each kind of shop: sums over the list of purchases.
 
 use std::collections::BTreeMap;
 
@@ -26,14 +26,14 @@ use crate::programme::directory::Programme;
 use crate::web::AppState;
 use crate::web::problem::ApiError;
 
-/// The longest stretch of days that is summed up at once.
+/// Maximum number of days that one request sums up.
 const DAYS_MAX: i32 = 366;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(totals))
 }
 
-/// What was spent on each kind of shop, over some days.
+/// What was spent at each kind of shop, over a range of days.
 #[derive(Debug, Serialize, ToSchema)]
 struct Totals {
     person: String,
@@ -41,8 +41,8 @@ struct Totals {
     from: String,
     #[schema(format = Date)]
     to: String,
-    /// Held and spent together, without what came back: the sum of the list of purchases, each on the
-    /// day on which it counts.
+    /// Held and captured, less what came back: the sum over the list of purchases, each on the day
+    /// on which it counts.
     total: MoneyBody,
     categories: Vec<CategoryTotal>,
 }
@@ -52,13 +52,13 @@ struct CategoryTotal {
     category: String,
     name: String,
     total: MoneyBody,
-    /// How many; left out for those who do not see single purchases.
+    /// How many purchases; left out for readers who do not see single purchases.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     purchases: Option<u32>,
 }
 
-/// What was spent on each kind of shop
+/// What was spent at each kind of shop
 #[utoipa::path(
     get, path = "/people/{person}/totals", tag = "purchases",
     params(("person" = String, Path), DateRangeQuery),
@@ -66,12 +66,12 @@ struct CategoryTotal {
 )]
 async fn totals(
     State(api): State<Api>,
-    acting: Principal,
+    principal: Principal,
     ApiPath(person): ApiPath<String>,
     ApiQuery(days): ApiQuery<DateRangeQuery>,
 ) -> Result<Json<Totals>, ApiError> {
-    let programme = api.programme(&acting.programme).await?;
-    let today = programme.zone().to_datetime(acting.at).date();
+    let programme = api.programme(&principal.programme).await?;
+    let today = programme.zone().to_datetime(principal.at).date();
     let from = parse_day_or("from", days.from.as_deref(), today.first_of_month())?;
     let to = parse_day_or("to", days.to.as_deref(), today)?;
     let length = to.since(from).map_or(i32::MAX, |span| span.get_days());
@@ -79,12 +79,14 @@ async fn totals(
         let what = format!("from must not be after to, and {DAYS_MAX} days are the most");
         return Err(ApiError::Malformed { field: "from", what });
     }
-    // Something may still be said of what was bought on the first day; nothing was said before it.
+    // The query selects by posting time: a purchase that counts on `from` or later has no posting
+    // before the preceding day, but may have postings long after `to`.
     let since = from.yesterday().unwrap_or(from).to_zoned(programme.zone().clone());
     let since = since.map_or(Timestamp::MIN, |zoned| zoned.timestamp());
     let mut tx = api.store.snapshot().await?;
-    let access =
-        acting.admit_to_read(&mut tx, Capability::SeeTotals, &parse_id(&person, "person")?).await?;
+    let access = principal
+        .admit_to_read(&mut tx, Capability::SeeTotals, &parse_id(&person, "person")?)
+        .await?;
     let sees_single = sees_single(&access.actor.member);
     let is_whole = from.day() == 1 && (to == to.last_of_month() || to == today);
     if !sees_single && !is_whole {
@@ -112,8 +114,8 @@ async fn totals(
     }))
 }
 
-/// Whether a member sees single purchases of the person without saying why: sums over one day are
-/// nothing else.
+/// Whether a member sees single purchases of the person without a reason. Others get no totals of
+/// single days, because such a total may be a single purchase.
 fn sees_single(member: &Member) -> bool {
     member.role == Role::Person
         || (member.role.is_chosen() && member.sees.contains(&Delegation::Purchases))

@@ -1,5 +1,5 @@
-//! What was said can be said again, to no more, and unsaid, until it starts; what is said otherwise
-//! hears the answer that stands. Over the JSON API, with real tokens.
+//! An answer can be repeated, narrowed or taken back until the change starts. A contradicting
+//! answer gets a conflict with the recorded response. Over the JSON API, with real tokens.
 
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
@@ -33,20 +33,21 @@ fn yes_to(parts: &[&str]) -> Value {
     json!({"say": "yes", "parts": parts, "session": session(5)})
 }
 
-/// A weekly sum of cash.
+/// A term with a weekly limit on cash.
 fn cash(sum: i64) -> Value {
     json!({"on": "gate:cash", "answer": "yes", "limits": [{"per": "week", "amount": sum}],
         "reason": "We talked about it.", "review_on": "2027-05-01"})
 }
 
-/// Dee's own block on drink goes, phone shops are free, and there is more cash.
+/// A change of three terms: lifts Dee's own block on alcohol, allows phone shops and raises the
+/// cash limit.
 fn three_parts() -> Value {
     let phone = json!({"on": "category:phone", "answer": "yes"});
     json!({"version": 1, "set": [phone, cash(60_00)], "remove": ["category:alcohol"],
         "words": "You asked for all three.", "in_parts": true, "session": session(20)})
 }
 
-/// More cash, and nothing else.
+/// A change of the cash limit only.
 fn more_cash(sum: i64) -> Value {
     json!({"version": 1, "set": [cash(sum)], "words": "It is not enough.", "session": session(20)})
 }
@@ -71,7 +72,7 @@ fn next(answer: &TestResponse) -> Value {
     answer.json()["next"].clone()
 }
 
-/// What the terms of the list in force are about.
+/// Scope and answer of each term of the list in force.
 async fn on_list(fixture: &AgreementFixture) -> Vec<(String, String)> {
     let list = fixture.get("dee", "/agreement").await;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -88,7 +89,7 @@ async fn a_yes_said_again_keeps_what_was_agreed_both_times(database: TestDatabas
     let proposal = proposed(&fixture, "amina", three_parts()).await;
     let first = yes_to(&["category:alcohol", "category:phone"]);
     assert_eq!(next(&answered(&fixture, "dee", &proposal, first.clone()).await), "cools");
-    // Before it has cooled, there is nothing to say again.
+    // An answer cannot be repeated before the cooling-off period has ended.
     fixture.world.advance_clock((7 * 24 - 1).hours());
     assert_eq!(next(&answered(&fixture, "dee", &proposal, first.clone()).await), "cools");
     let early = answered(&fixture, "dee", &proposal, yes_to(&["category:alcohol"])).await;
@@ -101,7 +102,7 @@ async fn a_yes_said_again_keeps_what_was_agreed_both_times(database: TestDatabas
     assert!(has(&list, "category:phone", "ask"), "said yes to once: {list:?}");
     let cash = fixture.get("dee", "/agreement").await["terms"].to_string();
     assert!(!cash.contains("6000"), "never said yes to: {cash}");
-    // What was said first can still be read, and not be changed.
+    // The replaced answer can still be read, and can no longer be changed.
     let kept = fixture.get("dee", &proposal).await;
     assert_eq!(kept["said_before"][0]["parts"], json!(["category:alcohol", "category:phone"]));
     let own = kept["said"].as_array().unwrap().iter().find(|said| said["side"] == "person");
@@ -123,7 +124,7 @@ async fn a_yes_said_again_is_never_to_more(database: TestDatabase) {
         answered(&fixture, "dee", &proposal, yes_to(&["category:alcohol", "gate:cash"])).await;
     assert_eq!((more.status, &more.json()["errors"][0]["pointer"]), (422, &json!("/parts")));
     assert!(more.body.contains("gate:cash"), "{more:?}");
-    // Left out, it is what it was.
+    // A part that was left out keeps its old term.
     assert_eq!(next(&answered(&fixture, "dee", &proposal, yes()).await), "started");
     let list = on_list(&fixture).await;
     assert!(!list.iter().any(|(on, _)| on == "category:alcohol"), "{list:?}");
@@ -135,7 +136,7 @@ async fn a_yes_said_again_is_never_to_more(database: TestDatabase) {
 
 async fn a_yes_can_become_a_no_until_it_starts(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
-    // It waits for the other side: whoever proposed it does not want it any more.
+    // The proposer withdraws while the proposal waits for the other side.
     for (own, other, sum) in [("dee", "amina", 60_00), ("amina", "dee", 70_00)] {
         let proposal = proposed(&fixture, own, more_cash(sum)).await;
         assert_eq!(next(&answered(&fixture, own, &proposal, no()).await), "ended", "{own}");
@@ -146,7 +147,8 @@ async fn a_yes_can_become_a_no_until_it_starts(database: TestDatabase) {
     assert_eq!(fixture.told("dee", "person").await.last().unwrap().0, "list-taken-back");
     let again = proposed(&fixture, "dee", more_cash(60_00)).await;
     assert_eq!(next(&answered(&fixture, "dee", &again, no()).await), "ended", "it was no no");
-    // It cools: the yes was theirs, and so is the no. It is no part of a list to say no to.
+    // During the cooling-off period the person may answer no after their yes. A part of a list
+    // cannot be refused.
     let proposal = proposed(&fixture, "amina", three_parts()).await;
     assert_eq!(next(&answered(&fixture, "dee", &proposal, yes()).await), "cools");
     let part = json!({"say": "no", "parts": ["gate:cash"], "session": session(5)});
@@ -161,14 +163,14 @@ async fn a_yes_can_become_a_no_until_it_starts(database: TestDatabase) {
     );
     fixture.world.advance_clock((7 * 24).hours());
     assert_eq!(answered(&fixture, "dee", &proposal, yes()).await.status, 409);
-    // The worker, too, until the person has said it again.
+    // The worker may do so too, until the person has confirmed.
     let wish = json!({"version": 1, "remove": ["category:alcohol"], "set": [cash(80_00)],
         "words": "I want it.", "session": session(5)});
     let proposal = proposed(&fixture, "dee", wish).await;
     assert_eq!(next(&answered(&fixture, "amina", &proposal, yes()).await), "cools");
     assert_eq!(next(&answered(&fixture, "amina", &proposal, no()).await), "ended");
     assert_eq!(fixture.in_force("dee").await.version, 1, "nothing has changed");
-    // What is the person's own, too.
+    // So may a person who proposed a change of their own block.
     let wish = json!({"version": 1, "remove": ["category:alcohol"], "words": "I want it.",
         "session": session(5)});
     let proposal = proposed(&fixture, "dee", wish).await;
@@ -184,7 +186,7 @@ async fn whoever_said_yes_can_answer_with_something_else_until_it_starts(databas
     assert_eq!(fixture.get("dee", &first).await["state"], "countered");
     let less = format!("/proposals/{}", less.json()["proposal"].as_str().unwrap());
     assert_eq!(next(&answered(&fixture, "amina", &less, yes()).await), "started");
-    // While it cools, as well.
+    // Also during the cooling-off period.
     let wish = json!({"version": 2, "remove": ["category:alcohol"], "set": [cash(50_00)],
         "words": "I want it.", "session": session(5)});
     let cooling = proposed(&fixture, "dee", wish).await;
@@ -208,8 +210,8 @@ async fn another_answer_hears_the_one_that_stands(database: TestDatabase) {
     let mut two_parts = three_parts();
     two_parts["remove"] = json!([]);
     let proposal = proposed(&fixture, "amina", two_parts).await;
-    let first = json!({"say": "yes", "parts": ["category:phone", "gate:cash"], "words": "Thank you.",
-        "session": session(5)});
+    let first = json!({"say": "yes", "parts": ["category:phone", "gate:cash"],
+        "words": "Thank you.", "session": session(5)});
     let waits = answered(&fixture, "dee", &proposal, first.clone()).await;
     assert_eq!((next(&waits), &waits.json()["waits_for"]), (json!("waits"), &json!(["manager"])));
     for (field, value) in
@@ -251,7 +253,7 @@ async fn the_same_answer_sent_again_is_one_answer(database: TestDatabase) {
     let acts = fixture.acts("dee").await;
     assert_eq!(acts.iter().filter(|(_, what)| what == "list_refused").count(), 1, "{acts:?}");
     assert_eq!(fixture.world.count("replaced_consent", "1 = 1").await, 0);
-    // Whoever proposed it said yes by that; it is no answer.
+    // The proposal itself was the proposer's yes, so they cannot answer it.
     let change =
         json!({"version": 2, "set": [cash(85_00)], "words": "More.", "session": session(5)});
     let proposal = proposed(&fixture, "dee", change).await;

@@ -1,5 +1,5 @@
-//! Random moves of random people, one after the other: whatever they do, no list loosens with one
-//! yes, no worker tightens alone, nothing starts by silence, and every pause ends.
+//! Random moves of random people, in sequence. Invariants: no list loosens with one yes, no worker
+//! tightens a list alone, nothing starts without an answer, and every pause ends.
 
 use std::collections::BTreeMap;
 
@@ -33,15 +33,15 @@ use crate::world::{DEMO, patient, purchase};
 
 on_both_databases!(whatever_people_do_two_agree);
 
-/// Everybody who could try something.
+/// All accounts that make moves.
 const PEOPLE: [&str; 9] =
     ["dee", "amina", "ruth", "dee-works", "amina-manages", "helen", "paul", "dora", "ben"];
-/// Those whose word it mostly takes.
+/// The accounts whose consent most changes need, weighted.
 const THREE: [&str; 5] = ["dee", "amina", "dee", "amina", "ruth"];
 const SEEDS: u64 = 3;
 const MOVES: usize = 170;
 
-/// A small generator of numbers (splitmix64): the same seed plays the same story.
+/// A small random number generator (splitmix64): the same seed gives the same moves.
 struct SeededRandom(u64);
 
 impl SeededRandom {
@@ -61,7 +61,7 @@ impl SeededRandom {
         if self.roll(6) == 0 { self.pick(&PEOPLE) } else { self.pick(&THREE) }
     }
 
-    /// Any term that can be said about one of a few things.
+    /// A random valid term about one of a few scopes; the scope alone to remove its term.
     fn term(&mut self, now: &List) -> Result<Term, Scope> {
         let scopes = [
             cash(),
@@ -96,7 +96,7 @@ impl SeededRandom {
         Ok(Term::new(draft).unwrap())
     }
 
-    /// Any list that can be said: a few terms of `now` changed, taken out or added.
+    /// A random valid list: some terms of `now` changed, removed or added.
     fn list(&mut self, now: &List) -> List {
         let mut list = now.clone();
         for _ in 0..=self.roll(3) {
@@ -114,7 +114,7 @@ impl SeededRandom {
         list
     }
 
-    /// A list that is stricter, as most that a law forces is.
+    /// A stricter list, as most lists are that a law forces.
     fn stricter(&mut self, now: &List) -> List {
         let scope = category(self.pick(&["alcohol", "phone", "fun", "pubs", "gambling"]));
         let decides = now.term(&scope).map_or(Decider::Together, Term::decides);
@@ -123,7 +123,7 @@ impl SeededRandom {
         with(now, Term::new(no).unwrap())
     }
 
-    /// What is done about a proposal by whom: most of the time by whoever's turn it is.
+    /// A random reply to a proposal and its author, most often somebody whose answer is awaited.
     fn reply(
         &mut self,
         proposal: &Proposal,
@@ -140,7 +140,7 @@ impl SeededRandom {
         if self.roll(8) == 0 {
             return (self.pick(&PEOPLE), reply);
         }
-        // Somebody who has said yes thinks better of it.
+        // An account that has answered yes changes its answer.
         if let Some(known) = consents.first().filter(|known| known.is_yes() && self.roll(9) == 0) {
             let who = PEOPLE.into_iter().find(|who| known.member.as_str() == *who).unwrap();
             return (
@@ -183,7 +183,7 @@ impl SeededRandom {
     }
 }
 
-/// What somebody does about a proposal.
+/// A reply to a proposal.
 #[derive(Debug, Clone, Copy)]
 enum ProposalReply {
     Yes,
@@ -207,10 +207,10 @@ impl ProposalReply {
     }
 }
 
-/// How everything stands.
+/// The state of the budget.
 struct BudgetSituation {
     versions: Vec<VersionRow>,
-    /// What each version came from, by its number.
+    /// The kind of proposal that each version came from, by version number.
     kinds: BTreeMap<u32, ProposalKind>,
     waiting: Vec<(Proposal, Vec<Consent>)>,
     pauses: Vec<Pause>,
@@ -222,7 +222,7 @@ impl BudgetSituation {
         &self.versions.last().unwrap().agreement
     }
 
-    /// What was last agreed by two, replayed from the versions and what each came from.
+    /// The list that two people last agreed on, replayed from the versions and their proposals.
     fn agreed_together(&self) -> List {
         let mut agreed = self.versions[0].agreement.list();
         for pair in self.versions.windows(2) {
@@ -303,8 +303,8 @@ impl AgreementFixture {
         BudgetSituation { versions, kinds, waiting, pauses, cards }
     }
 
-    /// One move of one member, about what waits if anything does. No outcome when nothing was asked
-    /// of a list.
+    /// One move of one account, about a pending proposal if there is one. The outcome is `None`
+    /// when the move concerns no list.
     async fn any_move(&self, random: &mut SeededRandom, situation: &BudgetSituation) -> MoveResult {
         let of = if situation.waiting.is_empty() { 9 } else { 24 };
         let cools = situation.waiting.iter().any(|(proposal, _)| proposal.not_before > self.now());
@@ -341,7 +341,7 @@ impl AgreementFixture {
         }
     }
 
-    /// Time passes, to where something may start if only silence were a yes.
+    /// Advances the clock to where a change could start if silence counted as a yes.
     async fn rest(
         &self,
         random: &mut SeededRandom,
@@ -383,7 +383,7 @@ impl AgreementFixture {
         (who, if done.is_ok() { "pauses" } else { "may not pause" }, None)
     }
 
-    /// A draft, one that is taken up, or what a law forces.
+    /// Starts a draft, adopts one, or records a list that a law forces.
     async fn any_start(
         &self,
         random: &mut SeededRandom,
@@ -452,7 +452,7 @@ impl AgreementFixture {
         (who, reply.word(), Some(done.await))
     }
 
-    /// Looks at a version that has just started with eyes of its own.
+    /// Checks a version that has just started, with logic independent of the gateway's.
     async fn check_start(
         &self,
         situation: &BudgetSituation,
@@ -520,7 +520,8 @@ impl AgreementFixture {
         proposal.kind
     }
 
-    /// A card is paused while a pause is on, and to the second not longer: on its row, and at a till.
+    /// A card is paused exactly while a pause is active, to the second: in its row, and for
+    /// authorisations.
     async fn check_pauses(
         &self,
         situation: &BudgetSituation,
@@ -544,23 +545,25 @@ impl AgreementFixture {
         }
     }
 
-    /// Everything that ended did so by somebody's word, or told that nobody had one.
+    /// Every ended proposal was ended by an answer, or has a notification that nobody answered.
     async fn check_ends(&self, started: &BTreeMap<&str, usize>) {
         let rows = |sql: &'static str| self.world.database.rows(sql);
-        let refused = "SELECT p.proposal_id, COALESCE(c.human_id, '') FROM proposal p LEFT JOIN consent c \
+        let refused = "SELECT p.proposal_id, COALESCE(c.human_id, '') \
+                       FROM proposal p LEFT JOIN consent c \
                        ON c.programme_id = p.programme_id AND c.budget_id = p.budget_id \
                        AND c.proposal_id = p.proposal_id AND c.answer = 'no' \
                        WHERE p.state = 'refused'";
         for row in rows(refused).await {
             assert!(!row[1].is_empty(), "refused by nobody: {row:?}");
         }
-        let restricts = "SELECT CAST(COUNT(*) AS TEXT) FROM term WHERE (answer <> 'yes' OR limits <> '') \
+        let restricts = "SELECT CAST(COUNT(*) AS TEXT) FROM term \
+                         WHERE (answer <> 'yes' OR limits <> '') \
                          AND (COALESCE(reason, '') = '' OR review_on IS NULL)";
         assert_eq!(rows(restricts).await[0][0], "0", "a restriction without reason or review");
         let told = "SELECT CAST((SELECT COUNT(*) FROM message WHERE kind = 'pause-begun') - \
                     (SELECT COUNT(*) FROM pause) AS TEXT)";
         assert_eq!(rows(told).await[0][0], "0", "a pause that nobody was told of");
-        // Somebody took their yes back, and somebody said it again to less.
+        // The run must contain a withdrawn yes, and a yes repeated for fewer parts.
         let changed = "SELECT CAST(COUNT(CASE WHEN c.answer = 'no' THEN 1 END) AS TEXT), \
                        CAST(COUNT(CASE WHEN c.answer = 'yes' AND c.parts IS NOT NULL \
                        AND c.parts <> COALESCE(r.parts, '') THEN 1 END) AS TEXT) \

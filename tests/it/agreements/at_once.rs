@@ -1,11 +1,13 @@
-//! Several people at several gateways at once: one of them is first, and no decision is stale.
+//! Concurrent changes through several gateways: one of them wins, and no decision uses a stale
+//! list.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sayso::domain::agreement::TermAnswer;
 use sayso::domain::agreement::proposal::ConsentAnswer;
-use sayso::people::agreements::{ProposalStage, UseCaseContext, answer};
+use sayso::people::agreements::{ProposalStage, answer};
+use sayso::people::members::UseCaseContext;
 use sayso::people::members::UseCaseError;
 
 use super::fixture::{
@@ -21,7 +23,7 @@ on_both_databases!(
     scenario_55_a_yes_to_a_list_that_was_replaced_starts_nothing,
 );
 
-/// Dee says yes on one gateway and no on another one, again and again.
+/// Dee answers yes through one gateway and no through another one, repeatedly.
 async fn two_who_answer_at_once_leave_one_answer(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let other = fixture.world.another().await;
@@ -69,14 +71,16 @@ async fn two_who_answer_at_once_leave_one_answer(database: TestDatabase) {
             }
             _ => panic!("round {round}: {yes:?} {no:?}"),
         }
-        fixture.world.advance_clock(jiff::Span::new().hours(7 * 24)); // a no is no longer in the way
+        // Afterwards the refusal no longer blocks the same change.
+        fixture.world.advance_clock(jiff::Span::new().hours(7 * 24));
     }
     other.stop().await;
     fixture.world.check().await;
 }
 
 /// Purchases go through two gateways while the second yes arrives. Each is decided by the version
-/// that was in force at its place in the chain, and whoever asks after the yes was told gets it.
+/// in force at its position in the chain. A request sent after the response to the yes gets the new
+/// version.
 async fn scenario_51_a_list_that_changes_meanwhile_is_never_the_stale_one(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let other = fixture.world.another().await;
@@ -120,7 +124,7 @@ async fn scenario_51_a_list_that_changes_meanwhile_is_never_the_stale_one(databa
     for task in asking {
         task.await.unwrap();
     }
-    // In the chain, no decision before the new version knows of it, and none after it goes by the old.
+    // In the chain, no decision before the new version uses it, and none after it uses the old one.
     let sql = "SELECT p.kind, COALESCE(d.facts, '') FROM posting p \
                LEFT JOIN decision d ON d.programme_id = p.programme_id \
                AND d.decision_id = p.subject WHERE p.budget_id = 'dee' ORDER BY p.seq";
@@ -148,7 +152,7 @@ async fn scenario_53_who_has_left_meanwhile_agrees_to_nothing(database: TestData
     let before = fixture.in_force("dee").await;
     let list = with(&before.list(), term(category("phone"), TermAnswer::Yes));
     let proposed = fixture.propose("dee", "dee", list).await.unwrap();
-    // Amina had opened the page before she left.
+    // Amina had opened the page before her account ended.
     fixture
         .change_member("amina", |amina| {
             amina.state = sayso::domain::people::role::MemberState::Ended;
@@ -180,7 +184,7 @@ async fn scenario_55_a_yes_to_a_list_that_was_replaced_starts_nothing(database: 
     let first = fixture.in_force("dee").await.list();
     let list = with(&first, term(category("phone"), TermAnswer::Yes));
     let proposed = fixture.propose("amina", "dee", list).await.unwrap();
-    // More money, in a pot of its own, is another version.
+    // A load into a new pot makes another version.
     let file = with_a_garden(&crate::world::patient(crate::world::DEMO));
     fixture.world.apply(&peopled(&file)).await;
     let now = fixture.in_force("dee").await;

@@ -1,5 +1,5 @@
-//! What a change of a list costs does not grow with what there was before, and nobody can make
-//! others wait by what they leave behind.
+//! The cost of a change does not grow with the history of the list, and nobody can block others by
+//! what they leave open.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ on_both_databases!(
     a_wish_that_takes_two_by_now_is_put_to_the_worker,
 );
 
-/// With a single reader left, nobody who reads waits for a second one.
+/// With a single reader connection left, a read does not wait for a second one.
 async fn looking_at_a_list_takes_one_reader(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let mut busy = Vec::new();
@@ -42,7 +42,7 @@ async fn looking_at_a_list_takes_one_reader(database: TestDatabase) {
     fixture.world.check().await;
 }
 
-/// What nobody can answer any more could be unreadable, and the next change would not notice.
+/// Ended proposals are made unreadable, and the next change must not notice.
 async fn what_ended_long_ago_is_not_read_again(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let now = fixture.in_force("dee").await.list();
@@ -68,7 +68,7 @@ async fn an_account_keeps_ten_drafts(database: TestDatabase) {
         first = first.or(Some(kept));
     }
     assert!(is_conflict(&try_draft(&fixture, "helen").await));
-    // Nobody else's place is taken by them.
+    // Drafts of one account do not use up the limit of another.
     try_draft(&fixture, "dee").await.unwrap();
     fixture.withdraw("helen", "dee", first.unwrap()).await.unwrap();
     try_draft(&fixture, "helen").await.unwrap();
@@ -78,7 +78,7 @@ async fn an_account_keeps_ten_drafts(database: TestDatabase) {
     fixture.world.check().await;
 }
 
-/// A page of changes that nobody can read lies in front of one that somebody was asked about.
+/// A page of unreadable proposals precedes one that awaits an answer.
 async fn what_cannot_end_keeps_nothing_behind_it_open(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let now = fixture.in_force("dee").await.list();
@@ -102,8 +102,8 @@ async fn what_cannot_end_keeps_nothing_behind_it_open(database: TestDatabase) {
     fixture.world.check().await;
 }
 
-/// What was bought long ago could be unreadable: a limit that goes on goes on from its counter, and a
-/// new one counts from the first day of its period.
+/// Old purchases are made unreadable: an unchanged limit continues from its counter, and a new one
+/// counts from the first day of its period.
 async fn a_change_reads_no_purchase_that_it_does_not_count(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let limits = vec![
@@ -138,7 +138,8 @@ async fn a_change_reads_no_purchase_that_it_does_not_count(database: TestDatabas
     fixture.world.check().await;
 }
 
-/// What the person made stricter alone is known from what was agreed, and not from every version.
+/// The person's own restrictions are derived from the last agreed list, without reading every
+/// version.
 async fn whose_yes_it_takes_is_known_without_the_versions_before(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let first = fixture.in_force("dee").await.list();
@@ -169,7 +170,7 @@ async fn whose_yes_it_takes_is_known_without_the_versions_before(database: TestD
     fixture.world.check().await;
 }
 
-/// Nobody keeps a wish that has cooled already, for whenever they feel like it.
+/// A cooled-off proposal must not be kept in reserve, so only one cools off at a time.
 async fn one_wish_cools_at_a_time(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let now = fixture.in_force("dee").await.list();
@@ -177,7 +178,7 @@ async fn one_wish_cools_at_a_time(database: TestDatabase) {
     assert!(matches!(first.next, ProposalStage::CoolingOff(_)), "{first:?}");
     let second = fixture.propose("dee", "dee", without(&now, &category("gambling"))).await;
     assert!(is_conflict(&second), "{second:?}");
-    // What starts at once is not in the way, and the wish goes on.
+    // A change that starts at once does not conflict with it, and the proposal continues.
     let less = fixture.propose("dee", "dee", with(&now, weekly(cash(), 5_00))).await.unwrap();
     assert_eq!(less.next, ProposalStage::Started(2));
     fixture.world.advance_clock((14 * 24).hours());
@@ -191,8 +192,8 @@ async fn one_wish_cools_at_a_time(database: TestDatabase) {
     fixture.world.check().await;
 }
 
-/// Dee's own block of one kind of shop lies inside a group that two agreed on. While her wish to lift
-/// it cools, the two agree on less for the whole group.
+/// Dee's own block of one kind of shop lies within a category that two agreed on. While her
+/// proposal to lift it cools off, the two agree on a lower limit for the whole category.
 async fn a_wish_that_takes_two_by_now_is_put_to_the_worker(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let own = |answer, cooling_days| {

@@ -1,4 +1,4 @@
-//! What a limit has counted is not forgotten by taking its line away.
+//! Removing a term does not reset what its limit has counted.
 
 use sayso::domain::agreement::Scope;
 use sayso::domain::agreement::change::List;
@@ -15,8 +15,8 @@ on_both_databases!(
     a_manager_joins_whatever_line_frees_the_sum,
 );
 
-/// "Everything else" counts nothing of what food has counted: so taking the line about food away
-/// would pay the same sum twice in one week. It takes both.
+/// "Everything else" does not include what the food term has counted, so removing the food term
+/// would allow the same sum twice in one week. That needs two people.
 async fn a_limit_that_was_used_up_is_not_begun_anew_alone(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let list = fixture.in_force("dee").await.list();
@@ -32,10 +32,10 @@ async fn a_limit_that_was_used_up_is_not_begun_anew_alone(database: TestDatabase
     fixture.world.check().await;
 }
 
-/// The line about a shop goes, and the shop falls under one of several others: what the loosest of
-/// them frees is what counts.
+/// Without its term the shop falls under one of several others. The sum that the loosest of them
+/// allows decides whether a manager must consent.
 async fn a_manager_joins_whatever_line_frees_the_sum(database: TestDatabase) {
-    // Nobody has to wait before a block of their own is loosened.
+    // Without a cooling-off period, so that the list changes at once.
     let file = patient(DEMO)
         .replace("decides = \"person\"\nown_block = { cooling_days = 7 }\n", "")
         .replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"100.00\"");
@@ -53,7 +53,7 @@ async fn a_manager_joins_whatever_line_frees_the_sum(database: TestDatabase) {
     fixture.world.check().await;
 }
 
-/// Dee and Amina make it the list; the manager says yes where theirs is needed.
+/// Dee and Amina agree on `list`; the manager consents where needed.
 async fn agree(fixture: &AgreementFixture, list: &List) {
     let proposed = fixture.propose("amina", "dee", list.clone()).await.unwrap();
     let ProposalStage::AwaitingConsent(sides) = proposed.next else {

@@ -1,4 +1,4 @@
-//! A programme's file, and the lists that people have agreed since it was applied.
+//! Applies programme files over lists that people have changed since the last application.
 
 use std::collections::BTreeSet;
 
@@ -65,7 +65,7 @@ impl AgreementFixture {
         }
     }
 
-    /// Applies a file that wants to change one list, and returns what waits.
+    /// Applies a file that changes one list, and returns the pending proposal.
     async fn wait_for(&self, file: &str) -> PendingProposal {
         let applied = self.applied(&peopled(file)).await.unwrap();
         assert_eq!((applied.agreements, applied.changed, applied.left.len()), (0, 1, 0));
@@ -81,7 +81,7 @@ async fn an_unchanged_file_takes_nothing_back(database: TestDatabase) {
     fixture.world.advance_clock(1.hour());
     assert_eq!(fixture.try_apply(&patient(DEMO)).await, Ok(0));
     assert_eq!(fixture.in_force("dee").await, agreed);
-    // More money for Dee changes nothing about her list.
+    // An additional load leaves Dee's list unchanged.
     let loaded = patient(DEMO).replace(
         "{ id = \"2026-11-23\", amount = \"60.00\" }]",
         "{ id = \"2026-11-23\", amount = \"60.00\" }, { id = \"2026-11-30\", amount = \"60.00\" }]",
@@ -93,7 +93,7 @@ async fn an_unchanged_file_takes_nothing_back(database: TestDatabase) {
 
 async fn a_file_that_changes_what_was_changed_here_is_refused(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
-    // Nobody has changed anything here: what the file wants waits for Dee.
+    // The list is unchanged since the last application: the file's change waits for Dee.
     let waiting = fixture.wait_for(&twenty_five()).await;
     fixture.world.agree(std::slice::from_ref(&waiting)).await;
     fixture.phone_is_fine().await;
@@ -116,7 +116,7 @@ async fn what_is_shown_can_be_applied(database: TestDatabase) {
     assert!(shown.contains("agreed_by = [\"Dee\"]"), "{shown}");
     assert_eq!(fixture.try_apply(&shown).await, Ok(0));
     assert_eq!(fixture.in_force("dee").await, agreed);
-    // From there, a change of the file is a change of what is in force.
+    // A changed export is a change of the list in force.
     let changed =
         shown.replace("per = \"week\", amount = \"20.00\"", "per = \"week\", amount = \"15.00\"");
     assert_ne!(changed, shown);
@@ -158,7 +158,7 @@ async fn a_file_asks_for_the_yes_of_two_people(database: TestDatabase) {
     assert!(told.iter().any(|(kind, _)| kind == "list-proposed"), "{told:?}");
     let told = fixture.told("dee", "worker").await;
     assert!(told.iter().any(|(kind, _)| kind == "worker-list-filed"), "{told:?}");
-    // Neither again nor by another account of the worker's side does it start.
+    // It starts neither by another application nor by another account of the worker's side.
     assert_eq!(fixture.try_apply(&twenty_five()).await, Ok(0));
     let address = format!("/proposals/{}/answer", waiting.proposal);
     for other in ["amina", "ruth", "dee-works"] {
@@ -170,7 +170,7 @@ async fn a_file_asks_for_the_yes_of_two_people(database: TestDatabase) {
     let now = fixture.in_force("dee").await;
     assert_eq!((now.version, now.agreed_by), (2, vec!["Dee".to_owned(), "Amina".to_owned()]));
     assert_eq!(now.terms.iter().find(|term| *term.scope() == cash()).unwrap().limits().len(), 1);
-    // From here the same file says what is in force.
+    // From here on the same file equals the list in force.
     assert_eq!(fixture.try_apply(&twenty_five()).await, Ok(0));
     fixture.world.check().await;
 }
@@ -184,7 +184,7 @@ async fn a_no_to_a_file_leaves_the_list_as_it_is(database: TestDatabase) {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(fixture.in_force("dee").await, before);
     assert_eq!(fixture.try_apply(&twenty_five()).await, Ok(0), "it was asked");
-    // Asked for again with other words around it, the no stands.
+    // Applied again with another file in between, the refusal still holds.
     assert_eq!(fixture.try_apply(&patient(DEMO)).await, Ok(0));
     let refused = fixture.try_apply(&twenty_five()).await.unwrap_err();
     assert!(refused.contains("there was a no"), "{refused}");
@@ -202,7 +202,7 @@ async fn a_talk_that_a_file_tells_of_counts_when_the_person_confirms_it(database
     assert_eq!(fixture.in_force("dee").await, before, "it does not count yet");
     let told = fixture.told("dee", "person").await;
     assert!(told.iter().any(|(kind, _)| kind == "list-written-down"), "{told:?}");
-    // Nobody confirms it for Dee.
+    // Nobody else can confirm it for Dee.
     let address = format!("/proposals/{}/confirm", waiting.proposal);
     for other in ["amina", "ruth", "dee-works", "helen"] {
         let answer = fixture.post(other, &address, json!({})).await;
@@ -254,7 +254,7 @@ async fn a_file_that_nobody_could_agree_to_is_refused(database: TestDatabase) {
     };
     for (id, whose) in [("dee", "theirs"), ("amina", "their worker")] {
         let refused = fixture.applied(&without(id)).await;
-        // Dee's other account is a worker's too, but the same human being.
+        // Dee's other account has the worker role, but belongs to the same human being.
         let refused = refused.unwrap_err();
         assert!(refused.contains("the yes of two people"), "{whose}: {refused}");
     }
@@ -272,7 +272,7 @@ async fn a_file_neither_stops_nor_starts_somebodys_card(database: TestDatabase) 
         assert!(refused.contains("person dee") && refused.contains(why), "{refused}");
     }
     assert!(fixture.world.authorise(&purchase("Fine", 1_00)).await.is_approved());
-    // She freezes it herself; a file that writes it down does not start it again.
+    // She freezes the card herself. A file with the card active does not unfreeze it.
     let freeze = fixture.world.post_as("dee", "/v1/people/dee/freeze", &json!({})).await;
     assert_eq!(freeze.status, 200, "{freeze:?}");
     assert_eq!(fixture.try_apply(&patient(DEMO)).await, Ok(0));

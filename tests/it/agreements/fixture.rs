@@ -1,4 +1,4 @@
-//! The demo programme with its people's accounts, and short ways to say what they do.
+//! The demo programme with accounts for its people, and shorthands for their actions.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use sayso::domain::money::limit::Limit;
 use sayso::domain::people::role::{Member, Role};
 use sayso::domain::time::period::Period;
 use sayso::people::agreements::{
-    ProposalAnswerRequest, ProposalProgress, ProposalRequest, SpendingControls, UseCaseContext,
-    answer, controls, propose, withdraw,
+    ProposalAnswerRequest, ProposalProgress, ProposalRequest, SpendingControls, answer, controls,
+    propose, withdraw,
 };
 use sayso::people::asks;
-use sayso::people::members::{Principal, UseCaseError};
+use sayso::people::members::{Principal, UseCaseContext, UseCaseError};
 use sayso::programme::directory::Programme;
 use sayso::store::{ActAudience, Store, Tx};
 use serde_json::Value;
@@ -30,22 +30,22 @@ use crate::world::{Purchase, TestResponse, World, patient, purchase};
 
 pub(crate) const CURRENCY: &str = "GBP";
 
-/// A gateway, and people who have accounts.
+/// A gateway with the accounts of [`MEMBERS`].
 pub(crate) struct AgreementFixture {
     pub(crate) world: World,
 }
 
-/// Member, human, role, whose budget, worker.
+/// Member, human being, role, person, worker.
 type Account = (&'static str, &'static str, Role, Option<&'static str>, Option<&'static str>);
 
-/// Who has an account.
+/// The accounts.
 const MEMBERS: &[Account] = &[
     ("dee", "dee", Role::Person, Some("dee"), None),
     ("ana", "ana", Role::Person, Some("ana"), None),
     ("femi", "femi", Role::Person, Some("femi"), None),
     ("amina", "amina", Role::Worker, None, Some("amina")),
     ("ben", "ben", Role::Worker, None, Some("ben")),
-    // Dee's second account: the same human being.
+    // Dee's second account, of the same human being.
     ("dee-works", "dee", Role::Worker, None, Some("amina")),
     ("ruth", "ruth", Role::Manager, None, None),
     // Amina's second account.
@@ -77,17 +77,17 @@ impl AgreementFixture {
         UseCaseContext { directory: self.world.app.directory(), ids: self.world.app.ids() }
     }
 
-    /// The settings of the programme, as a handler has them at hand.
+    /// The programme's settings, loaded as a handler loads them.
     pub(crate) async fn programme(&self) -> Arc<Programme> {
         self.world.app.directory().latest_or_load(&riverside()).await.unwrap()
     }
 
-    /// `member` acts now.
+    /// `member` as the acting principal, now.
     pub(crate) fn as_(&self, member: &str) -> Principal {
         Principal { programme: riverside(), member: member.parse().unwrap(), at: self.now() }
     }
 
-    /// Runs one use case in a transaction of its own, which is kept only if it succeeds.
+    /// Runs one use case in its own transaction; commits it only on success.
     pub(crate) async fn run<T>(
         &self,
         act: impl AsyncFnOnce(&mut Tx) -> Result<T, UseCaseError>,
@@ -98,7 +98,7 @@ impl AgreementFixture {
         Ok(done)
     }
 
-    /// The list of `person` in force.
+    /// The list of `person` that is in force.
     pub(crate) async fn in_force(&self, person: &str) -> Agreement {
         let mut tx = self.store().snapshot().await.unwrap();
         let (programme, budget, currency) =
@@ -138,7 +138,7 @@ impl AgreementFixture {
         self.run(async |tx| propose(tx, self.context(), &acting, &person, proposing).await).await
     }
 
-    /// `member` answers a proposal for `person` as a whole.
+    /// `member` answers a whole proposal for `person`.
     pub(crate) async fn answer(
         &self,
         member: &str,
@@ -171,7 +171,7 @@ impl AgreementFixture {
         self.run(async |tx| withdraw(tx, self.context(), &acting, &person, proposal).await).await
     }
 
-    /// Every version of the list of `person`, from the first.
+    /// Every version of the list of `person`, oldest first.
     pub(crate) async fn versions(&self, person: &str) -> Vec<Agreement> {
         let mut tx = self.store().snapshot().await.unwrap();
         let currency = CURRENCY.parse().unwrap();
@@ -180,7 +180,7 @@ impl AgreementFixture {
         found.into_iter().map(|version| version.agreement).collect()
     }
 
-    /// What has become of a proposal.
+    /// The state of a proposal.
     pub(crate) async fn state(&self, person: &str, proposal: ProposalId) -> ProposalState {
         let mut tx = self.store().snapshot().await.unwrap();
         let currency = CURRENCY.parse().unwrap();
@@ -190,7 +190,7 @@ impl AgreementFixture {
         found.state
     }
 
-    /// The restrictions of `person`, as `member` sees them.
+    /// The restrictions of `person` that `member` sees.
     pub(crate) async fn controls(&self, member: &str, person: &str) -> SpendingControls {
         let mut tx = self.store().snapshot().await.unwrap();
         let acting = self.as_(member);
@@ -200,13 +200,11 @@ impl AgreementFixture {
         controls
     }
 
-    /// Ruth writes down a talk.
+    /// Ruth records a talk.
     pub(crate) async fn talk(&self, person: &str) -> TalkId {
         let (acting, person) = (self.as_("ruth"), id(person));
-        let context = asks::UseCaseContext {
-            directory: self.world.app.directory(),
-            ids: self.world.app.ids(),
-        };
+        let context =
+            UseCaseContext { directory: self.world.app.directory(), ids: self.world.app.ids() };
         let talked = asks::TalkNotes {
             concern: "Someone watched her type her PIN.".to_owned(),
             wants: "That nobody takes her money.".to_owned(),
@@ -239,7 +237,7 @@ impl AgreementFixture {
         tx.commit().await.unwrap();
     }
 
-    /// The messages to somebody about `person`, the oldest first: kind and words.
+    /// Kind and text of the messages to `recipient` about `person`, oldest first.
     pub(crate) async fn told(&self, person: &str, recipient: &str) -> Vec<(String, String)> {
         let sql = format!(
             "SELECT kind, body FROM message WHERE budget_id = '{person}' \
@@ -249,7 +247,7 @@ impl AgreementFixture {
         rows.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect()
     }
 
-    /// What was done about `person`, the oldest first: who and what.
+    /// Actor and kind of the acts about `person`, oldest first.
     pub(crate) async fn acts(&self, person: &str) -> Vec<(String, String)> {
         let acts = self
             .store()
@@ -260,7 +258,7 @@ impl AgreementFixture {
     }
 }
 
-/// `file` with one more pot for Dee.
+/// `file` with an additional pot for Dee.
 pub(crate) fn with_a_garden(file: &str) -> String {
     let list = "[person.agreement]\nagreed_on = 2026-11-16";
     let pot = "[[person.pot]]\nid = \"garden\"\nname = \"garden\"\nstream = \"homes\"\n\
@@ -269,7 +267,7 @@ pub(crate) fn with_a_garden(file: &str) -> String {
     file.replace(list, &format!("{pot}{list}"))
 }
 
-/// A file with everybody who has an account.
+/// `file` with all accounts of [`MEMBERS`].
 pub(crate) fn peopled(file: &str) -> String {
     let mut file = file.to_owned();
     for (id, human, role, person, worker) in MEMBERS {
@@ -281,7 +279,8 @@ pub(crate) fn peopled(file: &str) -> String {
         let role_word = role.word();
         let _ = write!(
             file,
-            "\n[[member]]\nid = \"{id}\"\nhuman = \"{human}\"\nname = \"{name}\"\nrole = \"{role_word}\"\n"
+            "\n[[member]]\nid = \"{id}\"\nhuman = \"{human}\"\nname = \"{name}\"\n\
+             role = \"{role_word}\"\n"
         );
         if let Some(person) = person {
             let _ = writeln!(file, "person = \"{person}\"");
@@ -333,7 +332,7 @@ pub(crate) fn category(name: &str) -> Scope {
     Scope::Category(name.parse().unwrap())
 }
 
-/// A term that two people could agree; change only what the test is about.
+/// A term that two people can agree on. Tests change only what they are about.
 pub(crate) fn draft_of(scope: Scope, answer: TermAnswer) -> TermDraft {
     TermDraft {
         scope,
@@ -351,13 +350,13 @@ pub(crate) fn term(scope: Scope, answer: TermAnswer) -> Term {
     Term::new(draft_of(scope, answer)).unwrap()
 }
 
-/// Up to `minor` a week.
+/// A term with a weekly limit of `minor`.
 pub(crate) fn weekly(scope: Scope, minor: i64) -> Term {
     let limits = vec![Limit::Amount { per: Period::Week, most: gbp(minor) }];
     Term::new(TermDraft { limits, ..draft_of(scope, TermAnswer::Yes) }).unwrap()
 }
 
-/// The list with `term` in the place of the one about the same.
+/// The list with `term` in place of the term of the same scope.
 pub(crate) fn with(list: &List, term: Term) -> List {
     let mut list = without(list, term.scope());
     list.terms.push(term);
@@ -375,7 +374,7 @@ pub(crate) fn cash() -> Scope {
     Scope::Gate(Gate::Cash)
 }
 
-/// Dee buys at a phone shop.
+/// A purchase of Dee's at a phone shop.
 pub(crate) fn at_a_phone_shop(id: &str, minor: i64) -> Purchase {
     Purchase { mcc: serde_json::json!("4812"), ..purchase(id, minor) }
 }

@@ -1,5 +1,5 @@
-//! What a law forces: nobody stops it by the way, the person can have somebody else look at it, and
-//! only those hear of it whom it concerns.
+//! Terms that a law forces: no other change undoes them, the person can appeal against them, and
+//! only the accounts concerned are notified.
 
 use jiff::ToSpan as _;
 use sayso::domain::agreement::TermAnswer;
@@ -10,7 +10,7 @@ use sayso::domain::people::role::Role;
 use sayso::people::agreements::{ProposalStage, record_law};
 use sayso::people::asks;
 use sayso::people::asks::AppealAnswerRequest;
-use sayso::people::members::UseCaseError;
+use sayso::people::members::{UseCaseContext, UseCaseError};
 
 use super::fixture::{
     AgreementFixture, cash, category, id, is_conflict, is_not_allowed, proposing, term, weekly,
@@ -36,7 +36,7 @@ async fn somebody_else_than_the_two_looks_at_what_a_law_forces(database: TestDat
     );
     fixture.answer("ruth", "dee", forced, ConsentAnswer::Yes).await.unwrap();
     assert!(!fixture.world.authorise(&at_a_pub("Forced")).await.is_approved());
-    // Something else changes meanwhile, and stays.
+    // Another change meanwhile is kept.
     let less = with(&fixture.in_force("dee").await.list(), weekly(cash(), 5_00));
     let own = fixture.propose("dee", "dee", less).await.unwrap();
     let forced_list = fixture.in_force("dee").await.list();
@@ -56,7 +56,8 @@ async fn somebody_else_than_the_two_looks_at_what_a_law_forces(database: TestDat
     fixture.world.check().await;
 }
 
-/// A wish that cools and another law go on when a law is taken back, each as what it is about alone.
+/// A pending proposal and another forced term survive when a forced term is taken back, each with
+/// its own change only.
 async fn what_was_taken_back_comes_back_with_nothing_else(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     fixture.change_member("dora", |dora| dora.role = Role::Manager).await;
@@ -68,7 +69,7 @@ async fn what_was_taken_back_comes_back_with_nothing_else(database: TestDatabase
     let fun = force_no(&fixture, "fun").await;
     let opened = appeal(&fixture, AppealSubject::Version(pubs)).await.unwrap();
     look(&fixture, "dora", &opened).await.unwrap();
-    // The worker said yes to "no fun" when pubs were no news.
+    // The worker answered yes to "no fun" before pubs were forced.
     let less = with(&fixture.in_force("dee").await.list(), weekly(cash(), 5_00));
     fixture.propose("dee", "dee", less).await.unwrap();
     let less = fixture.in_force("dee").await.list();
@@ -85,7 +86,7 @@ async fn what_was_taken_back_comes_back_with_nothing_else(database: TestDatabase
     fixture.world.check().await;
 }
 
-/// The person can make their list stricter, or order their pots, as often as they like.
+/// The person may tighten their list, or reorder their pots, any number of times.
 async fn what_else_changes_stops_no_law(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let forced = force_no_pubs(&fixture).await;
@@ -142,7 +143,7 @@ async fn last_told(fixture: &AgreementFixture, recipient: &str) -> String {
     fixture.told("dee", recipient).await.last().unwrap().0.clone()
 }
 
-/// Amina records that a law allows no pubs.
+/// Amina records that a law forbids pubs.
 async fn force_no_pubs(fixture: &AgreementFixture) -> ProposalId {
     force_no(fixture, "pubs").await
 }
@@ -156,8 +157,8 @@ async fn force_no(fixture: &AgreementFixture, kind: &str) -> ProposalId {
     forced.unwrap().proposal
 }
 
-fn asking(fixture: &AgreementFixture) -> asks::UseCaseContext<'_> {
-    asks::UseCaseContext { directory: fixture.world.app.directory(), ids: fixture.world.app.ids() }
+fn asking(fixture: &AgreementFixture) -> UseCaseContext<'_> {
+    UseCaseContext { directory: fixture.world.app.directory(), ids: fixture.world.app.ids() }
 }
 
 async fn appeal(fixture: &AgreementFixture, about: AppealSubject) -> Result<Appeal, UseCaseError> {
@@ -167,7 +168,7 @@ async fn appeal(fixture: &AgreementFixture, about: AppealSubject) -> Result<Appe
         .await
 }
 
-/// `who` finds that no law says so.
+/// `who` decides the appeal: no law forces this.
 async fn look(
     fixture: &AgreementFixture,
     who: &str,

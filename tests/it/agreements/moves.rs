@@ -1,4 +1,4 @@
-//! Every move of two people, and every one that is refused.
+//! Every move of two people, and every refused one.
 
 use jiff::ToSpan as _;
 use sayso::domain::agreement::change::TermKey;
@@ -34,7 +34,7 @@ on_both_databases!(
     a_late_review_switches_nothing_off,
 );
 
-/// Dee has to ask for phone shops; Amina proposes that she does not; Dee says yes.
+/// Dee must ask for phone shops. Amina proposes to allow them, and Dee answers yes.
 async fn the_second_yes_starts_the_next_version(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let before = fixture.in_force("dee").await;
@@ -110,7 +110,7 @@ async fn another_idea_answers_the_first(database: TestDatabase) {
     fixture.answer("dee", "dee", second.proposal, ConsentAnswer::Yes).await.unwrap();
     let now = fixture.in_force("dee").await;
     assert_eq!(now.list().term(&cash()), Some(&weekly(cash(), 40_00)));
-    // Nobody answers their own proposal with another one.
+    // Nobody counters their own proposal.
     let own = fixture.propose("dee", "dee", before.list()).await;
     assert!(
         matches!(own.unwrap().next, ProposalStage::Started(_)),
@@ -193,7 +193,7 @@ async fn one_change_waits_at_a_time(database: TestDatabase) {
     let proposed = fixture.propose("amina", "dee", more).await.unwrap();
     let other = with(&before, term(category("phone"), TermAnswer::Yes));
     assert!(is_conflict(&fixture.propose("dee", "dee", other.clone()).await));
-    // What she decides alone does not wait, and ends what was about the version before.
+    // A change that she decides alone starts at once, and ends proposals about the earlier version.
     let less = with(&before, weekly(cash(), 5_00));
     let alone = fixture.propose("dee", "dee", less).await.unwrap();
     assert_eq!(alone.next, ProposalStage::Started(2));
@@ -239,7 +239,7 @@ async fn nothing_is_left_to_the_worker_alone(database: TestDatabase) {
 async fn another_decider_needs_both(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let before = fixture.in_force("ana").await.list();
-    // "online" is Ana's to decide, and stays a no.
+    // "online" is Ana's to decide, and the term stays a no.
     let online = before.terms.iter().find(|term| term.scope().to_string() == "gate:online");
     let together = draft_of(online.unwrap().scope().clone(), TermAnswer::No);
     let list = with(&before, Term::new(together).unwrap());
@@ -275,7 +275,7 @@ async fn somebody_elses_budget_is_not_there(database: TestDatabase) {
         let is_right = if is_refused { is_not_allowed(&refused) } else { is_not_there(&refused) };
         assert!(is_right, "{who}: {refused:?}");
     }
-    // A proposal is found with its own person only.
+    // A proposal exists only under its own person.
     let elsewhere = fixture.answer("femi", "femi", proposed.proposal, ConsentAnswer::Yes).await;
     assert!(is_not_there(&elsewhere), "{elsewhere:?}");
     fixture.world.check().await;
@@ -327,7 +327,7 @@ async fn the_same_list_is_no_change(database: TestDatabase) {
     fixture.world.check().await;
 }
 
-/// A renewal that nobody got round to must never cost anybody their shopping.
+/// A forgotten review must never block anybody's purchases.
 async fn a_late_review_switches_nothing_off(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     fixture.world.set_time("2027-09-20T08:00:00Z"); // every review of Dee's list is long past

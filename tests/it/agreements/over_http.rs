@@ -1,4 +1,4 @@
-//! The same over the JSON API, with real tokens.
+//! Agreements over the JSON API, with real tokens.
 
 use serde_json::json;
 

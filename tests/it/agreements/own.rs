@@ -1,4 +1,5 @@
-//! What the person decides alone: stricter at once, looser after the time that they chose.
+//! Changes that the person decides alone: stricter at once, looser after the cooling-off period
+//! that they chose.
 
 use jiff::ToSpan as _;
 use jiff::civil::date;
@@ -34,12 +35,12 @@ on_both_databases!(
 async fn the_person_tightens_alone_and_takes_it_back_alone(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let agreed = fixture.in_force("dee").await;
-    // Cash is agreed together, £20 a week; Dee wants £5.
+    // Cash is agreed at £20 a week; Dee sets £5.
     let alone = with(&agreed.list(), weekly(cash(), 5_00));
     assert_eq!(fixture.propose("dee", "dee", alone).await.unwrap().next, ProposalStage::Started(2));
     assert_eq!(fixture.in_force("dee").await.agreed_by, ["Dee"]);
     assert_eq!(fixture.told("dee", "worker").await.last().unwrap().0, "worker-list-started");
-    // To £10, and then to what was agreed: her own to say.
+    // Raising it to £10, and then to what was agreed, is hers to decide.
     let less = with(&agreed.list(), weekly(cash(), 10_00));
     assert_eq!(fixture.propose("dee", "dee", less).await.unwrap().next, ProposalStage::Started(3));
     let back = fixture.propose("dee", "dee", agreed.list()).await.unwrap();
@@ -57,7 +58,7 @@ async fn no_further_than_what_was_agreed(database: TestDatabase) {
         assert_eq!(proposed.next, ProposalStage::AwaitingConsent([ConsentSide::Worker].into()));
         fixture.withdraw("dee", "dee", proposed.proposal).await.unwrap();
     }
-    // A block on something that nobody spoke of, and away with it again.
+    // A block on a category without a term, and its removal.
     let block = TermDraft { decides: Decider::Person, ..draft_of(category("fun"), TermAnswer::No) };
     let now = fixture.in_force("dee").await.list();
     let blocked = with(&now, Term::new(block.clone()).unwrap());
@@ -65,15 +66,15 @@ async fn no_further_than_what_was_agreed(database: TestDatabase) {
         fixture.propose("dee", "dee", blocked.clone()).await.unwrap().next,
         ProposalStage::Started(3)
     );
-    // It is hers, but not a way to loosen what was agreed on everything else.
+    // The term is hers, but must not loosen what was agreed on everything else.
     let limit = TermDraft { answer: TermAnswer::Yes, ..block };
     let free = with(&blocked, Term::new(limit).unwrap());
     assert_eq!(fixture.propose("dee", "dee", free).await.unwrap().next, ProposalStage::Started(4));
     fixture.world.check().await;
 }
 
-/// Phone shops and gadgets are agreed as "ask first". Dee says no to everything, those two too by taking
-/// their lines out, and then takes the first thing back.
+/// Phone shops and gadgets are agreed as "ask first". Dee refuses everything, including those two
+/// by removing their terms, and then takes the first change back.
 async fn no_further_by_way_of_another_term(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let agreed = fixture.in_force("dee").await.list();
@@ -97,7 +98,7 @@ async fn no_further_by_way_of_another_term(database: TestDatabase) {
 
 async fn what_the_person_decides_is_loosened_by_them_alone(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
-    // Ana and Ben agreed that Ana decides about shopping online.
+    // Ana and Ben agreed that Ana decides about online purchases.
     let before = fixture.in_force("ana").await.list();
     let online = before.terms.iter().find(|term| term.scope().to_string() == "gate:online");
     let free = without(&before, online.unwrap().scope());
@@ -105,7 +106,7 @@ async fn what_the_person_decides_is_loosened_by_them_alone(database: TestDatabas
     fixture.world.check().await;
 }
 
-/// Amina's proposal lies there for a week; Dee's own time begins with Dee's own word.
+/// Amina's proposal is a week old, but Dee's cooling-off period begins with Dee's own answer.
 async fn an_own_block_cools_from_the_persons_own_wish(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let before = fixture.in_force("dee").await;
@@ -122,7 +123,8 @@ async fn an_own_block_cools_from_the_persons_own_wish(database: TestDatabase) {
     fixture.world.check().await;
 }
 
-/// Dee wished it, and is silent since: what the others say after her time to wait lifts nothing.
+/// Dee proposed it, and has not confirmed: answers of others after the cooling-off period lift
+/// nothing.
 async fn an_own_block_is_lifted_by_nobody_elses_yes(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let before = fixture.in_force("dee").await;
@@ -189,7 +191,7 @@ async fn a_worker_cannot_shorten_the_time_that_the_person_chose(database: TestDa
     fixture.world.advance_clock((7 * 24).hours());
     let agreed = fixture.answer("dee", "dee", proposed.proposal, ConsentAnswer::Yes).await.unwrap();
     assert_eq!(agreed.next, ProposalStage::Started(2));
-    // A longer time is hers to choose, at once.
+    // She may choose a longer cooling-off period at once.
     let longer = TermDraft {
         decides: Decider::Person,
         cooling_days: Some(30),
@@ -200,7 +202,7 @@ async fn a_worker_cannot_shorten_the_time_that_the_person_chose(database: TestDa
     fixture.world.check().await;
 }
 
-/// One shop named apart would be a way around the block on its kind.
+/// A separate term for one shop would bypass the block on its category.
 async fn a_shop_inside_an_own_block_is_part_of_it(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let before = fixture.in_force("dee").await;
@@ -218,7 +220,7 @@ async fn a_shop_inside_an_own_block_is_part_of_it(database: TestDatabase) {
         assert!(matches!(agreed.next, ProposalStage::CoolingOff(_)), "{answer:?}: {agreed:?}");
         fixture.withdraw("dee", "dee", proposed.proposal).await.unwrap();
     }
-    // As strong as the block on its kind, it is hers to say at once.
+    // A term as strict as the block on the category is hers to set at once.
     let block = TermDraft {
         decides: Decider::Person,
         cooling_days: Some(7),
@@ -243,7 +245,7 @@ async fn thinking_time_above_a_sum_is_the_persons_own(database: TestDatabase) {
     assert_eq!(fixture.propose("dee", "dee", list).await.unwrap().next, ProposalStage::Started(2));
     let telly = Purchase { mcc: serde_json::json!("5712"), ..purchase("Telly", 51_00) };
     assert_eq!(fixture.world.authorise(&telly).await.reason(), "over_purchase");
-    // Off again: after the two days that she chose, and by her word alone.
+    // She lifts it alone, after the two days that she chose.
     let wish = fixture.propose("dee", "dee", before).await.unwrap();
     assert!(matches!(wish.next, ProposalStage::CoolingOff(_)), "{wish:?}");
     fixture.world.advance_clock(48.hours());
@@ -257,7 +259,7 @@ async fn thinking_time_above_a_sum_is_the_persons_own(database: TestDatabase) {
 async fn a_new_term_takes_no_say_from_the_worker(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let before = fixture.in_force("femi").await.list();
-    // Everything else is agreed together up to £60 at a time.
+    // Everything else is agreed with a limit of £60 per purchase.
     let mine = TermDraft { decides: Decider::Person, ..draft_of(category("fun"), TermAnswer::No) };
     let list = with(&before, Term::new(mine.clone()).unwrap());
     assert_eq!(
@@ -279,7 +281,7 @@ async fn the_person_orders_the_pots(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let before = fixture.in_force("dee").await.list();
     let mut ordered = before.clone();
-    ordered.pots.rotate_left(2); // her week first
+    ordered.pots.rotate_left(2); // the week pot first
     let proposed = fixture.propose("amina", "dee", ordered.clone()).await.unwrap();
     assert_eq!(
         proposed.next,
@@ -307,7 +309,7 @@ async fn the_person_orders_the_pots(database: TestDatabase) {
 
 async fn how_much_help_is_the_persons_to_choose(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
-    // Ana and Ben agreed on £35 a day; Ana decides about it.
+    // Ana and Ben agreed on £35 a day, and Ana decides about it.
     let before = fixture.in_force("ana").await.list();
     let together =
         HelpLevel::Together { above: gbp(12_00), cooling_days: 1, review_on: date(2027, 3, 1) };
@@ -351,7 +353,7 @@ async fn an_own_wish_goes_on_when_something_else_starts(database: TestDatabase) 
     assert_eq!(now.term(&category("alcohol")), None);
     assert_eq!(now.term(&category("phone")).unwrap().answer(), TermAnswer::Yes, "both hold");
     assert!(fixture.world.authorise(&at_a_phone_shop("P", 5_00)).await.is_approved());
-    // The same wish about the same thing would be about another list.
+    // The same answer would now be about another list.
     let gone = fixture.answer("dee", "dee", wish.proposal, ConsentAnswer::Yes).await;
     assert!(is_conflict(&gone), "{gone:?}");
     fixture.world.check().await;

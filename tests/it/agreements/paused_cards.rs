@@ -1,5 +1,5 @@
-//! A pause is about the person's money: every card that they have or get is paused, and one that was
-//! wrong is lifted in one way, whoever says so.
+//! A pause concerns the person's money: it covers every card that they have or get. Every account
+//! that may lift a mistaken pause lifts it in the same way.
 
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ on_both_databases!(
 
 const SECOND: &str = "ic_1DemoDee00000000002";
 
-/// Dee with a new card in the place of the first one.
+/// The file with a new card in place of Dee's first one.
 fn replaced(file: &str) -> String {
     let new = format!(
         "[[person.card]]\nconnection = \"riverside-stripe\"\ntoken = \"{SECOND}\"\n\
@@ -34,7 +34,7 @@ fn with_the_second(name: &str) -> Purchase {
 }
 
 impl AgreementFixture {
-    /// Amina pauses Dee's cards for so many hours; says which pause it is.
+    /// Amina pauses Dee's cards for `hours`. Returns the pause's id.
     async fn paused(&self, hours: i64) -> String {
         let pause = json!({
             "reason": "Someone has your PIN.",
@@ -46,7 +46,7 @@ impl AgreementFixture {
         paused.json()["pause"].as_str().unwrap().to_owned()
     }
 
-    /// Dee asks that somebody else looks at a pause, and Ruth does.
+    /// Dee appeals against a pause, and Ruth decides the appeal.
     async fn looked_at(&self, pause: &str, outcome: Value) {
         let appeal = self.post("dee", "/appeals", json!({"about": format!("pause:{pause}")})).await;
         assert_eq!(appeal.status, 201, "{appeal:?}");

@@ -1,5 +1,5 @@
-//! What a list would say to purchases, by a reading of its own: simpler than the gateway's, so that
-//! the gateway is not its own witness.
+//! Evaluates a list for sample purchases. It is simpler than the gateway's code and independent of
+//! it, so that the tests do not rely on the code under test.
 
 use sayso::domain::agreement::change::List;
 use sayso::domain::agreement::{Decider, Gate, Scope, Term, TermAnswer};
@@ -8,7 +8,7 @@ use sayso::domain::shop::merchant::Mcc;
 use sayso::domain::time::period::Period;
 use sayso::programme::rules::built_in;
 
-/// A purchase, made so many times in one week.
+/// A purchase that is made `count` times in one week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PurchaseProbe {
     code: &'static str,
@@ -18,7 +18,7 @@ pub(crate) struct PurchaseProbe {
 }
 
 impl PurchaseProbe {
-    /// One for each shop, amount and number that lists here speak of differently.
+    /// One probe for each shop, amount and count that the lists of these tests distinguish.
     pub(crate) fn all() -> Vec<Self> {
         let shops =
             [("5921", false), ("4812", false), ("7832", false), ("5411", false), ("6011", true)];
@@ -37,7 +37,8 @@ impl PurchaseProbe {
         self.code.parse().unwrap()
     }
 
-    /// The terms of `list` that each have to say yes: about the shop, about cash, about everything.
+    /// The terms of `list` that must all allow the purchase: about the shop, about cash, about
+    /// everything.
     fn terms(self, list: &List) -> [Option<&Term>; 3] {
         let term = |scope: Scope| list.terms.iter().find(|term| *term.scope() == scope);
         let category = built_in().category_of(Some(self.mcc())).clone();
@@ -64,14 +65,14 @@ impl PurchaseProbe {
         self.terms(list).into_iter().all(|term| self.is_let_by(term))
     }
 
-    /// Whether the person alone may have it paid, where this is what two have agreed: it says so, or
-    /// lets the person decide wherever it does not.
+    /// Whether the person alone may allow the purchase, given the list that two agreed on: it
+    /// allows the purchase, or every term against it is the person's to decide.
     pub(crate) fn is_the_persons(self, agreed: &List) -> bool {
         let mut against = self.terms(agreed).into_iter().filter(|term| !self.is_let_by(*term));
         against.all(|term| term.is_some_and(|term| term.decides() == Decider::Person))
     }
 
-    /// How long the person wanted to wait before it is paid again.
+    /// The longest cooling-off period of the terms against the purchase.
     pub(crate) fn cooling_days(self, list: &List) -> u32 {
         let against = self.terms(list).into_iter().filter(|term| !self.is_let_by(*term));
         against.flatten().filter_map(Term::cooling_days).max().unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Who says yes: two human beings, in their own words, and a manager above a sum.
+//! Who must consent: two human beings, each for themselves, and a manager above a sum.
 
 use jiff::ToSpan as _;
 use sayso::domain::agreement::TermAnswer;
@@ -69,7 +69,7 @@ async fn what_is_written_down_counts_when_it_is_confirmed(database: TestDatabase
     assert_eq!(agreed.next, ProposalStage::Started(2));
     assert!(fixture.in_force("dee").await.how.starts_with("Dee, in person, the hostel office"));
 
-    // Or she says something else, in her own words.
+    // Or she answers otherwise herself.
     let list = with(&before.list(), weekly(cash(), 60_00));
     let proposed = fixture.propose("amina", "dee", list).await.unwrap();
     fixture.record_in_person_answer("amina", "dee", proposed.proposal).await.unwrap();
@@ -78,7 +78,7 @@ async fn what_is_written_down_counts_when_it_is_confirmed(database: TestDatabase
     fixture.world.check().await;
 }
 
-/// Everybody else has said yes; only the person's own word is missing.
+/// Everybody else has answered yes; only the person's own answer is missing.
 async fn what_is_written_down_is_no_yes_beside_others(database: TestDatabase) {
     let file =
         patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"50.00\"");
@@ -130,7 +130,7 @@ async fn a_manager_joins_above_a_sum(database: TestDatabase) {
     assert_eq!(agreed.next, ProposalStage::Started(2));
     assert_eq!(fixture.in_force("dee").await.agreed_by, ["Dee", "Amina", "Ruth"]);
 
-    // Never instead of the person, and never instead of the worker.
+    // A manager never replaces the person or the worker.
     let list = with(&before.list(), term(category("phone"), TermAnswer::Yes));
     let proposed = fixture.propose("ruth", "dee", list).await.unwrap();
     assert_eq!(
@@ -151,7 +151,7 @@ async fn a_draft_does_nothing_until_somebody_makes_it_their_own(database: TestDa
     }
     assert!(is_not_allowed(&fixture.adopt_draft("paul", "dee", first).await));
     assert!(is_not_allowed(&fixture.adopt_draft("helen", "dee", first).await));
-    // Another version starts meanwhile, about something else.
+    // Another version about something else starts meanwhile.
     let less = with(&before.list(), weekly(cash(), 5_00));
     fixture.propose("dee", "dee", less).await.unwrap();
     let taken = fixture.adopt_draft("dee", "dee", first).await.unwrap();
@@ -244,7 +244,7 @@ async fn a_pause_ends_to_the_second_and_is_told(database: TestDatabase) {
     );
     let lifted = fixture.lift("amina", "dee", paused).await;
     assert!(is_conflict(&lifted), "it is over: {lifted:?}");
-    // What was decided while it held is explained as it was.
+    // The explanation of a decision made during the pause stays the same.
     let directory = fixture.world.app.directory();
     let explained =
         sayso::operations::explain::explain(fixture.store(), directory, &last.decision()).await;
@@ -285,7 +285,7 @@ async fn a_pause_is_no_rule(database: TestDatabase) {
     fixture.lift("ruth", "dee", first).await.unwrap();
     assert_eq!(fixture.told("dee", "person").await.last().unwrap().0, "pause-lifted");
     assert!(fixture.world.authorise(&purchase("Lifted", 1_00)).await.is_approved());
-    // Pause after pause by the same human being would be a rule that nobody agreed to.
+    // Consecutive pauses by the same human being would be a rule without an agreement.
     for who in ["amina", "amina-manages"] {
         assert!(is_not_allowed(&fixture.pause(who, "dee", at(3)).await), "{who}");
     }
@@ -300,7 +300,7 @@ async fn a_pause_leaves_the_persons_own_freeze(database: TestDatabase) {
     let until = fixture.now().checked_add(1.hour()).unwrap();
     fixture.pause("amina", "dee", until).await.unwrap();
     assert_eq!(fixture.world.authorise(&purchase("Paused", 1_00)).await.reason(), "frozen_staff");
-    // Applying the file again ends no pause.
+    // Applying the file again does not end the pause.
     fixture.world.apply(&peopled(&frozen)).await;
     assert_eq!(fixture.world.authorise(&purchase("Applied", 1_00)).await.reason(), "frozen_staff");
     fixture.world.advance_clock(1.hour());

@@ -1,4 +1,4 @@
-//! What people look up: what changed, in plain words, and how many restrictions there are.
+//! What people can look up: changes in plain words, and the number of restrictions.
 
 use jiff::ToSpan as _;
 use jiff::civil::date;

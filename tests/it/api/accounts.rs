@@ -1,4 +1,4 @@
-//! Accounts: what they may do at once, and what stops counting at once.
+//! Accounts: which capabilities take effect at once, and which end at once.
 
 use jiff::ToSpan as _;
 use sayso::domain::id::{LookId, MemberId, ProgrammeId};

@@ -1,4 +1,4 @@
-//! What happened to money beside purchases.
+//! Money movements other than purchases.
 
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::world::{World, purchase};
 
 on_both_databases!(money_that_is_added_moved_held_back_and_let_out_is_listed_once);
 
-/// `let_out week 3000`, with where it came from behind, on pages of so many.
+/// Lines such as `let_out week 3000`, with the source last, read in pages of `limit`.
 async fn activity(world: &World, who: &str, limit: usize) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut lines = Vec::new();
@@ -55,7 +55,7 @@ async fn money_that_is_added_moved_held_back_and_let_out_is_listed_once(database
     assert_eq!(
         all,
         [
-            // Of £63.90, £30 were there at once, and the last stage brings what is left.
+            // Of £63.90, £30 were released at once, and the last stage releases the rest.
             "let_out week 1390",
             "let_out week 2000",
             "took_back week 200",
@@ -71,7 +71,7 @@ async fn money_that_is_added_moved_held_back_and_let_out_is_listed_once(database
     for limit in [1, 2, 3] {
         assert_eq!(activity(&world, "dee", limit).await, all, "{limit} on a page");
     }
-    // What the person holds back is nobody else's.
+    // Money that the person holds back is visible to nobody else.
     let others = activity(&world, "amina", 100).await;
     let is_held = |line: &&String| line.contains("_back");
     assert_eq!(others, all.iter().filter(|line| !is_held(line)).cloned().collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! Everything that somebody can make has a bound, and this file names it.
+//! Everything that an account can create is limited, and this file lists the limits.
 
 use std::collections::BTreeSet;
 
@@ -16,26 +16,26 @@ on_both_databases!(
     an_account_does_so_much_in_a_day_and_no_more,
 );
 
-/// What bounds a thing that can be made, beside the [`A_DAY`]'s bound that everything has.
+/// The limit on what an address creates, in addition to [`A_DAY`], which applies to every account.
 #[derive(Debug, Clone, Copy)]
 enum Bound {
-    /// So many are there at once.
+    /// At most this many exist at once.
     AtOnce(usize),
-    /// So many are ever made.
+    /// At most this many are ever created.
     Ever(usize),
-    /// The new one takes the place of the one before.
+    /// The new one replaces the one before.
     Replaces,
-    /// It moves what is there, which can be moved so once.
+    /// A state change of an existing item, which is possible once.
     OnceEach,
-    /// A few lines are written down.
+    /// A few rows are written; only the daily limit applies.
     ADay,
 }
 use Bound::{ADay, AtOnce, Ever, OnceEach, Replaces};
 
-/// How much one account does within a day, all in all.
+/// Limit on the requests of one account within a day.
 const A_DAY: usize = 1_000;
 
-/// Every address that makes or moves something, and what bounds it there.
+/// Every address that creates or changes something, with its limit.
 const BOUNDS: [(&str, Bound); 37] = [
     ("/v1/guide", ADay),
     ("/v1/me/inbox/{message}/read", OnceEach),
@@ -75,7 +75,7 @@ const BOUNDS: [(&str, Bound); 37] = [
     ("/v1/people/{person}/pots/{pot}/close", Replaces),
     ("/v1/people/{person}/helpers", AtOnce(10)),
 ];
-/// What is changed in its place.
+/// Addresses that change an item in place.
 const CHANGED_IN_PLACE: [&str; 1] = ["/v1/people/{person}/helpers/{helper}"];
 
 #[test]
@@ -85,7 +85,7 @@ fn every_address_that_makes_something_has_a_bound() {
     assert_eq!(made, posts.map(|(route, _)| route.path).collect());
 }
 
-/// How many of what is made at `path` there can be.
+/// The limit on what `path` creates.
 fn most(path: &str) -> usize {
     let path = format!("/v1/people/{{person}}{path}");
     match BOUNDS.iter().find(|(known, _)| *known == path).unwrap().1 {
@@ -98,7 +98,7 @@ async fn post(world: &World, who: &str, path: &str, body: &Value) -> TestRespons
     world.post_as(who, &format!("/v1/people/dee{path}"), body).await
 }
 
-/// Makes as many as there can be, and one more.
+/// Creates as many as the limit allows, and expects one more to be refused.
 async fn fill(world: &World, who: &str, path: &str, body: impl Fn(usize) -> Value) {
     for number in 0..most(path) {
         let made = post(world, who, path, &body(number)).await;
@@ -115,7 +115,7 @@ fn change(version: u32, set: &Value) -> Value {
     })
 }
 
-/// A term that restricts what one code is about.
+/// A term that refuses one category code.
 fn no_to(code: usize) -> Value {
     json!({
         "on": format!("code:{code:04}"), "answer": "no", "reason": "I want this.",
@@ -131,7 +131,7 @@ async fn what_is_counted_ends_at_its_bound(database: TestDatabase) {
     let world = World::open_with(database, &town()).await;
     let loose = json!([{"on": "category:phone", "answer": "yes"}]);
     fill(&world, "amina", "/drafts", |_| change(1, &loose)).await;
-    // Another account has its own.
+    // Another account has its own limit.
     assert_eq!(post(&world, "ruth", "/drafts", &change(1, &loose)).await.status, 201);
     fill(&world, "amina", "/proposals", |_| change(1, &loose)).await;
     fill(&world, "dee", "/pots", |number| json!({"of": "week", "name": format!("Pot {number}")}))
@@ -160,7 +160,7 @@ async fn what_is_counted_ends_at_its_bound(database: TestDatabase) {
     world.check().await;
 }
 
-/// As if Dee had chosen and taken away many helpers.
+/// Makes the state as if Dee had added and removed many helpers before.
 async fn chose_many_before(world: &World) {
     let (programme, dee) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     let mut tx = world.app.store().begin().await.unwrap();
@@ -211,7 +211,7 @@ async fn a_list_and_its_terms_have_bounds(database: TestDatabase) {
     let fine =
         limited(json!([sum, {"per": "week", "count": 3}, {"per": "purchase", "amount": 5_00}]));
     assert_eq!(post(&world, "dee", "/drafts", &fine).await.status, 201);
-    // An answer is no echo of what was sent.
+    // A problem response does not repeat what was sent.
     let unknown: serde_json::Map<_, _> =
         (0..5_000).map(|number| (format!("k{number}"), Value::Null)).collect();
     let long = json!({"x".repeat(60_000): null});
@@ -246,7 +246,7 @@ async fn an_account_does_so_much_in_a_day_and_no_more(database: TestDatabase) {
     assert_eq!((enough.status, &enough.json()["type"]), (429, &json!("/problems/enough")));
     let drafted = post(&world, "dee", "/drafts", &change(1, &json!([no_to(1_000)]))).await;
     assert_eq!(drafted.status, 429);
-    // Others go on, and so does whoever only reads; what was done keeps its answer.
+    // Other accounts and reads are not limited, and recorded responses are still returned.
     assert_eq!(post(&world, "ana", "/texts", &text).await.status, 404);
     assert_eq!(world.get_as("dee", "/v1/me").await.status, 200);
     world.advance_clock(jiff::ToSpan::hours(24));

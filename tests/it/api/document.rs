@@ -1,4 +1,4 @@
-//! What is documented is what is routed, and what is sent wrongly is refused as documented.
+//! The documentation covers exactly the routes, and malformed requests are refused as documented.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ fn document() -> Value {
     serde_json::to_value(sayso::web::document()).unwrap()
 }
 
-/// Every method and path that is documented.
+/// Every documented method and path.
 fn documented() -> BTreeSet<(String, String)> {
     let document = document();
     let paths = document["paths"].as_object().unwrap();
@@ -33,7 +33,7 @@ fn the_matrix_of_roles_names_every_documented_address() {
     assert_eq!(named, documented());
 }
 
-/// utoipa-axum documents what `routes!` routes. So nothing may be routed in another way.
+/// utoipa-axum documents what `routes!` adds, so no route may be added in another way.
 #[test]
 fn nothing_is_routed_without_being_documented() {
     for entry in std::fs::read_dir(project().join("src/web/api")).unwrap() {
@@ -159,7 +159,7 @@ async fn what_is_sent_wrongly_is_refused_as_documented() {
     world.check().await;
 }
 
-/// Of two forms with one name only one would be documented, for both.
+/// Of two schemas with the same name only one would be documented, for both.
 #[test]
 fn every_form_has_a_name_of_its_own() {
     let mut known = BTreeSet::new();

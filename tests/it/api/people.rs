@@ -1,4 +1,4 @@
-//! What people, staff and finance see of a person, and what is kept of their looking.
+//! What people, staff and finance see of a person, and the record of their looks.
 
 use serde_json::json;
 
@@ -61,7 +61,8 @@ async fn a_person_sees_what_they_have_and_finance_sees_it_without_names(database
     assert_eq!((&totals["from"], &totals["to"]), (&json!("2026-11-01"), &json!("2026-11-23")));
     assert_eq!(totals["total"], money(12_50));
     assert_eq!(totals["categories"][0]["category"], "food");
-    // A sum over one day is a single purchase: whoever must say why they look does not get it so.
+    // The total of one day may reveal a single purchase, so an account that must give a reason
+    // cannot query it.
     let day = "/v1/people/dee/totals?from=2026-11-23&to=2026-11-23";
     assert_eq!(world.get_as("amina", day).await.status, 400);
     assert_eq!(world.get_as("dee", day).await.json()["categories"][0]["purchases"], json!(1));
@@ -100,7 +101,7 @@ async fn who_looks_at_purchases_says_why_and_the_person_reads_it(database: TestD
     assert!(one["words"].as_str().unwrap().contains("Dee"), "{one}");
     let own = world.get_as("dee", &format!("{path}/{}", refused.decision())).await.json();
     assert!(own["next"].as_str().unwrap().starts_with("Reply"), "{own}");
-    // A helper was let in by Dee, and need not say why; that they looked is kept too.
+    // Dee gave the helper access, so no reason is required; the look is recorded too.
     assert_eq!(world.get_as("hal", path).await.status, 200);
 
     let looks = data(&world.get_as("dee", "/v1/people/dee/looks").await);
@@ -113,10 +114,10 @@ async fn who_looks_at_purchases_says_why_and_the_person_reads_it(database: TestD
         ]
     );
     assert_eq!(looks[1]["what"], json!(refused.decision()));
-    // What belongs to somebody else is not there, though its name is right.
+    // Another person's purchase is not found, even with the right id.
     let femis = format!("/v1/people/femi/purchases/{}", refused.decision());
     assert_eq!(world.get_as("femi", &femis).await.status, 404);
-    // Nothing about this was told to a worker; the person reads what they were told.
+    // No worker was notified of this; the person can read the notification.
     let told = data(&world.get_as("dee", "/v1/people/dee/messages").await);
     assert_eq!(
         (&told[0]["kind"], &told[0]["subject"]),
@@ -131,7 +132,7 @@ async fn a_list_of_purchases_comes_by_the_page(database: TestDatabase) {
     for n in 0..5 {
         assert!(world.authorise(&purchase(&format!("Bread{n}"), 1_00)).await.is_approved());
     }
-    // One that nobody asked about: it is listed too, once.
+    // A capture without an authorisation request is listed too, once.
     let unasked = purchase("Bus", 2_00);
     for claim in ["a", "b"] {
         world.send_event(&unasked.captured(world.now(), claim, 1_00)).await;
@@ -206,11 +207,11 @@ async fn accounts_of_the_file_are_applied_and_helpers_survive_it(database: TestD
         world.post_as("dee", "/v1/people/dee/helpers/hal", &json!({"sees": []})).await.status,
         200
     );
-    // Applied again: what Dee chose and unticked stays.
+    // Applying the file again keeps the helpers and capabilities that Dee chose.
     apply(&town()).await.unwrap();
     assert_eq!(world.get_as(&hana, "/v1/people/dee/totals").await.status, 200);
     assert_eq!(world.get_as("hal", "/v1/people/dee").await.status, 404);
-    // What is shown is the same file, with Hana in it, and can be applied.
+    // The exported file is the same with Hana added, and can be applied.
     let shown = show(&store, &"riverside".parse().unwrap()).await.unwrap().unwrap();
     assert!(shown.contains(&format!("id = \"{hana}\"")), "{shown}");
     apply(&shown).await.unwrap();

@@ -1,4 +1,4 @@
-//! The list of purchases: one line each, whatever was said about it, on however many pages.
+//! The list of purchases: one line for each, regardless of the number of messages and pages.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ on_both_databases!(
 
 const PATH: &str = "/v1/people/dee/purchases";
 
-/// All lines, so many on a page.
+/// All lines, read in pages of `limit`.
 async fn lines(world: &World, limit: usize, query: &str) -> Vec<Value> {
     let mut lines = Vec::new();
     let mut cursor = String::new();
@@ -44,7 +44,7 @@ fn sum(lines: &[Value], column: &str) -> i64 {
     lines.iter().map(|line| line[column]["amount"].as_i64().unwrap()).sum()
 }
 
-/// `SHOP NAME: state`, in order.
+/// `SHOP NAME: state` of each line, in order.
 fn states(lines: &[Value]) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     lines.iter().map(|line| format!("{}: {}", text(&line["place"]), text(&line["state"]))).collect()
@@ -55,12 +55,12 @@ fn at(shop: &str, amount: i64) -> Purchase {
     Purchase { shop: shop.to_owned(), ..purchase(shop, amount) }
 }
 
-/// The next question about the same purchase.
+/// The next increment of the same purchase.
 fn more(purchase: &Purchase, amount: i64) -> Purchase {
     Purchase { amount, answers: purchase.answers + 1, ..purchase.clone() }
 }
 
-/// The issuer refused it by itself: `asked` was never held.
+/// The issuer declined by itself: `asked` was never held.
 fn refused(purchase: &Purchase, world: &World, reason: &str, asked: i64) -> Value {
     let standing = AuthorisationState {
         name: reason,
@@ -80,10 +80,10 @@ fn holds(purchase: &Purchase, world: &World, name: &str, amount: i64, answers: u
     purchase.standing(kind, world.now(), &AuthorisationState { name, amount, answers, ..APPROVED })
 }
 
-/// One life of each kind; every one costs Dee something, or nothing.
+/// One purchase of each kind, with or without a cost for Dee.
 async fn live(world: &World) {
     let an_hour = || world.advance_clock(1.hour());
-    // More is asked, and a part of that is refused.
+    // One increment is approved, and another one is declined.
     let hotel = at("HOTEL", 20_00);
     assert!(world.authorise(&hotel).await.is_approved());
     assert!(world.authorise(&more(&hotel, 5_00)).await.is_approved());
@@ -92,7 +92,7 @@ async fn live(world: &World) {
     world.send_event(&holds(&hotel, world, "all", 25_00, 3)).await;
     world.send_event(&hotel.captured(world.now(), "all", 25_00)).await;
     an_hour();
-    // Nobody asked, and it is claimed in two parts.
+    // No authorisation request, and two captures.
     let fallback = at("FALLBACK", 20_00);
     let by = AuthorisationState { amount: 20_00, reason: "network_fallback", ..APPROVED };
     world.send_event(&fallback.standing("created", world.now(), &by)).await;
@@ -100,7 +100,7 @@ async fn live(world: &World) {
         world.send_event(&fallback.captured(world.now(), claim, amount)).await;
     }
     an_hour();
-    // Asked three times about one purchase, refused each time, and the issuer says so too.
+    // Three declined requests about one purchase, confirmed by the issuer.
     let rug = at("RUG", 9_000_00);
     for answers in 0..3 {
         assert!(!world.authorise(&Purchase { answers, ..rug.clone() }).await.is_approved());
@@ -114,7 +114,7 @@ async fn live(world: &World) {
         answers: 3,
     };
     world.send_event(&rug.standing("created", world.now(), &declined)).await;
-    // The same, and nobody says anything.
+    // The same without the issuer's confirmation.
     let lamp = at("LAMP", 9_000_00);
     for answers in 0..2 {
         assert!(!world.authorise(&Purchase { answers, ..lamp.clone() }).await.is_approved());
@@ -183,7 +183,7 @@ async fn each_purchase_is_one_line_on_however_many_pages(database: TestDatabase)
     }
     let ids: BTreeSet<_> = all.iter().map(|line| line["id"].to_string()).collect();
     assert_eq!(ids.len(), all.len());
-    // What the list adds up to is what the books say.
+    // The sums of the list equal the balances.
     let [held, spent, _] = world.figures("dee").await;
     assert_eq!(sum(&all, "held"), held);
     let back = sum(&all, "refunded");
@@ -192,7 +192,7 @@ async fn each_purchase_is_one_line_on_however_many_pages(database: TestDatabase)
     let totals = world.get_as("dee", "/v1/people/dee/totals").await.json();
     assert_eq!(totals["total"], money(held + spent));
     assert_eq!(totals["categories"].as_array().unwrap().len(), 1, "{totals}");
-    // Each opens by its own identifier, and says in words how it stands.
+    // Each purchase is found by its id, and shows its state in words.
     for line in &all {
         let id = line["id"].as_str().unwrap();
         let one = world.get_as("dee", &format!("{PATH}/{id}")).await.json();
@@ -230,7 +230,7 @@ async fn what_the_card_company_refused_is_listed_and_explained(database: TestDat
     let amina = format!("{PATH}/{id}?reason=Dee+asked");
     let words = world.get_as("amina", &amina).await.json()["words"].clone();
     assert_eq!(words, "The card company said no to £20 for Dee, and did not ask us.");
-    // An operator who has nothing but the issuer's name for it is told the same.
+    // An operator finds the same by the issuer's reference.
     for name in [pin.id.as_str(), id.as_str()] {
         let told = sayso::operations::purchase_texts::explain_purchases(
             world.app.store(),
@@ -249,7 +249,7 @@ async fn what_the_card_company_refused_is_listed_and_explained(database: TestDat
         .unwrap();
     let text = String::from_utf8(explained.stdout).unwrap();
     assert!(explained.status.success() && text.contains("The card company said no."), "{text}");
-    // Refused although we had said yes.
+    // Declined by the issuer although the gateway had approved.
     let late = at("LATE", 6_00);
     assert!(world.authorise(&late).await.is_approved());
     world.send_event(&refused(&late, &world, "something_new", 6_00)).await;
@@ -258,7 +258,7 @@ async fn what_the_card_company_refused_is_listed_and_explained(database: TestDat
     let id = newest["id"].as_str().unwrap();
     let one = world.get_as("dee", &format!("{PATH}/{id}")).await.json();
     assert!(one["words"].as_str().unwrap().contains("We said yes, but the card company said no."));
-    // Its message was erased: it still stands, and nobody knows why.
+    // With the event's body erased, the state stays and the reason is unknown.
     let mut connection = world.database.connect().await;
     connection.execute("UPDATE issuer_event SET body = NULL").await.unwrap();
     let newest = lines(&world, 1, "").await.remove(0);
@@ -266,8 +266,8 @@ async fn what_the_card_company_refused_is_listed_and_explained(database: TestDat
     world.check().await;
 }
 
-/// Purchases used to have identifiers of their own. What the migration notes of them is made of them
-/// here, after their identifiers were changed to such.
+/// Purchases used to have ids of their own. The test changes the ids back, and then writes what the
+/// migration records about them.
 async fn purchases_from_before_are_one_line_too(database: TestDatabase) {
     let world = World::open_with(database, &town()).await;
     live(&world).await;
@@ -288,7 +288,8 @@ async fn purchases_from_before_are_one_line_too(database: TestDatabase) {
         [("posting", "purchase_id"), ("purchase", "purchase_id"), ("hold", "purchase_id")]
     {
         let sql = format!(
-            "UPDATE {table} SET {column} = 'pur_f' || SUBSTR({column}, 6) WHERE {column} IS NOT NULL"
+            "UPDATE {table} SET {column} = 'pur_f' || SUBSTR({column}, 6) \
+             WHERE {column} IS NOT NULL"
         );
         connection.execute(AssertSqlSafe(sql)).await.unwrap();
     }
@@ -332,7 +333,7 @@ async fn the_list_is_filtered_by_state_kind_and_day(database: TestDatabase) {
         ("&category=alcohol", vec!["GIN"]),
         ("&from=2026-11-24&to=2026-11-24", vec!["TUESDAY", "GIN"]),
         ("&to=2026-11-23", vec!["MONDAY"]),
-        // It began on Wednesday, and counts on the day on which it was paid after all.
+        // The purchase began on Wednesday, and counts on the day of its later approval.
         ("&from=2026-11-27", vec!["ANEW"]),
         ("&from=2026-11-25&to=2026-11-25", vec![]),
         ("&state=lost", vec![]),
@@ -348,7 +349,7 @@ async fn the_list_is_filtered_by_state_kind_and_day(database: TestDatabase) {
     world.check().await;
 }
 
-/// A purchase of which there is very much to tell: a page that finds nothing says where to go on.
+/// A purchase with very many postings: a page without a result still has a cursor.
 async fn a_page_reads_no_more_than_so_many_links(database: TestDatabase) {
     const MESSAGES: usize = 1_100;
 

@@ -1,4 +1,5 @@
-//! A request is answered once for its key, and what was not done is not kept.
+//! A request has one effect for its idempotency key, and the response of a failed request is not
+//! recorded.
 
 use jiff::ToSpan as _;
 use serde_json::json;
@@ -27,10 +28,10 @@ async fn a_request_is_answered_once_for_its_key(database: TestDatabase) {
     assert_eq!(first.json()["cards"][0]["state"], "frozen_by_person");
     let unfrozen = post("/v1/people/dee/unfreeze", Some("\"two\""), "{}").await;
     assert_eq!(unfrozen.json()["cards"][0]["state"], "active");
-    // The same answer, byte for byte, and nothing is frozen by it.
+    // The recorded response, byte for byte; no card is frozen again.
     assert_eq!(post(FREEZE, Some("one"), "{}").await, first);
     assert_eq!(world.count("card", "state = 'frozen_by_person'").await, 0);
-    // Another spelling of the same thing is the same thing.
+    // Another formatting of the same JSON is the same request.
     assert_eq!(post(FREEZE, Some("one"), " { }\n").await, first);
     let card = json!({"card": DEE}).to_string();
     for (path, body) in [(FREEZE, card.as_str()), ("/v1/people/dee/unfreeze", "{}")] {
@@ -38,7 +39,7 @@ async fn a_request_is_answered_once_for_its_key(database: TestDatabase) {
         assert_eq!((other.status, &other.json()["type"]), (422, &json!("/problems/other-content")));
     }
     assert_eq!(post(FREEZE, None, "{}").await.status, 400);
-    // Another account has keys of its own.
+    // Another account has its own keys.
     let femi = world.token("femi").await;
     let own =
         world.call(reqwest::Method::POST, "/v1/people/femi/freeze", &femi, Some("one"), Some("{}"));
@@ -90,7 +91,8 @@ async fn many_at_once_with_one_key_do_it_once(database: TestDatabase) {
     let mut answers = Vec::new();
     for answer in sent {
         let (status, body) = answer.await.unwrap();
-        // Whoever waited too long for the other one is told so, and hears the answer later.
+        // A request that waited too long for the concurrent one gets 409, and the recorded response
+        // later.
         assert!(status == 200 || status == 409, "{status} {body}");
         if status == 200 {
             answers.push(body);
@@ -146,7 +148,7 @@ async fn a_key_is_forgotten_after_seven_days(database: TestDatabase) {
     assert_eq!(world.count("revoked_token", "1 = 1").await, 0);
     assert_eq!(freeze().await, first, "the key is known");
     assert_eq!(world.count("act", "kind = 'froze'").await, 1);
-    // In batches, of which each is a few.
+    // Deletion runs in small batches.
     world.advance_clock(1.second());
     let mut forgotten = 0;
     for most in [1, 1, 100] {

@@ -1,4 +1,4 @@
-//! Who may do what: the table cell by cell, and then over HTTP each account at each address.
+//! Access control: the table cell by cell, then each account at each address over HTTP.
 
 use sayso::domain::people::role::{AccessScope, Capability, Delegation, Role};
 
@@ -8,32 +8,34 @@ use crate::world::{World, purchase};
 
 on_both_databases!(every_account_is_answered_as_the_table_says_at_every_address);
 
-/// One row for each act, one column for each role: `own`, a tick, `chosen`, `case` (the caseload),
-/// `duty` (everybody, while on duty), `all` (the programme), or `-` for never.
+/// One row for each capability, one column for each role: `own` (their own budget), a delegation
+/// such as `balance`, `chosen`, `case` (the caseload), `duty` (everybody, while on duty), `all`
+/// (the programme), or `-` for never.
 #[rustfmt::skip]
 const TABLE: &[(&str, &str)] = &[
-    //                    person helper    advocate  planner worker duty manager finance operator auditor
-    ("see_budget",       "own    balance   balance   -       case   duty all     all     -        all"),
-    ("see_list",         "own    list      list      list    case   duty all     -       -        all"),
-    ("see_totals",       "own    totals    totals    -       case   duty all     all     -        all"),
-    ("see_purchase",     "own    purchases purchases -       case   duty all     -       -        all"),
-    ("see_timeline",     "own    -         -         -       case   duty all     -       -        all"),
-    ("draft",            "own    draft     draft     chosen  case   -    all     -       -        -"),
-    ("propose",          "own    -         -         -       case   -    all     -       -        -"),
-    ("agree_as_person",  "own    -         -         -       -      -    -       -       -        -"),
-    ("agree_as_worker",  "-      -         -         -       case   -    -       -       -        -"),
-    ("agree_as_manager", "-      -         -         -       -      -    all     -       -        -"),
-    ("pause",            "-      -         -         -       case   duty all     -       -        -"),
-    ("freeze",           "own    freeze    freeze    -       -      -    -       -       -        -"),
-    ("unfreeze",         "own    -         -         -       -      -    -       -       -        -"),
-    ("report_lost",      "own    -         -         -       -      -    -       -       -        -"),
-    ("ask",              "own    -         -         -       -      -    -       -       -        -"),
-    ("answer_ask",       "-      -         -         -       case   duty all     -       -        -"),
-    ("appeal",           "own    appeal    chosen    -       -      -    -       -       -        -"),
-    ("answer_appeal",    "-      -         -         -       case   duty all     -       -        -"),
-    ("steer_money",      "own    -         -         -       -      -    -       -       -        -"),
-    ("choose_helpers",   "own    -         -         -       -      -    -       -       -        -"),
-    ("publish_guide",    "-      -         -         -       -      -    all     -       -        -"),
+    //                    person           advocate          worker      manager     operator
+    //                           helper              planner        duty       finance     auditor
+    ("see_budget",       "own    balance   balance   -       case   duty all   all   -     all"),
+    ("see_list",         "own    list      list      list    case   duty all   -     -     all"),
+    ("see_totals",       "own    totals    totals    -       case   duty all   all   -     all"),
+    ("see_purchase",     "own    purchases purchases -       case   duty all   -     -     all"),
+    ("see_timeline",     "own    -         -         -       case   duty all   -     -     all"),
+    ("draft",            "own    draft     draft     chosen  case   -    all   -     -     -"),
+    ("propose",          "own    -         -         -       case   -    all   -     -     -"),
+    ("agree_as_person",  "own    -         -         -       -      -    -     -     -     -"),
+    ("agree_as_worker",  "-      -         -         -       case   -    -     -     -     -"),
+    ("agree_as_manager", "-      -         -         -       -      -    all   -     -     -"),
+    ("pause",            "-      -         -         -       case   duty all   -     -     -"),
+    ("freeze",           "own    freeze    freeze    -       -      -    -     -     -     -"),
+    ("unfreeze",         "own    -         -         -       -      -    -     -     -     -"),
+    ("report_lost",      "own    -         -         -       -      -    -     -     -     -"),
+    ("ask",              "own    -         -         -       -      -    -     -     -     -"),
+    ("answer_ask",       "-      -         -         -       case   duty all   -     -     -"),
+    ("appeal",           "own    appeal    chosen    -       -      -    -     -     -     -"),
+    ("answer_appeal",    "-      -         -         -       case   duty all   -     -     -"),
+    ("steer_money",      "own    -         -         -       -      -    -     -     -     -"),
+    ("choose_helpers",   "own    -         -         -       -      -    -     -     -     -"),
+    ("publish_guide",    "-      -         -         -       -      -    all   -     -     -"),
 ];
 
 const fn cell(reach: AccessScope) -> &'static str {
@@ -60,7 +62,7 @@ fn every_cell_of_the_table_is_as_it_was_designed() {
     }
 }
 
-/// A word of the table that nothing goes by would promise what nobody can do.
+/// A capability or delegation that no code checks would grant nothing.
 #[test]
 fn every_act_and_every_tick_is_gone_by() {
     let mut sources = String::new();
@@ -106,7 +108,7 @@ async fn every_account_is_answered_as_the_table_says_at_every_address(database: 
     let mut wrong = Vec::new();
     for (route, expected) in ROUTES {
         for (account, expected) in ACCOUNTS.into_iter().zip(expected) {
-            // Who was taken away has no token any more.
+            // A removed helper has no valid token any more.
             if route.method == "DELETE" && account == "hal" {
                 continue;
             }

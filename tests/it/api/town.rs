@@ -1,32 +1,32 @@
-//! The demo's programme with an account of every role, and every address of the API.
+//! The demo programme with an account of every role, and every address of the API.
 
 use serde_json::{Value, json};
 
 use crate::world::{DEMO, TestResponse, World};
 
-/// One account for each way in which somebody can stand to Dee.
+/// One account for each relation to Dee.
 pub(crate) const ACCOUNTS: [&str; 12] =
     ["dee", "femi", "hal", "hugo", "paul", "amina", "ben", "dara", "ruth", "priya", "sol", "owen"];
 
 const HELPERS: &str = include_str!("helpers.toml");
 
-/// The demo with helpers and a planner of Dee's.
+/// The demo programme with Dee's helpers and planner.
 pub(crate) fn town() -> String {
     format!("{DEMO}{HELPERS}")
 }
 
-/// The same programme under another name, with nobody in it who is in the first one.
+/// The same programme with another id and without any person of the first one.
 pub(crate) fn another_town() -> String {
     let file = town().replace("riverside", "hillside").replace("ic_1Demo", "ic_1Hill");
     let file = file.replace("whsec_demo", "whsec_hill").replace("\"dee\"", "\"zed\"");
     file.replace("\"femi\"", "\"zoe\"").replace("\"ana\"", "\"zia\"")
 }
 
-/// An address, and how it is called.
+/// An address of the API, and how it is called.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
     pub(crate) method: &'static str,
-    /// As it is documented.
+    /// As documented, with `{…}` parameters.
     pub(crate) path: &'static str,
     pub(crate) query: &'static str,
     pub(crate) body: Option<&'static str>,
@@ -34,21 +34,21 @@ pub(crate) struct Route {
 
 const WHY: &str = "?reason=Dee+asked+me+to";
 
-/// A change that changes nothing.
+/// A proposal without a change.
 const SAME: &str = r#"{"version": 1, "words": "No change.",
     "session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
 const ANSWER: &str =
     r#"{"say": "yes", "session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
 const SESSION: &str = r#"{"session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
-/// A guide that says nothing.
+/// A guide without content.
 const GUIDE: &str = r#"{"content": "x = 1", "written_with": ["People with a budget"]}"#;
-/// What the list says already.
+/// The help level that the list has already.
 const HELP: &str = r#"{"help": "alone", "words": "I can do it.",
     "session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
 /// A pause without a talk, which ended before it began.
 const PAUSE: &str = r#"{"reason": "No.", "talk": "talk_00000000000000000000000000000001",
     "until": "2020-01-01T00:00:00Z"}"#;
-/// About a purchase that nobody made.
+/// About a purchase that does not exist.
 const ASK: &str = r#"{"purchase": "dec_00000000000000000000000000000001"}"#;
 const NO: &str = r#"{"answer": "not_this_time", "reason": "over_agreed_sum"}"#;
 const IDEA: &str = r#"{"words": "The shop next door has one."}"#;
@@ -56,7 +56,7 @@ const APPEAL: &str = r#"{"about": "ask:ask_00000000000000000000000000000001"}"#;
 const OUTCOME: &str = r#"{"outcome": "changed", "words": "It is a fair wish."}"#;
 const TALK: &str = r#"{"concern": "Somebody waits for her.", "wants": "To choose herself.",
     "consent": "She agreed.", "options": "Going together.", "next_step": "Friday."}"#;
-/// What is nowhere.
+/// An id that does not exist.
 const NOTHING: &str = "00000000000000000000000000000001";
 
 const fn get(path: &'static str, query: &'static str) -> Route {
@@ -67,8 +67,8 @@ const fn post(path: &'static str, body: &'static str) -> Route {
     Route { method: "POST", path, query: "", body: Some(body) }
 }
 
-/// Every address, with what each of [`ACCOUNTS`] is answered there, in that order. What changes
-/// something comes last, so that it disturbs nothing.
+/// Every address, with the expected status for each of [`ACCOUNTS`] in that order. Requests that
+/// change something come last, so that they do not affect the others.
 #[rustfmt::skip]
 pub(crate) const ROUTES: [(Route, [u16; 12]); 74] = [
     (get("/v1/me", ""),
@@ -123,7 +123,7 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 74] = [
         [404, 404, 404, 404, 404, 404, 404, 404, 404, 403, 404, 404]),
     (get("/v1/people/{person}/pauses", ""),
         [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 404, 200]),
-    // Whoever may do it hears that nothing is changed by it, or that there is no such thing.
+    // An account with the capability gets a problem: no change, or not found.
     (post("/v1/guide", GUIDE),
         [403, 403, 403, 403, 403, 403, 403, 403, 422, 403, 403, 403]),
     (post("/v1/people/{person}/help", HELP),
@@ -202,7 +202,8 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 74] = [
         [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 404, 403]),
     (post("/v1/people/{person}/card-lost", r#"{"card": "ic_1DemoDee00000000001"}"#),
         [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 404, 403]),
-    (post("/v1/people/{person}/pots", r#"{"of": "week", "name": "Trip to my sister", "sum": 5000}"#),
+    (post("/v1/people/{person}/pots",
+        r#"{"of": "week", "name": "Trip to my sister", "sum": 5000}"#),
         [201, 404, 403, 404, 403, 403, 404, 403, 403, 403, 404, 403]),
     (post("/v1/people/{person}/moves", r#"{"from": "week", "to": "own-1", "amount": 500}"#),
         [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 404, 403]),
@@ -218,12 +219,13 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 74] = [
         [201, 404, 403, 404, 403, 403, 404, 403, 403, 403, 404, 403]),
     (post("/v1/people/{person}/helpers/{helper}", r#"{"sees": ["balance"]}"#),
         [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 404, 403]),
-    (Route { method: "DELETE", path: "/v1/people/{person}/helpers/{helper}", query: "", body: None },
+    (Route { method: "DELETE", path: "/v1/people/{person}/helpers/{helper}", query: "",
+        body: None },
         [200, 404, 404, 404, 403, 403, 404, 403, 403, 403, 404, 403]),
 ];
 
 impl Route {
-    /// The address about `person`, `purchase` and `helper`.
+    /// The path for `person`, `purchase` and `helper`.
     pub(crate) fn about(&self, person: &str, purchase: &str, helper: &str) -> String {
         let path = self.path.replace("{person}", person).replace("{purchase}", purchase);
         let path = path.replace("{proposal}", &format!("prop_{NOTHING}"));
@@ -234,7 +236,7 @@ impl Route {
         format!("{}{}", path.replace("{helper}", helper), self.query)
     }
 
-    /// Calls the address with a token, and with a key where one is needed.
+    /// Calls the address with a token, and with an idempotency key where one is required.
     pub(crate) async fn call(&self, world: &World, path: &str, token: &str) -> TestResponse {
         let key = format!("\"{}\"", world.app.ids().next(world.now()).simple());
         let key = self.body.is_some().then_some(key.as_str());
@@ -242,7 +244,7 @@ impl Route {
     }
 }
 
-/// The kind of a problem, without its address.
+/// The kind of a problem: its type without the prefix.
 pub(crate) fn kind(answer: &TestResponse) -> String {
     answer.json()["type"].as_str().unwrap_or_default().replace("/problems/", "")
 }

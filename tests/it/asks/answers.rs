@@ -1,4 +1,4 @@
-//! Refused, asked, answered, paid: and everything that must not come of it.
+//! Declined, asked for, granted and paid, and everything that must not result from it.
 
 use jiff::ToSpan as _;
 use sayso::domain::agreement::Scope;
@@ -103,7 +103,7 @@ async fn not_this_time_has_a_reason_and_a_name(database: TestDatabase) {
     assert_eq!((to.as_str(), kind.as_str()), ("person", "ask-not-this-time"));
     assert!(body.starts_with("Amina said not this time. Your money here is for other things."));
     assert_eq!(town.world.authorise(&handset("Second")).await.reason(), "category_ask");
-    // The database itself keeps it so.
+    // The database enforces this too.
     let mut connection = town.world.database.connect().await;
     for sql in ["UPDATE ask SET reason = NULL", "UPDATE ask SET answered_by = NULL"] {
         assert!(sqlx::query(sql).execute(&mut connection).await.is_err(), "{sql}");
@@ -131,7 +131,7 @@ async fn an_idea_is_a_note_and_a_talk_has_a_time(database: TestDatabase) {
 
 async fn nobody_answers_their_own_ask(database: TestDatabase) {
     let town = AskFixture::open(database).await;
-    // The same human being has a worker's account too.
+    // The same human being also has a worker's account.
     town.put("deborah", Role::Worker, |member| {
         member.human = "dee".parse().unwrap();
         member.worker = Some("amina".parse().unwrap());
@@ -190,7 +190,7 @@ async fn the_first_answer_counts_and_the_second_is_told(database: TestDatabase) 
     assert_eq!(second.unwrap_err().to_string(), "Amina was first: yes");
     assert_eq!(town.world.count("permission", "true").await, 1);
 
-    // Two at the same time.
+    // Two concurrent answers.
     town.world.authorise(&handset("Second")).await;
     town.refused_again("Third").await;
     let ask = town.ask().await;
@@ -275,7 +275,7 @@ async fn food_at_a_fuel_station_is_ok_at_once(database: TestDatabase) {
     assert_eq!(more.state, AskState::Sent, "above the sum, somebody looks");
     let told = town.told().await;
     assert!(told.iter().any(|(to, kind, _)| to == "worker" && kind == "worker-shop-fixed"));
-    // The rule answers once, until the two have looked.
+    // The rule answers once, until two people have reviewed it.
     let small = AskRequest { up_to: Some(gbp(9_00)), ..shop };
     assert_eq!(town.try_authorise("dee", &small).await.unwrap().state, AskState::Sent);
     town.world.advance_clock((15 * 24).hours());
@@ -284,11 +284,12 @@ async fn food_at_a_fuel_station_is_ok_at_once(database: TestDatabase) {
     town.world.check().await;
 }
 
-/// What the programme's rule gives is no yes of anybody: a fuel station that the person blocked for
-/// themselves stays blocked, whenever the rule had answered.
+/// The programme's rule is not a person's consent: a fuel station that the person blocked for
+/// themselves stays blocked, regardless of when the rule answered.
 async fn no_rule_lifts_what_the_person_set_on_themselves(database: TestDatabase) {
-    let own = "[[person.agreement.term]]\non = { code = \"5541\" }\nanswer = \"no\"\ndecides = \"person\"\n\
-               reason = \"I do not want to.\"\nreview_on = 2027-05-01\nown_block = { cooling_days = 1 }\n\n";
+    let own = "[[person.agreement.term]]\non = { code = \"5541\" }\nanswer = \"no\"\n\
+               decides = \"person\"\nreason = \"I do not want to.\"\nreview_on = 2027-05-01\n\
+               own_block = { cooling_days = 1 }\n\n";
     let fixed = crate::world::DEMO.find("# Dee texted SHOP once").unwrap();
     let after = crate::world::DEMO.find("[[person.agreement.term]]\non = \"cash\"").unwrap();
     let file = format!("{}{own}{}", &crate::world::DEMO[..fixed], &crate::world::DEMO[after..]);
@@ -296,7 +297,7 @@ async fn no_rule_lifts_what_the_person_set_on_themselves(database: TestDatabase)
     assert!(!town.world.authorise(&sandwich("One", 3_80)).await.is_approved());
     let shop = AskRequest { kind: AskKind::WrongGroup, ..latest(GrantScope::Place) };
     assert_eq!(town.try_authorise("dee", &shop).await.unwrap().state, AskState::Sent);
-    // One that the rule gave before the block was there.
+    // A permission that the rule gave before the block existed.
     let by_rule = sayso::domain::ask::permission::Permission {
         id: sayso::domain::id::PermissionId::new(town.world.app.ids().next(town.world.now())),
         scope: Scope::Code("5541".parse().unwrap()),
@@ -347,7 +348,7 @@ async fn somebody_who_has_left_answers_no_more(database: TestDatabase) {
     let not_on_duty = town.try_answer("omar", ask.id, YES).await;
     assert!(matches!(not_on_duty, Err(UseCaseError::NotFound(_))), "{not_on_duty:?}");
     assert_eq!(town.world.authorise(&handset("Second")).await.reason(), "category_ask");
-    // In an emergency, whoever is on duty; looked at the next working day.
+    // In an emergency the account on duty answers, with a review on the next working day.
     town.on_duty("omar", 8, None).await;
     let yes = town.answer("omar", ask.id, YES).await;
     assert_eq!(yes.answer.unwrap().review_on, Some(jiff::civil::date(2026, 11, 24)));
@@ -355,20 +356,20 @@ async fn somebody_who_has_left_answers_no_more(database: TestDatabase) {
     town.world.check().await;
 }
 
-/// Whatever the committer had seen before: the locked budget is what counts.
+/// The state of the locked budget decides, whatever the committer prefetched.
 async fn a_permission_that_ended_or_was_used_pays_nothing(database: TestDatabase) {
     let town = AskFixture::open(database).await;
     let other = town.world.another().await;
     town.refused("First").await;
     let ask = town.ask().await;
     town.answer("amina", ask.id, YES).await;
-    // One OK, two tills at two gateways, the same instant.
+    // One permission and two concurrent requests at two gateways.
     let tills =
         [(town.world.caller(), handset("Here")), (town.world.caller_of(&other), handset("There"))];
     let answers = crate::caller::authorise_concurrently(tills).await;
     let paid: Vec<_> = answers.iter().map(|(answer, _)| answer.is_approved()).collect();
     assert!(paid[0] != paid[1], "{answers:?}");
-    // Undone, it can be used again, until it ends.
+    // A reversal makes the permission available again until it ends.
     let held = if paid[0] { handset("Here") } else { handset("There") };
     town.world.send_event(&held.created(town.world.now(), 79_00)).await;
     town.world.advance_clock(1.hours());

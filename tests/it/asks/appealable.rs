@@ -1,5 +1,5 @@
-//! What can be appealed: a till's no, somebody's no, a pause, a frozen card, what a law forced; by the
-//! person and those who speak for them, before somebody who had no part in it. Over the JSON API, with
+//! What can be appealed against: a decline, a refused ask, a pause, a frozen card, a forced term.
+//! The person and their delegates may appeal; somebody uninvolved decides. Over the JSON API, with
 //! real tokens.
 
 use jiff::ToSpan as _;
@@ -30,7 +30,7 @@ async fn post(town: &AskFixture, who: &str, path: &str, body: Value) -> Value {
     answer.json()
 }
 
-/// What somebody may appeal about Dee.
+/// The subjects about Dee that `who` may appeal against.
 async fn listed(town: &AskFixture, who: &str) -> Vec<Value> {
     let answer = town.world.get_as(who, "/v1/people/dee/appealable").await;
     assert_eq!(answer.status, 200, "{who}: {answer:?}");
@@ -45,7 +45,7 @@ async fn appealed(town: &AskFixture, who: &str, about: &str) -> Value {
     post(town, who, "/appeals", json!({"about": about})).await
 }
 
-/// How many appeals are in line for somebody.
+/// The number of appeals in the queue of `who`.
 async fn in_line(town: &AskFixture, who: &str) -> usize {
     let line = town.world.get_as(who, "/v1/appeals").await.json();
     line["data"].as_array().unwrap().len()
@@ -60,7 +60,8 @@ async fn look(town: &AskFixture, who: &str, appeal: &Value, outcome: &str) -> Te
     try_post(town, who, &path, &body).await
 }
 
-/// Those who speak for Dee: Joan, an advocate; Hal, for whom she ticked it; Hugo, for whom she did not.
+/// Dee's delegates: Joan, an advocate; Hal, a helper with the capability; Hugo, a helper without
+/// it.
 async fn speakers(town: &AskFixture) {
     let dee = || Some("dee".parse().unwrap());
     town.put("joan", Role::Advocate, |joan| joan.person = dee()).await;
@@ -105,7 +106,7 @@ async fn a_tills_no_is_looked_at_by_somebody_who_did_not_agree_the_list(database
     assert_eq!(about(&listed(&town, "dee").await), Vec::<&str>::new());
     let seen = town.world.get_as("hal", "/v1/people/dee/appeals").await.json();
     assert_eq!(seen["data"][0]["appeal"], appeal["appeal"]);
-    // The file says that Amina agreed the list with Dee.
+    // The file says that Amina agreed on the list with Dee, so she may not decide.
     assert_eq!((in_line(&town, "amina").await, in_line(&town, "ruth").await), (0, 1));
     let by_amina = look(&town, "amina", &appeal, "changed").await;
     assert_eq!(
@@ -146,7 +147,7 @@ async fn what_was_asked_for_is_looked_at_as_an_answer(database: TestDatabase) {
     assert_eq!(about(&listed(&town, "dee").await), [format!("ask:{ask}")]);
     assert_eq!(try_post(&town, "dee", "/appeals", &json!({"about": name})).await.status, 409);
 
-    // A month later it is too late for both.
+    // A month later both are too late.
     town.refused_parking("Park", 6_00).await;
     let park = listed(&town, "dee").await;
     let park = about(&park).into_iter().find(|about| about.starts_with("refusal:")).unwrap();
@@ -161,7 +162,8 @@ async fn what_was_asked_for_is_looked_at_as_an_answer(database: TestDatabase) {
     town.world.check().await;
 }
 
-/// Free phone shops take Amina's yes and Ruth's; then neither of them looks at what the list says.
+/// Amina and Ruth consented to the phone shop term, so neither of them decides an appeal against
+/// it.
 async fn whoever_agreed_for_the_staff_does_not_look(database: TestDatabase) {
     let file =
         patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"10.00\"");
@@ -177,7 +179,7 @@ async fn whoever_agreed_for_the_staff_does_not_look(database: TestDatabase) {
     let refused = town.world.authorise(&parking("Park", 6_00)).await;
     let appeal = appealed(&town, "dee", &format!("refusal:{}", refused.decision())).await;
     assert_eq!(appeal["answer_by"], "2026-11-26T09:30:00Z", "it can wait");
-    // The same human beings have other accounts.
+    // Other accounts of the same human beings.
     town.put("aminata", Role::Manager, |member| member.human = "amina".parse().unwrap()).await;
     town.put("rosa", Role::Manager, |_| {}).await;
     for who in ["amina", "ruth", "aminata"] {
@@ -259,7 +261,7 @@ async fn ten_appeals_wait_and_not_more(database: TestDatabase) {
     town.world.check().await;
 }
 
-/// Lena is on duty, and says yes to £50 alone.
+/// Lena is on duty, and her answer limit is £50.
 async fn an_ok_of_a_second_look_stays_within_the_own_limit(database: TestDatabase) {
     let town = AskFixture::open(database).await;
     town.put("lena", Role::Duty, |lena| lena.answer_limit_minor = Some(50_00)).await;

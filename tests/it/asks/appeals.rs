@@ -1,4 +1,4 @@
-//! Somebody else looks at a no.
+//! Appeals against a refused ask.
 
 use jiff::ToSpan as _;
 use sayso::domain::ask::appeal::{AppealState, InterimMeasure};
@@ -56,7 +56,7 @@ async fn essentials_are_a_small_yes_until_somebody_has_looked(database: TestData
     assert!(town.world.authorise(&small).await.is_approved());
 
     town.look("ruth", appeal.id, Some("The ombudsman, 020 7946 0333.")).await.unwrap();
-    // Another one, kept: the yes for now ends with the answer.
+    // Another appeal is rejected: the interim permission ends with that.
     town.world.authorise(&handset("Second")).await;
     let ask = town.ask().await;
     town.answer("amina", ask.id, NOT_NOW).await;
@@ -72,7 +72,7 @@ async fn essentials_are_a_small_yes_until_somebody_has_looked(database: TestData
 
 async fn whoever_decided_does_not_look_again(database: TestDatabase) {
     let town = AskFixture::open(database).await;
-    // The same human being as Amina, with a manager's account; and Dee's own worker's account.
+    // A manager's account of the same human being as Amina, and one of Dee's.
     town.put("aminata", Role::Manager, |member| member.human = "amina".parse().unwrap()).await;
     town.put("deborah", Role::Manager, |member| member.human = "dee".parse().unwrap()).await;
     town.refused("First").await;
@@ -83,7 +83,7 @@ async fn whoever_decided_does_not_look_again(database: TestDatabase) {
         let own = town.look(who, appeal.id, None).await;
         assert!(matches!(own, Err(UseCaseError::SeparationOfDuties(_))), "{who}: {own:?}");
     }
-    // The database itself keeps it so.
+    // The database enforces this too.
     let mut connection = town.world.database.connect().await;
     let sql = "UPDATE appeal SET state = 'changed', answered_by = 'aminata', \
                answered_human = 'amina', answered_at = 1, answer_words = 'so'";
@@ -124,8 +124,8 @@ async fn a_late_look_is_told_again_and_never_becomes_a_no(database: TestDatabase
     town.world.check().await;
 }
 
-/// A yes for now comes once: taken back and asked for again, it waits for somebody. An advocate takes
-/// back what they opened themselves.
+/// An interim permission is given once: a repeated appeal waits for its decision. An advocate may
+/// withdraw an appeal that they opened.
 async fn a_yes_for_now_comes_once(database: TestDatabase) {
     let town = AskFixture::open(database).await;
     town.refused("First").await;
@@ -154,7 +154,7 @@ async fn what_came_with_the_money_is_no_yes_for_now(database: TestDatabase) {
     town.answer("amina", ask.id, AskReply::NotThisTime(AskRefusalReason::Law)).await;
     let appeal = town.appeal("dee", ask.id).await.unwrap();
     assert_eq!(appeal.interim, InterimMeasure::AsItWas);
-    // A yes that was less than asked is a no to the rest, and can be looked at too.
+    // A grant of less than was asked refuses the rest, so it can be appealed against too.
     let pub_food = Purchase { mcc: "5921".into(), ..purchase("Beer", 8_00) };
     assert_eq!(town.world.authorise(&pub_food).await.reason(), "category_off");
     let ask = town.ask().await;

@@ -1,4 +1,4 @@
-//! What is asked about is found where it must be, however much a person was told.
+//! The lookup of a refused purchase is bounded, however many messages a person has.
 
 use sayso::domain::ask::GrantScope;
 use sayso::people::asks::{AskRequest, AskTarget};
@@ -9,7 +9,7 @@ use crate::support::TestDatabase;
 
 on_both_databases!(a_decision_that_never_was_makes_nobody_search);
 
-/// The message about a decision lies right behind it. Another one, however alike, is not looked for.
+/// The message about a decision directly follows it in id order, so only that place is searched.
 async fn a_decision_that_never_was_makes_nobody_search(database: TestDatabase) {
     let town = AskFixture::open(database).await;
     town.refused("A1").await;

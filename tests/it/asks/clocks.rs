@@ -1,4 +1,4 @@
-//! An ask never just passes: it steps up, whoever sleeps.
+//! An ask never lapses: it escalates without anybody acting.
 
 use jiff::{Span, ToSpan as _};
 use proptest::prelude::*;
@@ -172,7 +172,7 @@ async fn one_bad_row_stops_no_other(database: TestDatabase) {
     town.world.check().await;
 }
 
-/// What happens next.
+/// The next step of a script.
 #[derive(Debug, Clone, Copy)]
 enum Move {
     Buy(bool),
@@ -199,12 +199,13 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     proptest::collection::vec(one, 1..25)
 }
 
-/// After each round of upkeep: no open ask is beyond its clock; each that was late has stepped up or
-/// was told again; nothing became a no by itself; no no is without a reason and a name.
+/// Invariants after each round of upkeep: no open ask is past its deadline, each overdue one was
+/// escalated or reminded of, none became a refusal by itself, and each refusal has a reason and an
+/// author.
 async fn no_ask_is_beyond_its_clock(database: TestDatabase) {
     let town = AskFixture::open(database).await;
     town.on_duty("omar", 200, None).await;
-    // The values come from a fixed source: the same in every run.
+    // The values come from a fixed seed: the same in every run.
     let mut runner = TestRunner::deterministic();
     let mut number = 0;
     for _ in 0..12 {

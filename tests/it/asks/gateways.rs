@@ -1,4 +1,4 @@
-//! A yes works at once at the gateway that did not take it: 1,000 of 1,000.
+//! A grant takes effect at once at a gateway that did not process it: 1,000 of 1,000 times.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use sayso::domain::ask::{AskKind, GrantScope};
 use sayso::domain::id::PersonId;
 use sayso::domain::people::role::{Member, MemberState, Role};
 use sayso::people::asks;
-use sayso::people::asks::{AskAnswerRequest, AskRequest, AskTarget, UseCaseContext};
+use sayso::people::asks::{AskAnswerRequest, AskRequest, AskTarget};
+use sayso::people::members::UseCaseContext;
 use sayso::people::members::UseCaseError;
 use sayso::platform::clock::Clock;
 use sayso::platform::ids::NewIds;
@@ -24,7 +25,7 @@ on_both_databases!(a_yes_works_at_once_at_the_other_gateway);
 
 const PEOPLE: usize = 50;
 
-/// People whose list says ask first to phone shops.
+/// People with "ask first" for phone shops.
 fn people() -> String {
     let (settings, _) = DEMO.split_once("\n# The list that holds").unwrap();
     let person = |number: usize| {
@@ -90,7 +91,7 @@ async fn accounts(store: &Store) {
     tx.commit().await.unwrap();
 }
 
-/// Asks about the latest purchase, and answers yes: in this process, which is no gateway.
+/// Asks for the latest purchase and grants it, in this process, which is not a gateway.
 async fn ask_and_answer(store: &Store, person: &str) -> Result<(), UseCaseError> {
     let (directory, ids) = (Directory::new(store.clone()), NewIds::default());
     let context = UseCaseContext { directory: &directory, ids: &ids };
@@ -111,7 +112,7 @@ async fn ask_and_answer(store: &Store, person: &str) -> Result<(), UseCaseError>
 }
 
 async fn a_yes_works_at_once_at_the_other_gateway(database: TestDatabase) {
-    // There is one gateway on SQLite, and less to see.
+    // SQLite allows one gateway only, so fewer rounds suffice.
     let rounds = if database.kind == DatabaseKind::Postgres { 20 } else { 2 };
     let store = prepare(&database, &people()).await;
     accounts(&store).await;

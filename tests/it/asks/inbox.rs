@@ -1,5 +1,5 @@
-//! One inbox for each account: what it is told over all the people whom it is told about, unread
-//! first, by what runs out first. Over the JSON API, with real tokens.
+//! One inbox for each account, with its notifications about all people: unread ones first, in order
+//! of their deadline. Over the JSON API, with real tokens.
 
 use jiff::ToSpan as _;
 use sayso::domain::people::role::Role;
@@ -29,7 +29,8 @@ async fn read(town: &AskFixture, who: &str, item: &Value) -> crate::world::TestR
     town.world.post_as(who, &path, &json!({})).await
 }
 
-/// Dee parks, which can wait, and buys a phone, which cannot; she is refused both, and asks.
+/// Dee is declined at a car park, which can wait, and at a phone shop, which cannot, and asks about
+/// both.
 async fn two_asks(town: &AskFixture) {
     town.refused_parking("Park", 60_00).await;
     town.ask().await;
@@ -56,7 +57,7 @@ async fn what_runs_out_first_is_first_and_what_was_read_is_last(database: TestDa
     assert!(due[0] < due[1], "{due:?}");
     assert_eq!((&first[0]["person"], &first[0]["name"]), (&json!("dee"), &json!("Dee")));
     assert_eq!(first[0].get("read_at"), None);
-    // Read, it comes behind what is not; read again, it was read the first time.
+    // A read item sorts after the unread ones. Marking it again keeps the first time.
     let at = town.world.now();
     for _ in 0..2 {
         let done = read(&town, "amina", &first[0]).await;
@@ -67,11 +68,11 @@ async fn what_runs_out_first_is_first_and_what_was_read_is_last(database: TestDa
     let ids = |items: &[Value]| items.iter().map(|i| i["id"].clone()).collect::<Vec<_>>();
     assert_eq!(ids(&then), [first[1]["id"].clone(), first[0]["id"].clone()]);
     assert_eq!(town.world.count("read_message", "member_id = 'amina'").await, 1);
-    // Nobody marks what is not theirs.
+    // Nobody marks another account's item.
     for who in ["ben", "dee", "ruth", "omar"] {
         assert_eq!(read(&town, who, &first[1]).await.status, 404, "{who}");
     }
-    // Dee's own: what she can do until a moment, and then the newest first.
+    // Dee's own inbox: items with a deadline first, then the newest first.
     let ask =
         town.world.get_as("dee", "/v1/people/dee/asks").await.json()["data"][0]["ask"].clone();
     town.answer("amina", ask.as_str().unwrap().parse().unwrap(), YES).await;
@@ -93,18 +94,18 @@ async fn the_quiet_word_is_in_the_inbox_of_whoever_is_on_duty(database: TestData
     assert_eq!(inbox(&town, "omar").await, Vec::<Value>::new(), "not on duty");
     assert!(!kinds(&inbox(&town, "amina").await).contains(&quiet("duty")));
     assert!(!kinds(&inbox(&town, "dee").await).iter().any(|(_, kind)| kind.contains("quiet")));
-    // It waits for whoever comes on duty, whatever else they are; and not for who is no staff.
+    // It waits for every account that comes on duty, in any staff role, and for no other one.
     town.on_duty("omar", 2, None).await;
     town.on_duty("ben", 2, None).await;
     assert_eq!(kinds(&inbox(&town, "omar").await), [quiet("duty")]);
     assert_eq!(kinds(&inbox(&town, "ben").await), [quiet("duty")]);
-    // It comes before everything else, though that is late.
+    // It sorts before everything else, including overdue items.
     town.on_duty("amina", 2, None).await;
     assert_eq!(kinds(&inbox(&town, "amina").await)[0], quiet("duty"));
     let item = inbox(&town, "omar").await.remove(0);
     assert_eq!(read(&town, "omar", &item).await.status, 200);
     assert_eq!(inbox(&town, "ben").await[0].get("read_at"), None, "each reads for themselves");
-    // Whoever has a marked link to Dee is not told.
+    // An account with a recorded conflict of interest about Dee is not notified.
     let link = |member: &mut sayso::domain::people::role::Member| {
         member.conflicts.push("dee".parse().unwrap());
     };
@@ -115,7 +116,7 @@ async fn the_quiet_word_is_in_the_inbox_of_whoever_is_on_duty(database: TestData
     assert!(acts.iter().all(|(_, kind)| kind == "asked"), "it leaves no trace: {acts:?}");
     town.world.advance_clock(3.hours());
     assert_eq!(inbox(&town, "omar").await, Vec::<Value>::new(), "off duty");
-    // When nobody is on duty, the manager is told too; not one with a link to Dee.
+    // When nobody is on duty, the manager is notified too, unless they have a conflict of interest.
     town.world.set_time("2027-11-02T09:00:00Z");
     quiet_word(&town).await;
     assert_eq!(kinds(&inbox(&town, "ruth").await), [quiet("manager")]);
@@ -141,7 +142,7 @@ async fn an_inbox_is_of_ones_own_people_and_of_those_whom_one_covers_for(databas
     }
     town.put("hal", Role::Helper, |hal| hal.person = Some("dee".parse().unwrap())).await;
     assert_eq!(inbox(&town, "hal").await, Vec::<Value>::new());
-    // Page by page, it is the same.
+    // Paging gives the same items.
     let mut paged = Vec::new();
     let mut path = "/v1/me/inbox?limit=1".to_owned();
     read(&town, "amina", &own[0]).await;
@@ -155,7 +156,7 @@ async fn an_inbox_is_of_ones_own_people_and_of_those_whom_one_covers_for(databas
     assert_eq!(paged.len(), 2);
     town.world.advance_clock(2.hours());
     assert_eq!(inbox(&town, "ben").await, Vec::<Value>::new(), "the cover is over");
-    // After two months it is on the person's page alone.
+    // After two months it is only on the person's page.
     town.world.advance_clock((63 * 24).hours());
     assert_eq!(inbox(&town, "amina").await, Vec::<Value>::new());
     assert_eq!(town.world.get_as("amina", "/v1/me/inbox?cursor=x").await.status, 400);

@@ -1,4 +1,5 @@
-//! Yeses for now do not add up beyond what the programme says. Over the JSON API, with real tokens.
+//! Interim permissions do not add up beyond the programme's limit. Over the JSON API, with real
+//! tokens.
 
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
@@ -15,8 +16,8 @@ async fn post(town: &AskFixture, who: &str, path: &str, body: Value) -> Value {
     answer.json()
 }
 
-/// Dee is refused, asks, hears a no, and wants somebody else to look: the appeal, and up to how much
-/// it is a yes for now.
+/// Dee is declined, asks, is refused and appeals. Returns the appeal, and the limit of the interim
+/// permission if there is one.
 async fn appealed(town: &AskFixture, name: &str) -> (String, Option<i64>) {
     let refused = town.world.authorise(&handset(name)).await;
     let ask = post(town, "dee", "/asks", json!({"purchase": refused.decision()})).await;
@@ -43,7 +44,7 @@ async fn bought(town: &AskFixture, name: &str, amount: i64) -> bool {
     town.world.authorise(&Purchase { amount, ..handset(name) }).await.is_approved()
 }
 
-/// £20 at a time and £30 within a week, at one phone shop.
+/// £20 per permission and £30 within a week, at one phone shop.
 async fn yeses_for_now_do_not_add_up(database: TestDatabase) {
     let file = patient(DEMO)
         .replace("answer_hours = 3", "answer_hours = 3\ninterim_week_up_to = \"30.00\"");
@@ -61,7 +62,7 @@ async fn yeses_for_now_do_not_add_up(database: TestDatabase) {
     let (fourth, cap) = appealed(&town, "E").await;
     assert_eq!(cap, Some(10_00), "what is left of the week");
     assert!(!bought(&town, "F", 10_01).await);
-    // Taken back, it was never used, and the next one may be as much.
+    // An interim permission that was withdrawn unused frees its amount for the next one.
     post(&town, "dee", &format!("/appeals/{fourth}/taken-back"), json!({})).await;
     assert!(!bought(&town, "G", 1_00).await);
     let (fifth, cap) = appealed(&town, "H").await;

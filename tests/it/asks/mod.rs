@@ -1,4 +1,4 @@
-//! Asks over a whole gateway: asked, answered, and tried again at the till.
+//! Asks against a whole gateway: asked, answered, and retried at the till.
 
 mod answers;
 mod appealable;

@@ -1,4 +1,4 @@
-//! The same over the JSON API, with real tokens.
+//! Asks over the JSON API, with real tokens.
 
 use sayso::domain::people::role::Role;
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ async fn refused_asked_answered_and_paid_over_the_api(database: TestDatabase) {
     assert!(town.world.authorise(&handset("Second")).await.is_approved());
     assert_eq!(get(&town, "dee", &place).await.json()["answer"]["by"], "amina");
 
-    // A no, and somebody else looks.
+    // A refusal and an appeal against it.
     town.world.authorise(&handset("Third")).await;
     let ask = post(&town, "dee", "/asks", json!({"purchase": "latest"})).await.json();
     let place = format!("/asks/{}", ask["ask"].as_str().unwrap());
@@ -120,7 +120,7 @@ async fn whoever_must_leave_it_to_somebody_else_hears_why_and_what_to_do(databas
     assert_eq!(link, told("conflict-of-interest", Value::Null));
     let own = barred("dee-works", &to, &yes).await;
     assert_eq!(own, told("own-question", Value::Null));
-    // What is offered is there.
+    // The link that the ask offers exists.
     let instead = format!("{place}/{}", over.1.as_str().unwrap());
     let passed = post(&town, "amina", &instead, json!({})).await;
     assert_eq!(passed.json()["step"], "manager");

@@ -1,5 +1,4 @@
-//! What holds for every ask and every appeal, whoever does what: over random values, without a clock
-//! or a database.
+//! Properties of every ask and every appeal over random values, without a clock or a database.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -29,7 +28,7 @@ fn at(hours: i64) -> Timestamp {
     monday + SignedDuration::from_hours(hours)
 }
 
-/// An account of one of three human beings, who may have two.
+/// An account of one of three human beings. One of them has two accounts.
 fn somebody() -> impl Strategy<Value = ActorIdentity> {
     let member = select(vec!["dee", "dee-works", "amina", "ruth"]);
     member.prop_map(|member| ActorIdentity {
@@ -96,7 +95,7 @@ fn any_reply() -> impl Strategy<Value = AskReply> {
     ]
 }
 
-/// What somebody does who collects yeses for now.
+/// A move of somebody who collects interim permissions.
 #[derive(Debug, Clone, Copy)]
 enum InterimMove {
     Appeal,
@@ -117,7 +116,7 @@ fn any_interim_move() -> impl Strategy<Value = (Scope, i64, InterimMove)> {
     (scope, 1..60_00_i64, what)
 }
 
-/// A yes for now, for a day.
+/// An interim permission for a day.
 fn an_interim(scope: Scope, cap: Money, hours: i64) -> Permission {
     let id = PermissionId::new(uuid::Uuid::nil());
     let (given_at, ends_at) = (at(hours), at(hours + 24));
@@ -142,7 +141,9 @@ proptest! {
         };
         let Ok((after, permission)) = ask.answered(&given) else { return Ok(()) };
         prop_assert!(after.is_same_answer(&given), "sent twice, it counts once");
-        let later = AskReplySubmission { at: at(hours + 5), permission: PermissionId::new(uuid::Uuid::max()), ..given.clone() };
+        let permission_id = PermissionId::new(uuid::Uuid::max());
+        let later =
+            AskReplySubmission { at: at(hours + 5), permission: permission_id, ..given.clone() };
         prop_assert!(after.is_same_answer(&later), "whenever it is sent again");
         let told = AskReplySubmission { words: Some("Other words.".to_owned()), ..given.clone() };
         prop_assert!(!after.is_same_answer(&told));
@@ -150,7 +151,7 @@ proptest! {
         let other = ActorIdentity { member: other.parse().unwrap(), human: other.parse().unwrap() };
         let by_another = AskReplySubmission { by: other, ..given.clone() };
         prop_assert!(!after.is_same_answer(&by_another));
-        // Another reply is the same one only if it would have come to the very same.
+        // Another reply counts as the same only if it has exactly the same effect.
         let another = AskReplySubmission { reply: &another, ..given.clone() };
         if after.is_same_answer(&another) {
             let (same, as_much) = ask.answered(&another).unwrap();
@@ -195,7 +196,8 @@ proptest! {
     #[test]
     fn whoever_decided_or_wants_it_does_not_look_again(
         decided in somebody(), opened in somebody(), by in somebody(), words in "[ a-z]{0,4}",
-        next_step in proptest::option::of("[ a-z]{0,4}"), state in select(AppealState::ALL.to_vec()),
+        next_step in proptest::option::of("[ a-z]{0,4}"),
+        state in select(AppealState::ALL.to_vec()),
     ) {
         let appeal = Appeal {
             id: AppealId::new(uuid::Uuid::nil()),
@@ -232,7 +234,7 @@ proptest! {
         let limits = InterimLimits { each: gbp(each), all: gbp(all) };
         let mut now = 0;
         let mut yeses: Vec<InterimGrant> = Vec::new();
-        // What was bought with them, and when.
+        // Times and amounts of the purchases made with interim permissions.
         let mut bought: Vec<(i64, i64)> = Vec::new();
         for (scope, amount, what) in moves {
             match what {
@@ -301,7 +303,7 @@ proptest! {
                 prop_assert_eq!(after.answer.unwrap().by, None);
                 prop_assert_eq!((permission.cap, permission.uses_left), (ask.amount, 1));
             }
-            // Whatever else follows, somebody has a moment that is still to come.
+            // Whatever follows, somebody has a deadline in the future.
             OverdueStep::Escalate { answer_by, step } => {
                 prop_assert!(step != EscalationStep::Worker && step != EscalationStep::Decided);
                 prop_assert!(answer_by > at(now), "{:?}", answer_by);

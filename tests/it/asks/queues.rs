@@ -1,4 +1,4 @@
-//! What waits for a worker, over all the people whom they answer.
+//! The queue of a worker, over all people of their caseload.
 
 use jiff::ToSpan as _;
 use sayso::domain::people::role::Role;
@@ -20,7 +20,7 @@ async fn line(world: &World, who: &str, path: &str) -> Vec<Value> {
     answer.json()["data"].as_array().unwrap().clone()
 }
 
-/// The amounts of the asks in line, and over whose caseload they are.
+/// Amounts of the asks in the queue, each with its caseload.
 async fn asks(world: &World, who: &str) -> Vec<(i64, String)> {
     let line = line(world, who, "/v1/asks").await;
     let shown = |item: &Value| {
@@ -33,7 +33,7 @@ async fn asks(world: &World, who: &str) -> Vec<(i64, String)> {
 async fn what_waits_is_in_line_by_what_runs_out_first(database: TestDatabase) {
     let town = AskFixture::open(database).await;
     let world = &town.world;
-    // It can wait, so it runs out later than what cannot, though it was asked first.
+    // An ask that can wait has a later deadline than one that cannot, although it was sent first.
     town.refused_parking("Park", 60_00).await;
     town.ask().await;
     world.set_time("2026-11-23T15:30:00Z");
@@ -53,7 +53,7 @@ async fn what_waits_is_in_line_by_what_runs_out_first(database: TestDatabase) {
     assert_eq!(first["worker"], "amina");
     let until: jiff::Timestamp = by_time[0].parse().unwrap();
     assert_eq!(first["seconds_left"], until.duration_since(world.now()).as_secs());
-    // Page by page, it is the same.
+    // Paging gives the same items.
     let mut paged = Vec::new();
     let mut path = "/v1/asks?limit=1".to_owned();
     loop {
@@ -75,7 +75,7 @@ async fn what_waits_is_in_line_by_what_runs_out_first(database: TestDatabase) {
     assert_eq!(asks(world, "ben").await, both("covered"));
     world.advance_clock(2.hours());
     assert_eq!(asks(world, "ben").await, [], "the cover is over");
-    // Whoever may not answer about Dee has nothing of hers in line.
+    // An account that may not answer about Dee has no item of hers in its queue.
     town.put("ruth", Role::Manager, |ruth| ruth.conflicts.push("dee".parse().unwrap())).await;
     assert_eq!(asks(world, "ruth").await, []);
     town.put("dee-works", Role::Manager, |dee| dee.human = "dee".parse().unwrap()).await;
@@ -132,7 +132,7 @@ async fn a_yes_at_night_is_looked_at_the_next_working_day(database: TestDatabase
         (&kinds[0]["kind"], &kinds[0]["detail"]),
         (&json!("to_be_looked_at"), &json!("2026-11-24"))
     );
-    // Nobody has looked for two days: the OK is as it was.
+    // An overdue review does not affect the permission.
     world.set_time("2026-11-25T12:00:00Z");
     assert!(world.authorise(&handset("Second")).await.is_approved());
     let waits = line(world, "amina", to_look_at).await;

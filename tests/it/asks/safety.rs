@@ -1,4 +1,4 @@
-//! Safety without spying.
+//! Safety notices without surveillance.
 
 use jiff::ToSpan as _;
 use sayso::domain::ask::{AskRefusalReason, AskReply};
@@ -21,7 +21,7 @@ async fn the_quiet_word_tells_duty_and_nobody_else(database: TestDatabase) {
     let town = AskFixture::open(database).await;
     let world = &town.world;
     town.on_duty("omar", 4, None).await;
-    // Lena knows Dee from outside of work; Hal stands beside her.
+    // Lena knows Dee privately; Hal is Dee's helper.
     town.put("lena", Role::Manager, |lena| lena.conflicts.push(dee())).await;
     let helps = |hal: &mut Member| {
         hal.person = Some(dee());
@@ -61,7 +61,7 @@ async fn the_quiet_word_tells_duty_and_nobody_else(database: TestDatabase) {
     let stored = world.database.rows("SELECT digest FROM quiet_word").await;
     assert!(!stored[0][0].contains("bus"));
     assert!(world.authorise(&crate::world::purchase("After", 1_00)).await.is_approved());
-    // Nobody is on duty any more: the manager is told, too.
+    // With nobody on duty the manager is notified too.
     world.set_time("2027-11-02T09:00:00Z");
     world.post_as("dee", "/v1/people/dee/texts", &json!({"text": "bus 23"})).await;
     let told: Vec<_> = town.told().await.into_iter().map(|(to, _, _)| to).collect();

@@ -1,4 +1,5 @@
-//! What may be worth a talk: found when somebody reads it, and never a reason not to pay.
+//! Signals that may be worth a talk: derived when somebody reads them, and never a reason to
+//! decline.
 
 use jiff::ToSpan as _;
 use sayso::domain::people::signal::SignalKind;
@@ -28,7 +29,7 @@ async fn what_is_worth_a_talk_is_told_and_stops_nothing(database: TestDatabase) 
     for name in ["One", "Two", "Three"] {
         assert!(!world.authorise(&at(name)).await.is_approved());
     }
-    // The same card at the same till, for the same sum: it is the same matter.
+    // The same card, till and amount: a retry, which does not count as another declined purchase.
     let again = crate::world::Purchase { shop: "Three".to_owned(), ..handset("ThreeAgain") };
     assert!(!world.authorise(&again).await.is_approved());
     assert_eq!(kinds(world).await, Vec::<String>::new());
@@ -44,7 +45,7 @@ async fn what_is_worth_a_talk_is_told_and_stops_nothing(database: TestDatabase) 
     );
     assert_eq!(signals(world, "dee").await, told, "the person reads the same");
     assert!(world.authorise(&purchase("Bread", 1_00)).await.is_approved());
-    // Next week, somebody leans on Dee.
+    // In the next week the pattern suggests that somebody puts pressure on Dee.
     world.set_time("2026-12-01T18:00:00Z");
     for name in ["A", "B", "C"] {
         let cash = crate::world::Purchase { mcc: "6011".into(), ..purchase(name, 10_00) };
@@ -53,7 +54,7 @@ async fn what_is_worth_a_talk_is_told_and_stops_nothing(database: TestDatabase) 
     }
     assert_eq!(kinds(world).await, ["cash_pressed"]);
     assert!(world.authorise(&purchase("Milk", 1_00)).await.is_approved());
-    // Nothing for 30 days: the last purchase was on the 1st.
+    // No purchase for 30 days: the last one was on the 1st.
     world.set_time("2026-12-31T12:00:00Z");
     assert_eq!(kinds(world).await, Vec::<String>::new());
     world.set_time("2027-01-01T12:00:00Z");
@@ -63,7 +64,7 @@ async fn what_is_worth_a_talk_is_told_and_stops_nothing(database: TestDatabase) 
     town.world.check().await;
 }
 
-/// Whoever decides, books or looks after a decision does not even know the word.
+/// The modules that decide, book and maintain do not refer to signals at all.
 #[test]
 fn no_decision_knows_a_signal() {
     let mut looked_at = 0;

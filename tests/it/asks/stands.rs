@@ -1,5 +1,5 @@
-//! Whoever answers otherwise than it was answered hears the answer that stands; the same answer sent
-//! again is one answer. Over the JSON API, with real tokens.
+//! An answer that contradicts the recorded one gets a conflict with the recorded answer; the same
+//! answer sent again counts once. Over the JSON API, with real tokens.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ async fn post(town: &AskFixture, who: &str, path: &str, body: &Value) -> TestRes
     town.world.post_as(who, &format!("/v1/people/dee{path}"), body).await
 }
 
-/// Dee is refused, and asks.
+/// Dee is declined and asks. Returns the path of the ask.
 async fn asked(town: &AskFixture, name: &str) -> String {
     town.world.authorise(&handset(name)).await;
     let ask = post(town, "dee", "/asks", &json!({"purchase": "latest"})).await;
@@ -26,7 +26,7 @@ async fn asked(town: &AskFixture, name: &str) -> String {
     format!("/asks/{}", ask.json()["ask"].as_str().unwrap())
 }
 
-/// What stands, as somebody hears it who said `other`.
+/// The recorded answer in the conflict that `who` gets for `other`.
 async fn heard(town: &AskFixture, who: &str, path: &str, other: &Value) -> Value {
     let told = post(town, who, path, other).await;
     assert_eq!(told.status, 409, "{other}: {told:?}");
@@ -73,7 +73,7 @@ async fn another_yes_hears_the_one_that_stands(database: TestDatabase) {
         assert_eq!(stands["ends_at"], json!(ends_at));
         assert!(stands["scope"].as_str().unwrap().starts_with("shop:"), "{stands}");
     }
-    // The same by somebody else is not their answer.
+    // The same answer by somebody else is not theirs.
     let stands = heard(&town, "ruth", &path, &yes).await;
     assert_eq!(stands["by"], "amina");
     assert_eq!(town.world.count("permission", "1 = 1").await, 1);

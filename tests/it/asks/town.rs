@@ -1,4 +1,4 @@
-//! Riverside with the accounts of the people in it, and what they do.
+//! Riverside with its accounts, and shorthands for their actions.
 
 use jiff::Timestamp;
 use sayso::domain::ask::appeal;
@@ -8,17 +8,15 @@ use sayso::domain::id::{AppealId, AskId, PersonId};
 use sayso::domain::people::recipient::Recipient;
 use sayso::domain::people::role::{Member, MemberState, Role};
 use sayso::people::asks;
-use sayso::people::asks::{
-    AppealAnswerRequest, AskAnswerRequest, AskRequest, AskTarget, UseCaseContext,
-};
-use sayso::people::members::{Principal, UseCaseError};
+use sayso::people::asks::{AppealAnswerRequest, AskAnswerRequest, AskRequest, AskTarget};
+use sayso::people::members::{Principal, UseCaseContext, UseCaseError};
 use sayso::store::{ActAudience, DutyRow, Store};
 
 use crate::support::TestDatabase;
 use crate::world::{DEMO, Purchase, TestResponse, World, patient, purchase};
 
-/// A gateway, with accounts: Dee, Ana, Amina and Ben who are workers, Ruth who is a manager, Omar and
-/// Lena who are on duty when it is theirs.
+/// A gateway with accounts: Dee and Ana, the workers Amina and Ben, the manager Ruth, and Omar and
+/// Lena, who can be on duty.
 pub(crate) struct AskFixture {
     pub(crate) world: World,
 }
@@ -60,7 +58,7 @@ impl AskFixture {
         put(self.world.app.store(), &[member]).await;
     }
 
-    /// Somebody is on duty for the next `hours`; `covers` is a worker who is away.
+    /// Puts an account on duty for the next `hours`; `covers` is a worker who is away.
     pub(crate) async fn on_duty(&self, id: &str, hours: i64, covers: Option<&str>) {
         let begins_at = self.world.now();
         let duty = DutyRow {
@@ -82,19 +80,19 @@ impl AskFixture {
         acting(member, self.world.now())
     }
 
-    /// Dee buys a phone for £79: the list says ask first.
+    /// Dee buys a phone for £79 and is declined with "ask first".
     pub(crate) async fn refused(&self, name: &str) -> TestResponse {
         let answer = self.world.authorise(&handset(name)).await;
         assert_eq!(answer.reason(), "category_ask", "{answer:?}");
         answer
     }
 
-    /// As [`Self::refused`], while an earlier try holds the OK.
+    /// As [`Self::refused`], while an earlier purchase holds the permission.
     pub(crate) async fn refused_again(&self, name: &str) {
         assert_eq!(self.world.authorise(&handset(name)).await.reason(), "ok_held");
     }
 
-    /// Answers; run again while another transaction is in the way.
+    /// Answers, and retries after a lost lock conflict.
     pub(crate) async fn answer_until_done(
         &self,
         who: &str,
@@ -109,13 +107,13 @@ impl AskFixture {
         }
     }
 
-    /// Dee parks: the list says ask first, and it can wait.
+    /// Dee is declined at a car park with "ask first". Such an ask can wait.
     pub(crate) async fn refused_parking(&self, name: &str, amount: i64) {
         let answer = self.world.authorise(&parking(name, amount)).await;
         assert_eq!(answer.reason(), "category_ask", "{answer:?}");
     }
 
-    /// Dee asks about the latest purchase that was not paid.
+    /// Dee asks about the latest declined purchase.
     pub(crate) async fn ask(&self) -> Ask {
         self.try_authorise("dee", &latest(GrantScope::Place)).await.unwrap()
     }
@@ -189,7 +187,7 @@ impl AskFixture {
         Ok(appeal)
     }
 
-    /// Looks again: changed, or kept with a next step.
+    /// Decides an appeal: changed, or kept with a next step.
     pub(crate) async fn look(
         &self,
         who: &str,
@@ -221,7 +219,7 @@ impl AskFixture {
         Ok(appeal)
     }
 
-    /// The ask as it stands.
+    /// The current state of the ask.
     pub(crate) async fn now(&self, ask: AskId) -> Ask {
         let mut tx = self.world.app.store().snapshot().await.unwrap();
         let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
@@ -230,7 +228,7 @@ impl AskFixture {
         ask
     }
 
-    /// What was told, to whom: the newest last.
+    /// Recipient, kind and text of the messages, newest last.
     pub(crate) async fn told(&self) -> Vec<(String, String, String)> {
         let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
         let told = self
@@ -246,7 +244,7 @@ impl AskFixture {
             .collect()
     }
 
-    /// What was done, the newest last.
+    /// Actor and kind of the acts, newest last.
     pub(crate) async fn acts(&self) -> Vec<(String, String)> {
         let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
         let acts = self
@@ -260,7 +258,7 @@ impl AskFixture {
     }
 }
 
-/// Everybody's account.
+/// Creates all accounts.
 pub(crate) async fn people(store: &Store) {
     let people = [
         ("dee", Role::Person),
@@ -293,12 +291,12 @@ pub(crate) fn handset(name: &str) -> Purchase {
     Purchase { mcc: "4812".into(), shop: "PHONE PLACE".to_owned(), ..purchase(name, 79_00) }
 }
 
-/// At a car park.
+/// A purchase at a car park.
 pub(crate) fn parking(name: &str, amount: i64) -> Purchase {
     Purchase { mcc: "7523".into(), shop: "CAR PARK".to_owned(), ..purchase(name, amount) }
 }
 
-/// An OK for the latest purchase that was not paid.
+/// An ask for a permission for the latest declined purchase.
 pub(crate) const fn latest(reach: GrantScope) -> AskRequest {
     AskRequest {
         kind: AskKind::OneTime,
@@ -320,7 +318,7 @@ pub(crate) fn is_not_allowed(result: &Result<Ask, UseCaseError>) -> bool {
     matches!(result, Err(UseCaseError::NotAllowed(_) | UseCaseError::SeparationOfDuties(_)))
 }
 
-/// Whether an ask still waits.
+/// Whether the ask is still open.
 pub(crate) const fn is_open(state: AskState) -> bool {
     matches!(state, AskState::Sent | AskState::Seen | AskState::TalkFirst)
 }

@@ -1,4 +1,4 @@
-//! Working hours, over every kind of clock change.
+//! Working hours across every kind of clock change.
 
 use jiff::civil::{Weekday, time};
 use jiff::tz::TimeZone;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use sayso::domain::time::working_time::{WorkingHours, WorkingTime};
 
 proptest! {
-    /// Exactly the promised time passes in working hours, over every kind of clock change.
+    /// Exactly the promised time passes within working hours, across every kind of clock change.
     #[test]
     fn what_is_promised_passes_minute_by_minute(
         zone in prop::sample::select(vec![
@@ -25,7 +25,8 @@ proptest! {
         let to = time((from + length).min(23), 30, 0, 0);
         let hours = WorkingHours::new(&days, time(from, 0, 0, 0), to).unwrap();
         let working = WorkingTime { hours: &hours, zone: &zone };
-        let asked = "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minute);
+        let year = "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap();
+        let asked = year + SignedDuration::from_mins(minute);
         let answered = working.after(asked, SignedDuration::from_mins(promised));
         let (mut passed, mut now) = (0, asked);
         while now < answered {

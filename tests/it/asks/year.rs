@@ -1,4 +1,4 @@
-//! A year of asking: a budget holds few permissions, however often somebody asked.
+//! A year of asks: a budget keeps few permissions, however many were given.
 
 use jiff::ToSpan as _;
 use sayso::domain::ask::AskKind;
@@ -15,7 +15,7 @@ on_both_databases!(
     a_file_forgets_no_permission_that_helps,
 );
 
-/// One that begins next year says nothing about when others have ended.
+/// A permission that begins next year must not affect the deletion of ended ones.
 async fn a_file_forgets_no_permission_that_helps(database: TestDatabase) {
     let world = World::open_with(database, &patient(DEMO)).await;
     let one = |from: &str, ends: &str| {
@@ -63,11 +63,12 @@ async fn three_hundred_asks_leave_few_permissions(database: TestDatabase) {
             most = most.max(world.count("permission", "budget_id = 'dee'").await);
         }
     }
-    // One ended every 29 hours, and is kept for 40 days; two help.
+    // One ends every 29 hours and is kept for 40 days; two are valid.
     assert!((30..=40).contains(&most), "{most}");
     let used = format!("permission_id = '{}'", ask_permission(&town, ask.id).await);
     assert_eq!(world.count("permission", &used).await, 0, "it has long ended");
-    // What was decided with it is explained as it was, and can be undone however late.
+    // A decision that used a deleted permission is explained as before, and its purchase can still
+    // be reversed.
     let store = world.app.store();
     let explained = explain(store, world.app.directory(), &paid.decision()).await.unwrap();
     assert_eq!(explained[0].replay, Replay::Same);

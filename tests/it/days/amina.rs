@@ -23,7 +23,7 @@ async fn aminas_tuesday(database: TestDatabase) {
     day.world.check().await;
 }
 
-/// Amina proposes changes of version `version`, and the person says yes.
+/// Amina proposes changes to version `version`, and the person answers yes.
 async fn agree(day: &Day, person: &str, version: u32, set: Value, words: &str) {
     let list = json!({
         "version": version,
@@ -39,7 +39,7 @@ async fn agree(day: &Day, person: &str, version: u32, set: Value, words: &str) {
     assert_eq!(agreed["version"], version + 1, "{agreed}");
 }
 
-/// In the summer each of them makes a list with Amina. Lee's has restrictions to look at again in
+/// In the summer each person agrees on a list with Amina. Lee's restrictions are due for review in
 /// three months.
 async fn lists_are_agreed(day: &Day) {
     let rest = || term("everything_else", "yes", None, "");
@@ -71,8 +71,8 @@ async fn lists_are_agreed(day: &Day) {
     }
 }
 
-/// Monday, 19:20: Femi's course is not paid, and he asks. Amina's phone stays silent; her clock begins
-/// in the morning.
+/// Monday, 19:20: Femi's course is declined, and he asks. Amina is not notified at night: her
+/// deadline counts from the morning.
 async fn femi_asks_in_the_evening(day: &Day) {
     day.at("2026-11-23T19:20:00Z");
     let course = at_shop(FEMI, "Course", "8299", COURSE, 140_00);
@@ -84,8 +84,8 @@ async fn femi_asks_in_the_evening(day: &Day) {
     day.has("femi", &[("week", 200_00)]).await;
 }
 
-/// Tuesday, 09:20: what it is, how much it is, three answers, and no "poor value". Two minutes later it
-/// is yes, with a cap and an end, and the course is paid.
+/// Tuesday, 09:20: the ask shows the purchase, the amount and three possible answers, none of them
+/// "poor value". Two minutes later it is granted with a limit and an end, and the course is paid.
 async fn femi_has_an_answer(day: &Day) {
     day.at("2026-11-24T09:20:00Z");
     let ask = day.get("amina", "femi", "/asks").await["data"][0].clone();
@@ -124,8 +124,8 @@ async fn femi_has_an_answer(day: &Day) {
     day.has("femi", &[("week", 60_00)]).await;
 }
 
-/// Ana wants takeaways opened and her cash raised. Both see the old and the new side by side; then both
-/// have said yes.
+/// Ana wants to allow takeaways and to raise her cash limit. Both see the old and the new terms
+/// side by side, and then both consent.
 async fn ana_and_amina_change_a_list(day: &Day) {
     day.at("2026-11-24T10:15:00Z");
     let takeaway = |id: &str| at_shop(ANA, id, "5812", "NOODLE BAR", 8_50);
@@ -165,8 +165,8 @@ fn side_by_side(line: &Value) -> [String; 4] {
     ["about", "now", "new", "way"].map(|part| line[part].as_str().unwrap().to_owned())
 }
 
-/// Lee's review was due yesterday, and nothing has stopped. Amina sees how old each restriction is, and
-/// proposes to take two out; Lee's yes does it.
+/// Lee's review was due yesterday, and nothing is blocked. Amina sees the age of each restriction
+/// and proposes to remove two; Lee's yes does it.
 async fn a_late_review_stops_nothing(day: &Day) {
     day.at("2026-11-24T11:00:00Z");
     day.pays(&at_shop(LEE, "Lunch", "5411", "CORNER SHOP", 4_00)).await;
@@ -200,7 +200,8 @@ async fn a_late_review_stops_nothing(day: &Day) {
     assert_eq!(day.get("amina", "lee", "/restrictions").await["count"], 1);
 }
 
-/// The food bank's café counts as a charity. Ana says so, and Amina makes it right for her.
+/// The food bank's café is categorised as a charity. Ana reports it, and Amina corrects it for
+/// her.
 async fn a_shop_is_in_the_wrong_group(day: &Day) {
     day.at("2026-11-24T14:00:00Z");
     let cafe = |id: &str| at_shop(ANA, id, "8398", "FOOD BANK CAFE", 3_20);
@@ -216,8 +217,8 @@ async fn a_shop_is_in_the_wrong_group(day: &Day) {
     day.has("ana", &[("week", 13_30)]).await;
 }
 
-/// 03:07: a machine that nobody knows refuses Ana three times. She hears each time why, and what she can
-/// do; nobody is woken.
+/// 03:07: an unknown machine declines Ana three times. She is told the reason and what she can do
+/// each time; no staff is notified.
 async fn the_night_wakes_nobody(day: &Day) {
     let staff = ["amina", "dara", "ruth"];
     let mut before = Vec::new();

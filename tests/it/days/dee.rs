@@ -1,4 +1,4 @@
-//! Dee: from her first yes to her next list.
+//! Dee's days, from her first yes to her next list.
 
 use serde_json::{Value, json};
 
@@ -8,10 +8,10 @@ use crate::world::{DEE, Purchase};
 
 on_both_databases!(dees_days);
 
-/// The card that she gets when the first one is lost.
+/// The replacement for her lost card.
 const NEW_CARD: &str = "ic_1DemoDee00000000002";
 
-/// Dee pays with her first card.
+/// A purchase with Dee's first card.
 fn dee(id: &str, mcc: &str, shop: &str, amount: i64) -> Purchase {
     at_shop(DEE, id, mcc, shop, amount)
 }
@@ -71,7 +71,7 @@ async fn she_says_yes_by_her_own_phone(day: &Day) {
          You have until Mon 23 November. Reply LIST to see it.",
     )
     .await;
-    // Her worker cannot say it for her.
+    // Her worker cannot answer for her.
     let answer = format!("/proposals/{}/answer", proposed["proposal"].as_str().unwrap());
     let yes = json!({"say": "yes", "session": session("own_phone", "the hostel", 10)});
     let not_hers = day.try_post("amina", "dee", &answer, yes.clone()).await;
@@ -83,7 +83,8 @@ async fn she_says_yes_by_her_own_phone(day: &Day) {
         "dee",
         "dee",
         "list-started",
-        "Your new list has started. You can see it at any time. Reply LIST to see it, or CHANGE to change it.",
+        "Your new list has started. You can see it at any time. Reply LIST to see it, \
+         or CHANGE to change it.",
     )
     .await;
     let said = day.get("amina", "dee", "/proposals").await["data"][0]["said"].clone();
@@ -95,7 +96,8 @@ async fn she_says_yes_by_her_own_phone(day: &Day) {
     day.has("dee", &pots(40_00, 150_00, 5_00, 20_00)).await;
 }
 
-/// Two days before: the card has come. It is not paid before it is switched on, and then it works.
+/// Two days before: the card has arrived. It is declined before it is activated, and works
+/// afterwards.
 async fn her_card_works(day: &mut Day) {
     day.at("2026-11-21T11:00:00Z");
     day.refused(&dee("Early", "5499", "HOSTEL SHOP", 1_10), "not_started").await;
@@ -105,7 +107,7 @@ async fn her_card_works(day: &mut Day) {
     assert_eq!(day.get("dee", "dee", "").await["cards"][0]["state"], "active");
 }
 
-/// Monday, 07:40: the week's money comes. 08:05: Dee looks what she has.
+/// Monday, 07:40: the week's money is loaded. 08:05: Dee checks her balances.
 async fn the_week_begins(day: &mut Day) {
     day.at("2026-11-23T07:40:00Z");
     let starter = r#"{ id = "starter", amount = "5.00" }"#;
@@ -115,7 +117,7 @@ async fn the_week_begins(day: &mut Day) {
     day.has("dee", &pots(40_00, 150_00, 63_90, 20_00)).await;
 }
 
-/// Milk at the newsagent's, then the launderette: both are paid, and no text comes about them.
+/// The newsagent and the launderette are paid, and she gets no message about them.
 async fn small_things_need_no_words(day: &Day) {
     let told = day.count_told("dee", "dee").await;
     day.at("2026-11-23T08:30:00Z");
@@ -127,8 +129,8 @@ async fn small_things_need_no_words(day: &Day) {
     assert_eq!(day.count_told("dee", "dee").await, told);
 }
 
-/// Will the vet work? The list says so: a pot for pets comes first, and no line says no. The vet costs
-/// more than the pot has, so the week's money gives the rest.
+/// Dee checks that the list allows the vet: a pot for pets comes first, and no term refuses it. The
+/// vet costs more than the pot has, so the week's pot pays the rest.
 async fn the_vet_takes_from_two_pots(day: &Day) {
     day.at("2026-11-23T10:00:00Z");
     let list = day.get("dee", "dee", "/agreement").await;
@@ -149,7 +151,7 @@ async fn the_vet_takes_from_two_pots(day: &Day) {
     assert_eq!(bought["spent"], money(48_00));
 }
 
-/// A handset: the two decide together. Refused, asked, answered and paid, without "please".
+/// A handset is decided together: declined, asked for, granted and paid, without a "please".
 async fn the_phone_needs_amina(day: &Day) {
     day.at("2026-11-23T12:05:00Z");
     let refused = day.refused(&dee("Handset", "4812", "PHONE PLACE", 79_00), "category_ask").await;
@@ -172,7 +174,8 @@ async fn the_phone_needs_amina(day: &Day) {
         "dee",
         "dee",
         "ask-sent",
-        "We asked Amina. You will hear by 3:06pm on Mon 23 November. You do not need to do anything.",
+        "We asked Amina. You will hear by 3:06pm on Mon 23 November. \
+         You do not need to do anything.",
     )
     .await;
     let id = asked["ask"].as_str().unwrap();
@@ -197,13 +200,13 @@ async fn the_phone_needs_amina(day: &Day) {
     day.at("2026-11-23T12:52:00Z");
     day.pays(&dee("HandsetAgain", "4812", "PHONE PLACE", 79_00)).await;
     day.has("dee", &pots(0, 71_00, 44_20, 20_00)).await;
-    // It worked one time.
+    // The permission was for one purchase.
     day.refused(&dee("Case", "4812", "PHONE PLACE", 5_00), "ok_used").await;
     day.has("dee", &pots(0, 71_00, 44_20, 20_00)).await;
 }
 
-/// A rug from a stall whose code says little. A sandwich at a fuel station, which the list takes for
-/// driving: Dee says that the shop is in the wrong group, and the programme's own rule answers.
+/// A rug from a stall with a vague category code. A sandwich at a fuel station, which is
+/// categorised as driving: Dee reports the wrong category, and the programme's own rule answers.
 async fn a_rug_and_a_sandwich(day: &Day) {
     let told = day.count_told("dee", "dee").await;
     day.at("2026-11-23T14:00:00Z");
@@ -236,8 +239,8 @@ async fn a_rug_and_a_sandwich(day: &Day) {
     day.has("dee", &pots(0, 59_00, 40_40, 20_00)).await;
 }
 
-/// The card is lost in the evening: it is stopped at once, and the money stays. In the morning she has
-/// another one, with the same money, list and history.
+/// The card is lost in the evening: it is blocked at once, and the money stays. In the morning she
+/// has another one, with the same money, list and history.
 async fn her_card_is_lost(day: &mut Day) {
     day.at("2026-11-23T20:10:00Z");
     let lost = day.post("dee", "dee", "/card-lost", json!({})).await;
@@ -246,7 +249,8 @@ async fn her_card_is_lost(day: &mut Day) {
         "dee",
         "dee",
         "card-stopped",
-        "Your card is stopped and your money is safe. We will help you get a new one. Reply CALL to talk.",
+        "Your card is stopped and your money is safe. We will help you get a new one. \
+         Reply CALL to talk.",
     )
     .await;
     day.refused(&dee("Finder", "5411", "NIGHT SHOP", 9_00), "card_lost").await;
@@ -268,7 +272,8 @@ async fn her_card_is_lost(day: &mut Day) {
     assert_eq!(day.get("dee", "dee", "/agreement").await["version"], 2);
 }
 
-/// Dee wants hot drinks without fuss. It is looser, so it takes both; then nothing else has changed.
+/// Dee wants to allow hot drinks. That loosens the list, so it needs both; afterwards nothing else
+/// has changed.
 async fn she_changes_her_list(day: &Day) {
     day.at("2026-11-24T10:00:00Z");
     day.refused(&at_shop(NEW_CARD, "Tea", "5814", "TEA HUT", 2_20), "category_ask").await;
@@ -296,8 +301,8 @@ async fn she_changes_her_list(day: &Day) {
     );
 }
 
-/// Who looked? And when she disagrees with a no, somebody else looks; until they have, there is a small
-/// yes, because a phone cannot wait.
+/// Dee sees who looked at her purchases. She appeals against a refused ask, and has a small interim
+/// permission until it is decided, because a phone cannot wait.
 async fn she_asks_somebody_else_to_look(day: &Day) {
     day.at("2026-11-24T11:00:00Z");
     day.get("amina", "dee", "/purchases?reason=Dee+asked+about+her+phone").await;
@@ -330,7 +335,8 @@ async fn she_asks_somebody_else_to_look(day: &Day) {
         "dee",
         "dee",
         "appeal-sent-with-yes",
-        "Someone else will look at it. You can spend up to £18 one time until then. Try your card again.",
+        "Someone else will look at it. You can spend up to £18 one time until then. \
+         Try your card again.",
     )
     .await;
     day.pays(&charger("ChargerNow", 18_00)).await;

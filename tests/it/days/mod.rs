@@ -1,4 +1,4 @@
-//! Whole days, over HTTP only; README.md beside this says whose.
+//! Whole days, over HTTP only; README.md in this folder describes the people.
 
 mod amina;
 mod dee;
@@ -13,14 +13,14 @@ use crate::world::{Purchase, TestResponse, World, purchase};
 
 const PROGRAMME: &str = include_str!("programme.toml");
 
-/// A gateway, its clock, and the programme's file as it is applied now.
+/// A gateway, its clock, and the programme file that is applied now.
 struct Day {
     world: World,
     file: String,
 }
 
 impl Day {
-    /// Begins at `at`.
+    /// Starts the gateway with its clock at `at`.
     async fn open(database: TestDatabase, at: &str) -> Self {
         let world = World::open_at(database, PROGRAMME, at).await;
         Self { world, file: PROGRAMME.to_owned() }
@@ -30,21 +30,21 @@ impl Day {
         self.world.set_time(time);
     }
 
-    /// Changes the programme's file in one place, and applies it.
+    /// Replaces one occurrence in the programme file, and applies it.
     async fn change_file(&mut self, from: &str, to: &str) {
         assert_eq!(self.file.matches(from).count(), 1, "{from}");
         self.file = self.file.replace(from, to);
         self.world.apply(&self.file).await;
     }
 
-    /// What `who` is shown at `path`, about `person`.
+    /// The response to `who` at `path`, about `person`.
     async fn get(&self, who: &str, person: &str, path: &str) -> Value {
         let answer = self.world.get_as(who, &format!("/v1/people/{person}{path}")).await;
         assert_eq!(answer.status, 200, "{who} {path}: {answer:?}");
         answer.json()
     }
 
-    /// What comes of it when `who` does something about `person`.
+    /// Posts as `who` about `person`, which must succeed, and returns the response.
     async fn post(&self, who: &str, person: &str, path: &str, body: Value) -> Value {
         let answer = self.try_post(who, person, path, body).await;
         assert!(matches!(answer.status, 200 | 201), "{who} {path}: {answer:?}");
@@ -55,7 +55,7 @@ impl Day {
         self.world.post_as(who, &format!("/v1/people/{person}{path}"), &body).await
     }
 
-    /// `who` has opened an ask.
+    /// `who` opens an ask.
     async fn see(&self, who: &str, person: &str, ask: &str) -> Value {
         let path = format!("/v1/people/{person}/asks/{ask}/seen");
         let token = self.world.token(who).await;
@@ -64,7 +64,7 @@ impl Day {
         answer.json()
     }
 
-    /// A purchase that is paid, confirmed by the card company, and claimed by the shop.
+    /// A purchase that is approved, confirmed by the issuer and captured.
     async fn pays(&self, purchase: &Purchase) {
         let answer = self.world.authorise(purchase).await;
         assert!(answer.is_approved(), "{}: {answer:?}", purchase.id);
@@ -73,15 +73,15 @@ impl Day {
         self.world.send_event(&purchase.over(self.world.now(), "closed")).await;
     }
 
-    /// A purchase that is not paid, and the decision.
+    /// A purchase that is declined for `reason`; returns the decision.
     async fn refused(&self, purchase: &Purchase, reason: &str) -> String {
         let answer = self.world.authorise(purchase).await;
         assert_eq!(answer.reason(), reason, "{}: {answer:?}", purchase.id);
         answer.decision()
     }
 
-    /// What is left in each pot, to the penny, by `person`'s own page; nothing is held for a
-    /// purchase, and `loaded = spent + left`.
+    /// Asserts what is left in each pot on `person`'s own page, in minor units, that nothing is
+    /// held, and that `loaded = spent + left`.
     async fn has(&self, person: &str, pots: &[(&str, i64)]) {
         let shown = self.get(person, person, "").await;
         let minor = |value: &Value| value["amount"].as_i64().unwrap();
@@ -96,7 +96,7 @@ impl Day {
         }
     }
 
-    /// The messages that `who` reads about `person`: kind and words, the newest first.
+    /// Kind and text of the messages that `who` reads about `person`, newest first.
     async fn told(&self, who: &str, person: &str) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let page = self.get(who, person, "/messages").await;
@@ -104,19 +104,19 @@ impl Day {
         messages.iter().map(|m| (text(&m["kind"]), text(&m["words"]))).collect()
     }
 
-    /// The newest message that `who` reads about `person`.
+    /// Asserts the newest message that `who` reads about `person`.
     async fn hears(&self, who: &str, person: &str, kind: &str, words: &str) {
         let told = self.told(who, person).await;
         assert_eq!(told[0], (kind.to_owned(), words.to_owned()));
     }
 
-    /// How many messages `who` can read about `person`.
+    /// The number of messages that `who` can read about `person`.
     async fn count_told(&self, who: &str, person: &str) -> usize {
         self.told(who, person).await.len()
     }
 }
 
-/// `amount` at a shop with the category code `mcc`, by the card `card`.
+/// A purchase of `amount` at a shop with the category code `mcc`, with the card `card`.
 fn at_shop(card: &str, id: &str, mcc: &str, shop: &str, amount: i64) -> Purchase {
     Purchase {
         card: card.to_owned(),
@@ -130,12 +130,12 @@ fn money(amount: i64) -> Value {
     json!({"amount": amount, "currency": "GBP"})
 }
 
-/// How somebody agreed.
+/// How somebody consented.
 fn session(how: &str, place: &str, minutes: u32) -> Value {
     json!({"how": how, "place": place, "minutes": minutes, "present": "a peer supporter"})
 }
 
-/// A term that the two decide together; `limit` is a period and the most of it, in minor units.
+/// A term that two decide together; `limit` is a period and its limit in minor units.
 fn term(on: &str, answer: &str, limit: Option<(&str, i64)>, reason: &str) -> Value {
     let limits: Vec<_> =
         limit.iter().map(|(per, amount)| json!({"per": per, "amount": amount})).collect();

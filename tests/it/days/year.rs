@@ -1,4 +1,4 @@
-//! A year of purchases: of those inside the agreement none needs asking.
+//! A year of purchases: those within the agreement need no ask.
 
 use jiff::Timestamp;
 use sayso::operations::balances::Balances;
@@ -10,10 +10,11 @@ use crate::world::{World, patient};
 
 on_both_databases!(nobody_asks_for_what_was_agreed);
 
-/// People whose lists differ in everything that a decision looks at. The simulator reads the same file
-/// with code of its own, and says of each purchase beforehand whether it is inside.
+/// People whose lists differ in everything that a decision depends on. The simulator reads the same
+/// file with code of its own, and computes beforehand whether each purchase is within the
+/// agreement.
 const PEOPLE: usize = 6;
-/// So much money that it is no reason.
+/// Factor on the template's loads, so that no purchase is declined for lack of money.
 const FILL: i64 = 200;
 
 async fn nobody_asks_for_what_was_agreed(database: TestDatabase) {
@@ -33,7 +34,7 @@ async fn nobody_asks_for_what_was_agreed(database: TestDatabase) {
     let report = played.report();
     assert!(report.is_clean(), "{}", report.to_text());
     assert_eq!(report.agreed_not_paid, 0, "of {}", report.agreed);
-    // Both happen often: what is inside, and what is not.
+    // Both kinds are frequent: within the agreement, and outside of it.
     let refused = report.answers()["not paid"];
     assert!(report.agreed > 2_000 && refused > 100, "{}", report.to_text());
     world.check().await;

@@ -1,4 +1,4 @@
-//! Limits over every clock change of ten years, in every time zone that there is data for.
+//! Limits across every clock change of ten years, in every time zone of the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,12 +16,12 @@ use crate::values::{a_request, category, gbp, limited, yes};
 const FROM: &str = "2020-01-01T00:00:00Z";
 const UNTIL: &str = "2031-01-01T00:00:00Z";
 
-/// The local day of an instant by plain arithmetic: days since 1970.
+/// The local day of an instant as days since 1970, by plain arithmetic.
 fn day_number(at: Timestamp, zone: &TimeZone) -> i64 {
     (at.as_second() + i64::from(zone.to_offset(at).seconds())).div_euclid(24 * 60 * 60)
 }
 
-/// Year and month of a day since 1970: the calendar's eras of 400 years, begun on 1 March.
+/// Year and month of a day since 1970, by 400-year eras that begin on 1 March.
 fn month_of(day: i64) -> (i64, i64) {
     let day = day + 719_468;
     let (era, day_of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
@@ -33,7 +33,7 @@ fn month_of(day: i64) -> (i64, i64) {
     (era * 400 + year + i64::from(is_new_year), month)
 }
 
-/// Whether both instants are in one day, week or month of `zone`, by plain arithmetic.
+/// Whether both instants are in the same day, week or month of `zone`, by plain arithmetic.
 fn is_in_one(period: Period, zone: &TimeZone, [one, other]: [Timestamp; 2]) -> bool {
     let (one, other) = (day_number(one, zone), day_number(other, zone));
     match period {
@@ -45,7 +45,7 @@ fn is_in_one(period: Period, zone: &TimeZone, [one, other]: [Timestamp; 2]) -> b
     }
 }
 
-/// All is used up by a purchase at the first instant. May something be bought at the second?
+/// Whether a limit that is used up at the first instant allows a purchase at the second.
 fn is_free_again(period: Period, zone: &TimeZone, [before, after]: [Timestamp; 2]) -> bool {
     let limit = Limit::Amount { per: period, most: gbp(10_00) };
     let mut facts = agreed(|agreement| {

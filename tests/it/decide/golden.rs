@@ -1,5 +1,5 @@
-//! Golden facts: decisions of every version of the rules, with the answers that they had. A change
-//! of `decide` that changes an old answer fails here.
+//! Golden facts: recorded decisions of every version of the rules with their outcomes. A change of
+//! `decide` that changes an old outcome fails here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,10 +30,10 @@ use super::properties::{any_facts, any_request};
 use super::reasons::cases;
 use crate::values::a_stream;
 
-/// How many of the golden facts are drawn by chance, beside the smallest cause of every reason.
+/// How many of the golden facts are random, in addition to the smallest cause of every reason.
 const DRAWN: usize = 100;
 
-/// One decision with everything that a replay needs, as it is stored.
+/// A decision with everything that its replay needs, as stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct Golden {
     decision: Vec<Value>,
@@ -42,7 +42,7 @@ struct Golden {
     programme: GoldenProgramme,
 }
 
-/// The part of a programme's settings that a decision depends on.
+/// The programme settings that a decision depends on.
 #[derive(Debug, Serialize, Deserialize)]
 struct GoldenProgramme {
     currency: String,
@@ -108,7 +108,7 @@ impl GoldenProgramme {
 }
 
 impl Golden {
-    /// What `facts` lead to, as it would be recorded.
+    /// Records the decision that `facts` lead to.
     fn new(number: u128, request: &AuthorisationRequest, facts: &Facts) -> Self {
         let decision = decide(request, facts);
         let record = NewDecision {
@@ -130,7 +130,7 @@ impl Golden {
     }
 
     fn recorded(&self) -> RecordedDecision {
-        // A column that came later is empty in what was recorded before.
+        // A column that was added later is null in older records.
         let mut row = self.decision.clone();
         row.resize(DECISION.columns.len(), Value::Null);
         read_decision(&row).unwrap()
@@ -183,7 +183,7 @@ fn every_version_of_the_rules_still_gives_the_answers_that_it_gave() {
 
 #[test]
 fn the_golden_facts_of_every_version_cover_its_reasons() {
-    // When it is our fault, nothing is decided.
+    // A failure of our own is never a decision.
     let not_decided = BTreeMap::from([
         (1, vec![ReasonCode::OkHeld, ReasonCode::OurFault]),
         (2, vec![ReasonCode::OurFault]),
@@ -204,7 +204,7 @@ fn the_golden_facts_of_every_version_cover_its_reasons() {
     }
 }
 
-/// Writes the golden facts of a version that has none: what is written once never changes.
+/// Writes the golden facts of a version that has none. Existing ones never change.
 fn write() {
     let mut runner = TestRunner::deterministic();
     let mut all: Vec<_> = cases().into_iter().map(|(request, facts, _)| (request, facts)).collect();

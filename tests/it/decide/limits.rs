@@ -1,4 +1,4 @@
-//! Limits by amount and by count, in every period, to the penny.
+//! Limits by amount and by count in every period, exact to the penny.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn scopes() -> Vec<Scope> {
     ]
 }
 
-/// `scope` has `limit`, and so much of it is used today.
+/// Facts with `limit` on `scope`, of which this much is used today.
 fn used(scope: &Scope, limit: Limit, amount: i64, purchases: u32) -> Facts {
     used_on(some_facts().moment.date, scope, limit, amount, purchases)
 }
@@ -81,7 +81,7 @@ fn a_period_may_be_used_up_to_the_penny() {
                 until,
             };
             assert_eq!(reasons(&asking(10_01), &facts), [over(10_00)], "{scope} {per:?}");
-            // A force post may have used more than all of it: then nothing is left, not less.
+            // A force post may have exceeded the limit: then zero is left, not a negative amount.
             let facts = used(&scope, limit, 45_00, 7);
             assert_eq!(reasons(&asking(1), &facts), [over(0)], "{scope} {per:?}");
         }
@@ -192,7 +192,7 @@ fn scenario_45_a_month_ends_when_the_calendar_says() {
         );
         assert!(is_told, "{today}: {told:?}");
 
-        // The day after, the same counter belongs to the month before.
+        // On the next day the same counter belongs to the month before.
         let mut tomorrow = facts;
         tomorrow.moment.date = last.tomorrow().unwrap();
         tomorrow.counts_on = tomorrow.moment.date;
@@ -225,7 +225,7 @@ fn an_increment_is_no_second_purchase() {
 
 #[test]
 fn an_increment_is_counted_in_a_period_once() {
-    // The counter holds the first £15.00 already; only the addition is new.
+    // The counter includes the first £15.00 already; only the increment is added.
     let limit = Limit::Amount { per: Period::Day, most: gbp(25_00) };
     let facts = continued(used(&Scope::Everything, limit, 15_00, 1), 15_00);
     assert_eq!(reasons(&asking(10_00), &facts), []);

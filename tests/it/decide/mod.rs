@@ -1,4 +1,4 @@
-//! The decision: its reasons and their order, limits, permissions, and which pots pay.
+//! The decision: reasons and their order, limits, permissions, and which pots pay.
 
 mod calendar;
 mod golden;
@@ -19,14 +19,14 @@ use sayso::domain::decision::reason::DeclineReason;
 
 use crate::values::some_facts;
 
-/// The facts of a good purchase, but for `change`.
+/// The facts of an approved purchase, with `change` applied.
 fn facts_with(change: impl FnOnce(&mut Facts)) -> Facts {
     let mut facts = some_facts();
     change(&mut facts);
     facts
 }
 
-/// The facts of a good purchase, but for `change` to the agreement.
+/// The facts of an approved purchase, with `change` applied to the agreement.
 fn agreed(change: impl FnOnce(&mut Agreement)) -> Facts {
     facts_with(|facts| {
         let holder = facts.holder.as_mut().unwrap();
@@ -34,7 +34,7 @@ fn agreed(change: impl FnOnce(&mut Agreement)) -> Facts {
     })
 }
 
-/// All reasons, the told one first; none for an approval.
+/// All reasons, the main one first; empty for an approval.
 fn reasons(request: &AuthorisationRequest, facts: &Facts) -> Vec<DeclineReason> {
     match decide(request, facts) {
         Decision::Approve(_) => Vec::new(),

@@ -1,4 +1,4 @@
-//! Checks run in one order; the most specific term speaks; all that failed is kept.
+//! Checks run in a fixed order, the most specific term applies, and every failed check is recorded.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::values::{a_draft, a_permission, a_request, category, gbp, no, yes};
 
 const NIGHT: Hours = Hours { from: time(20, 0, 0, 0), to: time(4, 0, 0, 0) };
 
-/// Cash with cash back, from another country, by phone: nothing about it is agreed.
+/// Cash with cash back, from another country and by phone: every check fails.
 fn everything_wrong() -> (AuthorisationRequest, Facts) {
     let request = AuthorisationRequest {
         kind: PurchaseKind::Cash,
@@ -44,7 +44,7 @@ fn everything_wrong() -> (AuthorisationRequest, Facts) {
         let holder = facts.holder.as_mut().unwrap();
         holder.card = CardState::Lost;
         holder.person = PersonState::Ended;
-        // Written from the last to the first: the file's order is not the order of the checks.
+        // In reverse, because the order of the file must not matter.
         Arc::make_mut(&mut holder.agreement).terms = vec![
             with_limits(Scope::Everything, TermAnswer::Yes, vec![purchase(5)]),
             Term::new(hours).unwrap(),
@@ -76,9 +76,9 @@ fn all_reasons_are_kept_in_the_order_of_the_checks() {
         Why::CardLost,
         Why::Ended,
         Why::Paused,
-        // The law of the money.
+        // Funder rules.
         Why::FunderRule { category: category("food") },
-        // The agreement, and why a permission does not lift what it says.
+        // The agreement, and why a permission does not lift its refusal.
         Why::OkSmall { cap: gbp(1) },
         Why::CategoryAsk { category: category("food") },
         Why::CashOff,
@@ -86,7 +86,7 @@ fn all_reasons_are_kept_in_the_order_of_the_checks() {
         Why::OnlineOff,
         Why::AbroadOff,
         Why::OutsideHours { hours: NIGHT },
-        // Limits: of the shop's term, of the ways of paying, of everything.
+        // Limits: of the shop's term, of the payment methods, of everything.
         over(2),
         Why::OverPeriod { period: Period::Agreement, limit: gbp(9), left: gbp(9), until: None },
         Why::TooMany { period: Period::Month, limit: 0, until: Some(Date::constant(2026, 11, 30)) },
@@ -120,7 +120,7 @@ fn the_most_specific_term_speaks() {
         Scope::EverythingElse,
     ];
     for speaker in 0..scopes.len() {
-        // The speaker says yes; all that are less specific say no; whatever the file's order.
+        // The most specific term allows and all others refuse, in any order of the file.
         let mut terms: Vec<_> = scopes[speaker + 1..].iter().cloned().map(no).collect();
         terms.push(yes(scopes[speaker].clone()));
         let approval = approved(&a_request(), &agreed(|agreement| agreement.terms = terms));

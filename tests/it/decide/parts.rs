@@ -1,4 +1,5 @@
-//! A part of what is asked: what limits and money leave of it, and what is told where none is taken.
+//! Partial approvals: what limits and money leave of the amount, and the reasons where no part is
+//! possible.
 
 use sayso::domain::agreement::{Gate, Scope};
 use sayso::domain::ask::permission::{Permission, PermissionUsage};
@@ -20,8 +21,8 @@ fn food() -> Scope {
     Scope::Category(category("food"))
 }
 
-/// A part is agreed, with £20.00 for food at one time, £25.00 a week of which £10.00 are used, and
-/// £60.00 in the pot.
+/// Partial approval is agreed, with £20.00 per purchase and £25.00 a week for food, £10.00 of
+/// that used, and £60.00 in the pot.
 fn limits() -> Facts {
     let mut facts = agreed(|agreement| {
         agreement.partial = true;
@@ -74,7 +75,7 @@ fn no_part_is_paid_where_none_is_taken_or_agreed_or_left() {
     used_up.counters.values_mut().next().unwrap().amount = gbp(25_00);
     assert!(!reasons(&asking(99_00), &used_up).is_empty());
     assert_eq!(payable(&asking(99_00), &used_up), None);
-    // Of cash back, all or nothing.
+    // Cash back is paid in full or not at all.
     let cash = AuthorisationRequest { cash_back: gbp(15_01), ..asking(40_00) };
     assert!(!reasons(&cash, &limits()).is_empty());
     let cash = AuthorisationRequest { cash_back: gbp(15_00), ..cash };
@@ -124,7 +125,7 @@ fn a_part_of_a_foreign_price_holds_its_own_margin() {
     facts.margin = gbp(4_95);
     let approval = approved(&asking(99_00), &facts);
     assert_eq!((approval.amount, split(&approval)), (gbp(15_00), vec![("week", 15_75)]));
-    // More of an open purchase: of what came before, all of the margin stays.
+    // An increment: all of the margin held so far remains.
     facts.continues = PurchaseContinuation::Open { so_far: gbp(4_00), counted_on: facts.counts_on };
     facts.margin = gbp(5_15);
     let approval = approved(&asking(99_00), &facts);
@@ -157,7 +158,7 @@ fn holds_at_one_shop_are_one_use_of_an_ok_as_long_as_it_holds_them() {
     };
     let asks = DeclineReason::CategoryAsk { category: category("food") };
     let held = |minor| vec![DeclineReason::OkHeld { held: gbp(minor) }, asks.clone()];
-    let request = a_request(); // £10.00, and the OK is up to £20.00
+    let request = a_request(); // £10.00, and the permission is up to £20.00
     assert_eq!(approved(&request, &with(10_00, 0, true)).permission, Some(a_permission().id));
     assert_eq!(reasons(&request, &with(10_01, 0, true)), held(10_01));
     assert_eq!(reasons(&request, &with(3_00, 0, false)), held(3_00), "at another shop");
@@ -170,7 +171,7 @@ fn holds_at_one_shop_are_one_use_of_an_ok_as_long_as_it_holds_them() {
     let ended_at = over.moment.at;
     over.permissions[0].ends_at = ended_at;
     assert_eq!(reasons(&request, &over), vec![DeclineReason::OkOver { ended_at }, asks.clone()]);
-    // One that was given before anybody counted is used up by its first purchase.
+    // A permission from before uses were counted is used up by its first purchase.
     let mut before = with(3_00, 0, true);
     before.permissions[0].uses = None;
     assert_eq!(reasons(&request, &before), used);
@@ -238,7 +239,7 @@ fn what_a_machine_takes_for_itself_is_no_cash() {
     assert_eq!(reasons(&with_fee, &everything).len(), 1, "it is money all the same");
 }
 
-/// A part that is all fee would cost money and hand out nothing.
+/// A part that only covers the fee would cost money and pay out no cash.
 #[test]
 fn no_part_is_a_machines_fee_alone() {
     let limit = Limit::PerPurchase(gbp(20_00));

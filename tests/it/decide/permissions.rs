@@ -1,4 +1,4 @@
-//! A one-off OK: what it lifts, and what nothing lifts.
+//! One-off permissions: what they lift, and what nothing lifts.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ fn number(n: u128) -> PermissionId {
     PermissionId::new(uuid::Uuid::from_u128(n))
 }
 
-/// Facts with the permission of the tests, and this agreed.
+/// Facts with the tests' permission, and `change` applied to the agreement.
 fn permitted(change: impl FnOnce(&mut Agreement)) -> Facts {
     let mut facts = agreed(change);
     facts.permissions.push(a_permission());
@@ -93,7 +93,7 @@ fn an_ok_for_something_else_does_not_help_and_is_not_spoken_of() {
         Scope::Category(category("phone")),
         Scope::Code(Mcc::parse("5812").unwrap()),
         Scope::Shop(sayso::domain::shop::ShopKey::from_name("Elsewhere").unwrap()),
-        Scope::EverythingElse, // the food term speaks here
+        Scope::EverythingElse, // the food term applies here
         Scope::Gate(Gate::Cash),
     ] {
         let mut facts = agreed(|agreement| agreement.terms.push(ask(food())));
@@ -152,7 +152,8 @@ fn an_own_block_stands_until_it_has_cooled() {
 
 #[test]
 fn one_own_block_is_enough_to_stand() {
-    // The list's plain no would be lifted; the person's own block on online shopping is not.
+    // The permission lifts a refusal of the list, but not the person's own block on online
+    // purchases.
     let block = a_draft(Scope::Gate(Gate::Online), TermAnswer::No);
     let block = Term::new(TermDraft { cooling_days: Some(1), ..block }).unwrap();
     let facts = permitted(|agreement| agreement.terms.extend([no(food()), block]));

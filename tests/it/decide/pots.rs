@@ -22,7 +22,7 @@ use sayso::ledger::record::facts::{FactsRecord, ReplayVersions};
 use super::{approved, facts_with, reasons, split};
 use crate::values::{a_pot, a_request, a_stream, category, gbp, limited, pot};
 
-/// Dee's pots: her week, her pets, and a little for emergencies.
+/// Dee's pots: the week, pets, and emergencies.
 fn dees_pots() -> Facts {
     facts_with(|facts| {
         let agreement = &mut facts.holder.as_mut().unwrap().agreement;
@@ -43,7 +43,7 @@ fn money(pots: &[(&str, i64)]) -> BTreeMap<PotId, PotFunds> {
     pots.iter().map(|(id, minor)| (pot(id), gbp(*minor).into())).collect()
 }
 
-/// A pot of each of these streams, in this order, with £8.00 in each.
+/// One pot for each stream, in this order, with £8.00 in each.
 fn pots_of(streams: Vec<Stream>) -> Facts {
     facts_with(|facts| {
         let pots: Vec<_> = streams.iter().map(|s| a_pot(s.id.as_str(), s.id.as_str())).collect();
@@ -139,8 +139,8 @@ fn a_pot_of_a_stream_that_nobody_knows_does_not_pay() {
 
 #[test]
 fn a_pot_for_other_things_does_not_hide_the_funders_rule() {
-    // The pets pot's money could buy alcohol by law, but was never agreed for it: what stops the
-    // purchase is the rule on the week's money, and more of that would not help.
+    // Funder rules let the pets pot pay for alcohol, but it was never agreed for that. The funder
+    // rule of the week's pot is the reason, and more money in that pot would not help.
     let barred = Stream { never: BTreeSet::from([category("alcohol")]), ..a_stream("homes") };
     let mut facts = about("alcohol", pots_of(vec![a_stream("gift"), barred]));
     let agreement = &mut facts.holder.as_mut().unwrap().agreement;
@@ -261,7 +261,7 @@ fn scenario_57_of_two_pots_that_match_the_agreed_order_decides_and_is_recorded()
     assert_eq!(split(&approved(&a_request(), &facts)), [("homes", 8_00), ("gift", 2_00)]);
     assert_eq!(split(&approved(&a_request(), &reordered)), [("gift", 8_00), ("homes", 2_00)]);
 
-    // Long after the order was changed, the record still names the version that decided.
+    // The record names the version that decided, also after the order has changed.
     let record = FactsRecord::from_text(&FactsRecord::new(&facts).to_text()).unwrap();
     assert_eq!((record.programme_version(), record.agreement_version()), (1, Some(3)));
     let agreement = facts.holder.as_ref().map(|holder| Arc::clone(&holder.agreement));
@@ -283,7 +283,8 @@ fn a_record_from_before_money_came_in_stages_decides_the_same() {
     assert_eq!(reasons(&a_request(), &replayed), [short]);
 }
 
-/// A pot that lets £20.00 out each week since last Monday, with this much gone of £100.00.
+/// A pot that releases £20.00 each week since last Monday, with `gone` of its £100.00 held or
+/// spent.
 fn week_of_stages(gone: i64) -> Facts {
     facts_with(|facts| {
         let plan = |id: &str, amount| PotPlan {
@@ -307,7 +308,7 @@ fn week_of_stages(gone: i64) -> Facts {
 
 #[test]
 fn what_is_not_let_out_yet_pays_nothing_and_the_day_it_comes_is_told() {
-    // Two stages have begun: 40.00 and 10.00 are there, and 1.00 for emergencies.
+    // Two stages have begun: 40.00 and 10.00 are released, and 1.00 is in the emergency pot.
     let facts = week_of_stages(0);
     assert_eq!(
         split(&approved(&asking(51_00), &facts)),
@@ -319,7 +320,7 @@ fn what_is_not_let_out_yet_pays_nothing_and_the_day_it_comes_is_told() {
         |left, comes| DeclineReason::NotYet { left: gbp(left), comes: gbp(comes), on: monday };
     assert_eq!(told(&facts, 51_01), [not_yet(51_00, 25_00)]);
     assert_eq!(told(&week_of_stages(39_00), 12_01), [not_yet(12_00, 25_00)]);
-    // A claim took half of the next stage too.
+    // A capture has taken half of the next stage too.
     assert_eq!(told(&week_of_stages(50_00), 11_01), [not_yet(11_00, 15_00)]);
 }
 
@@ -339,18 +340,18 @@ fn scenario_38_a_margin_is_held_where_there_is_money_and_never_a_reason() {
     }
     let short = DeclineReason::NoMoney { left: gbp(9_99), gap: gbp(1), held_back: gbp(0) };
     assert_eq!(reasons(&a_request(), &asks(9_99, 50)), [short]);
-    // A limit is about what is bought.
+    // A limit counts the price without the margin.
     let mut facts = asks(60_00, 50);
     let agreement = &mut facts.holder.as_mut().unwrap().agreement;
     let limit = limited(Scope::Everything, Limit::PerPurchase(gbp(10_00)));
     Arc::make_mut(agreement).terms.push(limit);
     assert_eq!(approved(&a_request(), &facts).amount, gbp(10_00));
-    // A part that is all there is leaves nothing for a margin.
+    // A partial approval of all that is left has no money for a margin.
     let part = AuthorisationRequest { partial: PartialApproval::Allowed, ..a_request() };
     let mut facts = partly(true, 7_00);
     facts.margin = gbp(50);
     let approval = approved(&part, &facts);
     assert_eq!((approval.amount, split(&approval)), (gbp(7_00), vec![("week", 7_00)]));
-    // What does not fit is more than any pot has.
+    // An amount that overflows exceeds every pot.
     assert_eq!(reasons(&a_request(), &asks(60_00, i64::MAX)).len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What holds whatever the facts.
+//! Properties of every decision, over random facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -99,7 +99,11 @@ fn any_limit() -> impl Strategy<Value = Limit> {
 
 prop_compose! {
     fn any_term(scope: Scope)(
-        answer in prop_oneof![3 => Just(TermAnswer::Yes), 1 => Just(TermAnswer::Ask), 1 => Just(TermAnswer::No)],
+        answer in prop_oneof![
+            3 => Just(TermAnswer::Yes),
+            1 => Just(TermAnswer::Ask),
+            1 => Just(TermAnswer::No),
+        ],
         limits in vec(any_limit(), 0..2),
         cooling in option::of(0..3_u32),
         from in 0..24_i8,
@@ -147,7 +151,7 @@ prop_compose! {
     }
 }
 
-/// A pot that lets its money out in stages, with nothing of it gone.
+/// A pot with staged release, of which nothing is held or spent.
 fn staged(minor: i64) -> PotFunds {
     PotFunds { loaded: Some(gbp(minor)), ..gbp(minor).into() }
 }
@@ -193,7 +197,11 @@ prop_compose! {
             given_at: later(-24 * given_days_ago),
             ends_at: later(ends_in_hours),
             giver: if is_given { Grantor::People } else { Grantor::Programme },
-            uses: open.map(|open| PermissionUsage { open: gbp(open), open_at: BTreeMap::new(), captured }),
+            uses: open.map(|open| PermissionUsage {
+                open: gbp(open),
+                open_at: BTreeMap::new(),
+                captured,
+            }),
         }
     }
 }
@@ -257,7 +265,8 @@ prop_compose! {
             let began = Scope::Category(self::category(CATEGORIES[usize::from(minor % 4 == 0)]));
             let (on, home) = (monday_morning().date, HomeCountries::of("GB"));
             let about = self::category("alcohol");
-            CountingAttributes::new(&a_request(), ShopIdentity::of([a_request().merchant.shop_key()]), on, &about, &home, began)
+            let shop = ShopIdentity::of([a_request().merchant.shop_key()]);
+            CountingAttributes::new(&a_request(), shop, on, &about, &home, began)
         });
         facts.programme.state = state;
         facts.programme.streams = Arc::new(streams.to_vec());
@@ -280,7 +289,7 @@ prop_compose! {
     }
 }
 
-/// One more thing that is not allowed, or is no longer there.
+/// A restriction: something is forbidden or taken away.
 #[derive(Debug, Clone)]
 enum Restriction {
     List(Tightening),
@@ -289,7 +298,7 @@ enum Restriction {
     Paused,
     Bar(usize, Category),
     EndStream(usize),
-    /// The pot of this number is only for this.
+    /// The pot of this index pays only for this category.
     Only(usize, Category),
     TakeMoney(usize, i64),
     NoPot(usize),
@@ -303,11 +312,11 @@ enum Restriction {
 /// A change to the terms that allows less than before.
 #[derive(Debug, Clone)]
 enum Tightening {
-    /// The term of this number becomes one step stricter.
+    /// The term of this index becomes one step stricter.
     Stricter(usize),
-    /// The term of this number gets one limit more.
+    /// The term of this index gets an additional limit.
     Limit(usize, Limit),
-    /// The term of this number becomes a block of the person on themselves.
+    /// The term of this index becomes the person's own block.
     OwnBlock(usize),
     Gate(Gate),
 }
@@ -350,7 +359,7 @@ fn draft_of(term: &Term) -> TermDraft {
     }
 }
 
-/// Rewrites the term of number `index`; what would be no term stays as it was.
+/// Changes the term of this index, unless the result would be invalid.
 fn rewrite(terms: &mut [Term], index: usize, change: impl FnOnce(&mut TermDraft)) {
     let Some(term) = terms.get_mut(index) else { return };
     let mut draft = draft_of(term);
@@ -394,7 +403,7 @@ fn restrict(facts: &mut Facts, restriction: &Restriction) {
     let streams = Arc::make_mut(&mut facts.programme.streams);
     match restriction {
         Restriction::List(tightening) => tighten(&mut agreement.terms, tightening),
-        // An active card may be stopped; a stopped one is not started again.
+        // An active card may be frozen; a frozen one is not activated.
         Restriction::Card(state) => {
             if holder.card == CardState::Active {
                 holder.card = *state;
@@ -452,7 +461,7 @@ fn is_approval(decision: &Decision) -> bool {
     matches!(decision, Decision::Approve(_))
 }
 
-/// What replays the facts: their versions, as the programme stands now.
+/// The versions for a replay of the facts, with the programme running.
 fn versions(facts: &Facts) -> ReplayVersions {
     let mut programme = facts.programme.clone();
     programme.state = ProgrammeState::Running;
@@ -463,7 +472,7 @@ fn versions(facts: &Facts) -> ReplayVersions {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the facts, an approval holds what it says, where it may, and no more than there is.
+    /// An approval holds exactly its amount, in pots that may pay, within their balances.
     #[test]
     fn scenario_48_an_approval_holds_what_it_says_where_it_may(
         request in any_request(),
@@ -476,7 +485,7 @@ proptest! {
         let most = request.amount.minor() + facts.margin.minor();
         prop_assert!(held <= most);
         if held < most {
-            // The pots that may pay are empty: this much more, and it would be refused.
+            // The eligible pots are then empty: a larger amount would be declined.
             let more = AuthorisationRequest { amount: gbp(most), ..request.clone() };
             let margin = gbp(0);
             let facts = Facts { margin, ..facts.clone() };
@@ -525,7 +534,7 @@ proptest! {
         }
     }
 
-    /// The same facts, the same decision: today, and read back from their record.
+    /// The same facts lead to the same decision, now and after a round trip through the record.
     #[test]
     fn scenario_57_the_record_of_the_facts_decides_the_same(
         request in any_request(),
@@ -543,7 +552,7 @@ proptest! {
         prop_assert_eq!(FactsRecord::new(&replayed).to_text(), text);
     }
 
-    /// Nothing that is taken away or forbidden turns a decline into an approval.
+    /// No restriction turns a decline into an approval.
     #[test]
     fn a_restriction_never_turns_a_decline_into_an_approval(
         request in any_request(),
@@ -559,7 +568,7 @@ proptest! {
         prop_assert!(is_approval(&before) || !is_approval(&after), "{:?} {:?}", before, after);
     }
 
-    /// Money at the edge of 64 bits is decided like any other.
+    /// Amounts at the limit of 64 bits are decided like any other.
     #[test]
     fn scenario_41_no_amount_panics(
         asked in (i64::MAX - 3)..=i64::MAX,
@@ -585,7 +594,7 @@ proptest! {
     }
 }
 
-/// What Femi's purchases carry with them: four pots, six counters, and a permission in use.
+/// The facts of a purchase of Femi's: four pots, six counters, and a permission in use.
 #[test]
 fn the_facts_of_a_persons_purchase_are_under_a_kilobyte() {
     let mut facts = agreed(|agreement| {

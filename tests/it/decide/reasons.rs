@@ -1,4 +1,4 @@
-//! Each reason has one smallest cause.
+//! The smallest cause of each reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,7 +51,7 @@ fn only_by_day() -> Term {
     Term::new(TermDraft { hours: Some(day_hours()), ..a_draft(scope, TermAnswer::No) }).unwrap()
 }
 
-/// The list asks about food, and this was given.
+/// The list asks about food, and this permission was given.
 fn given(permission: Permission) -> Facts {
     let mut facts = term(ask(Scope::Category(category("food"))));
     facts.permissions.push(permission);
@@ -99,7 +99,7 @@ fn about_the_card() -> Vec<Case> {
     ]
 }
 
-/// The pots that may pay are short of £10.00.
+/// The eligible pots lack money for £10.00.
 fn no_money(left: i64) -> DeclineReason {
     DeclineReason::NoMoney { left: gbp(left), gap: gbp(10_00 - left), held_back: gbp(0) }
 }
@@ -148,7 +148,7 @@ fn about_the_shop() -> Vec<Case> {
 fn about_permissions_limits_and_money() -> Vec<Case> {
     use DeclineReason as Why;
     let asks = Why::CategoryAsk { category: category("food") };
-    let ended_at = monday_morning().at; // an OK ends on the stroke
+    let ended_at = monday_morning().at; // the end of a permission is exclusive
     let week = Limit::Amount { per: Period::Week, most: gbp(40_00) };
     let twice = Limit::Count { per: Period::Day, most: 2 };
     let sunday = Some(Date::constant(2026, 11, 29));
@@ -207,13 +207,13 @@ fn about_permissions_limits_and_money() -> Vec<Case> {
     ]
 }
 
-/// A permission that is used, by a hold of which nothing was captured.
+/// A permission that is used by a hold without a capture.
 fn held(minor: i64) -> Permission {
     let uses = PermissionUsage { open: gbp(minor), ..PermissionUsage::none(gbp(0).currency()) };
     Permission { uses_left: 0, uses: Some(uses), ..a_permission() }
 }
 
-/// £60.00 is there, of which £9.99 is let out each day since today.
+/// A pot with £60.00, which releases £9.99 each day from today.
 fn some_of_it_comes_tomorrow() -> Facts {
     let mut facts = agreed(|agreement| {
         let today = Date::constant(2026, 11, 23);
@@ -246,7 +246,7 @@ fn each_reason_has_one_smallest_cause() {
 fn every_reason_that_can_be_decided_is_among_the_cases() {
     let told: BTreeSet<_> =
         cases().iter().map(|(_, _, reasons)| reasons[0].code().as_str()).collect();
-    // When it is our fault, nothing is decided.
+    // A failure of our own is never a decision.
     let decided = ReasonCode::ALL.iter().filter(|code| **code != ReasonCode::OurFault);
     assert_eq!(told, decided.map(|code| code.as_str()).collect());
 }
@@ -331,7 +331,7 @@ fn scenario_35_each_way_of_taking_cash_meets_its_own_gate() {
         let open = term(yes(Scope::Gate(gate)));
         assert_eq!(reasons(request, &open), []);
     }
-    // Kinds are a closed list: a word that nobody knows is no kind at all.
+    // The kinds are a closed set: an unknown word is not a kind.
     for word in ["", "quasi_cash", "advice", "tokenisation", "PURCHASE"] {
         assert_eq!(PurchaseKind::from_word(word), None, "{word}");
     }

@@ -1,4 +1,5 @@
-//! Connections: which give way, and which are too slow to be kept.
+//! Connections: which ones are closed in favour of others, and which are closed because they are
+//! too slow.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -56,14 +57,14 @@ async fn scenario_82_slow_bodies_and_slow_heads_are_cut() {
     assert!(TcpStream::connect(address).await.is_err(), "nothing is accepted any more");
 }
 
-/// Connects from `host`, one of this machine's own addresses.
+/// Connects from `host`, an address of this machine.
 async fn connect_from(host: [u8; 4], to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((host, 0).into()).unwrap();
     socket.connect(to).await.unwrap()
 }
 
-/// Whether the other side hangs up soon.
+/// Whether the other side closes the connection within half a second.
 async fn hangs_up(stream: &mut TcpStream) -> bool {
     let mut byte = [0];
     let read = timeout(Duration::from_millis(500), stream.read(&mut byte)).await;
@@ -76,7 +77,7 @@ async fn in_a_full_table_the_oldest_without_a_request_gives_way_and_a_question_n
     let listening =
         edge.listen(ConnectionLimits { connections_max: 4, ..ConnectionLimits::default() }).await;
     let connect = || TcpStream::connect(listening.address());
-    // A question that is not answered before its deadline: somebody else writes.
+    // A request that misses its deadline, because another transaction holds the write lock.
     let mut locked = AnyConnection::connect(&edge.database.url).await.unwrap();
     locked.execute("BEGIN IMMEDIATE").await.unwrap();
     let body = body("valid-purchase");
@@ -152,7 +153,7 @@ async fn who_does_not_take_an_answer_loses_the_connection() {
     let request = "GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n";
     stream.write_all(request.repeat(ASKED).as_bytes()).await.unwrap();
     let one = edge.get("/openapi.json").await.body.len();
-    // It takes a little now and then, but far less than a slow line would.
+    // Reads a little now and then, far less than a slow connection would.
     let began = Instant::now();
     let mut taken = 0;
     let mut some = vec![0; 4096];
@@ -163,7 +164,7 @@ async fn who_does_not_take_an_answer_loses_the_connection() {
             Ok(0) | Err(_) => break,
         }
     }
-    // What the system holds is not much; all of it would be far more.
+    // The socket buffers hold a small part of the data only.
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).await.ok();
     let all = ASKED * one;

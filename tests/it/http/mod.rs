@@ -1,4 +1,5 @@
-//! The HTTP edge, through the router: what is refused, and that nothing of it is stored.
+//! The HTTP edge, through the router: which requests are rejected, and that no row of a rejected
+//! one is stored.
 
 mod connections;
 
@@ -35,7 +36,7 @@ use crate::support::TestDatabase;
 use crate::world::{DEE, DEMO, RULES, sign};
 
 const NOW: i64 = 1_790_000_000;
-/// The secret of every message in the fixtures.
+/// The secret that signs every message in the fixtures.
 const SECRET: &str = "whsec_ad7e5e20170f4c61bc9d5c86a02f805c";
 const OTHER_SECRET: &str = "whsec_0123456789abcdef0123456789abcdef";
 const ASK: &str = "/issuers/riverside-stripe/authorisations";
@@ -47,7 +48,7 @@ on_both_databases!(
     scenario_77_an_old_message_is_refused_and_a_fresh_repeat_has_the_same_answer,
 );
 
-/// The edge over the demo's programme, which knows the card and the secret of the fixtures.
+/// The edge with the demo programme and the fixtures' card and secret.
 struct EdgeFixture {
     router: Router,
     store: Store,
@@ -113,12 +114,12 @@ impl EdgeFixture {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
-    /// Posts `body`, signed a moment ago with the fixtures' secret.
+    /// Posts `body`, signed now with the fixtures' secret.
     async fn post(&self, path: &str, body: &str) -> EdgeResponse {
         self.send(signed(path, SECRET, self.clock.now(), body)).await
     }
 
-    /// How many rows the tables of what happened have.
+    /// Row counts of the tables that messages write to.
     async fn rows(&self) -> Vec<i64> {
         let mut connection = AnyConnection::connect(&self.database.url).await.unwrap();
         let mut counts = Vec::new();
@@ -147,7 +148,7 @@ impl EdgeResponse {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The problem's status, kind and field.
+    /// Status, kind and field of the problem.
     fn problem(&self) -> (u16, String, String) {
         assert_eq!(self.header("content-type"), "application/problem+json");
         let problem = self.json();
@@ -194,7 +195,7 @@ fn body(id: &str) -> String {
     vector(id)["body"].as_str().unwrap().to_owned()
 }
 
-/// The message of a fixture with its own headers.
+/// A fixture's message with its own headers.
 fn as_sent(path: &str, vector: &Value) -> Request<Body> {
     let headers = vector["headers"].as_object().unwrap().iter();
     let request = headers.fold(Request::post(path), |request, (name, value)| {
@@ -232,7 +233,7 @@ async fn scenario_76_what_nobody_signed_is_refused_unread_and_nothing_is_stored(
             assert!(!String::from_utf8_lossy(&answer.body).contains("whsec_"));
         }
     }
-    // That it is not even JSON is not noticed: nobody looked.
+    // The signature is checked before the JSON, so the invalid JSON is not reported.
     let unsigned = Request::post(ASK).body(Body::from("{")).unwrap();
     assert_eq!(state.send(unsigned).await.problem(), problem(401, "signature", ""));
     assert_eq!(state.rows().await, before);
@@ -276,7 +277,7 @@ async fn scenario_78_secrets_overlap_and_end_by_date() {
         let answer = state.send(signed(TELL, secret, state.clock.now(), &body)).await;
         assert_eq!(answer.status, expected, "{second} {secret}");
     }
-    // While secrets overlap, a message carries a signature by each of them.
+    // During a rotation a message carries a signature by each secret.
     let (by_other, by_own) =
         (sign(OTHER_SECRET, state.clock.now(), &body), sign(SECRET, state.clock.now(), &body));
     let both = format!("{by_other},{}", by_own.split_once(',').unwrap().1);
@@ -314,7 +315,7 @@ async fn scenario_80_a_secret_counts_at_its_own_address_only() {
     assert_eq!(state.send(signed(path, OTHER_SECRET, now, &body)).await.status, StatusCode::OK);
 }
 
-/// A body that never ends, or that never begins.
+/// A body that never ends after its first piece, or that never begins.
 struct EndlessBody {
     piece: Option<Bytes>,
 }

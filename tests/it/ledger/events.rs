@@ -1,4 +1,4 @@
-//! Lives of a purchase, message by message.
+//! Sequences of messages about one purchase.
 
 use std::collections::BTreeSet;
 
@@ -94,7 +94,7 @@ fn scenario_23_and_24_an_increment_is_held_once_whoever_tells_of_it() {
     fixture.approve("a", 0, 10_00);
     fixture.approve("a", 1, 5_00);
     assert_eq!(state(&fixture, "a"), [15_00, 0, 0, 0]);
-    // The issuer's word of before the second answer does not take it away.
+    // A snapshot from before the second response does not remove its hold.
     fixture.hear("a", word(open(gbp(10_00)), 1, 1, "evt_1"));
     assert_eq!(state(&fixture, "a"), [15_00, 0, 0, 0]);
     fixture.hear("a", word(open(gbp(15_00)), 2, 2, "evt_2"));
@@ -119,14 +119,14 @@ fn a_capture_that_uses_up_the_hold_leaves_a_later_approval_held() {
     let mut fixture = BookFixture::new(&[("pets", 30_00), ("week", 30_00)]);
     fixture.hear("a", word(closed(30_00), 1, 1, "evt_1"));
     fixture.approve("a", 1, 30_00);
-    fixture.capture("a", 30_00); // of before: the approval is not what it claims
+    fixture.capture("a", 30_00); // of the closed part, not of the later approval
     assert_eq!(state(&fixture, "a"), [30_00, 30_00, 0, 0]);
     assert_eq!(fixture.figures("week"), [30_00, 30_00, 0, 0]);
 }
 
 #[test]
 fn a_hold_that_was_short_is_filled_by_the_refund_of_its_own_purchase() {
-    // In either order of the refund and the snapshot, what the issuer holds is held.
+    // The issuer's hold is kept, whether the refund or the snapshot comes first.
     let snapshot = || word(open(gbp(100_00)), 1, 1, "evt_1");
     let mut early = BookFixture::new(&[("week", 60_00)]);
     early.hear("a", snapshot());
@@ -182,8 +182,8 @@ fn a_counter_goes_down_in_the_period_in_which_the_purchase_counted() {
     assert_eq!(counted(&fixture, everything(Period::Agreement, today)), Some(3_00));
 }
 
-/// A counter that is not kept, as those of an earlier list, is not begun by what counted before: its
-/// amount would go below nothing.
+/// A refund must not create a counter that does not exist, as after a change of the list, because
+/// its amount would be negative.
 #[test]
 fn a_counter_is_not_begun_by_what_counted_before() {
     let mut fixture = BookFixture::new(&[("week", 60_00)]);
@@ -212,7 +212,7 @@ fn scenario_44_a_refund_gives_the_limit_back_and_the_purchase_still_counts() {
     assert_eq!(fixture.figures("week"), [60_00, 0, 0, 60_00]);
 }
 
-/// The dispute that was lost again takes back what it gave.
+/// The counter is charged again when the dispute is lost after all.
 #[test]
 fn a_dispute_won_gives_the_limit_back_until_it_is_lost() {
     let mut fixture = BookFixture::new(&[("week", 60_00)]);
@@ -237,7 +237,7 @@ fn a_dispute_won_gives_the_limit_back_until_it_is_lost() {
     assert_eq!(net(&fixture), 10_00);
 }
 
-/// Refunds that were booked before limits followed them stay out of counters that never saw them.
+/// Refunds booked before limits followed them do not lower counters that never included them.
 #[test]
 fn a_refund_from_before_gives_no_limit_back_in_hindsight() {
     let mut purchase = super::a_purchase("a");
@@ -249,8 +249,8 @@ fn a_refund_from_before_gives_no_limit_back_in_hindsight() {
     assert_eq!(purchase.limit_back, gbp(3_00));
 }
 
-/// Whatever the order of a capture in parts and its refund, the gain by exchange is in the pot that
-/// paid, and what the margin does not explain is kept aside.
+/// Regardless of the order of partial captures and refunds, the exchange gain goes to the pot that
+/// paid, and what the margin does not explain goes to suspense.
 #[test]
 fn a_gain_by_exchange_does_not_depend_on_the_order() {
     let events = [("capture", 12_00), ("capture", 8_00), ("refund", 20_60), ("refund", 1_20)];
@@ -269,7 +269,7 @@ fn a_gain_by_exchange_does_not_depend_on_the_order() {
                 _ => fixture.refund("a", *minor),
             };
         }
-        // The margin of the purchase is 7 %: 1.40 of 20.00 is explained, 0.40 is not.
+        // The margin of 7 % explains 1.40 of 20.00; 0.40 is not explained.
         assert_eq!(fixture.figures("week"), [61_40, 0, 0, 61_40], "{order:?}");
         let purchase = &fixture.book.purchases[&key("a")];
         assert_eq!(purchase.suspense, gbp(40), "{order:?}");
@@ -287,8 +287,8 @@ fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     all
 }
 
-/// Snapshots of one second: the one that knows more is true, in every order and under every
-/// identifier.
+/// Among snapshots with the same timestamp the one with more requests and captures wins, in every
+/// order and under every id.
 #[test]
 fn in_one_second_the_snapshot_that_knows_more_is_true() {
     let at = monday_morning().at;
@@ -297,7 +297,7 @@ fn in_one_second_the_snapshot_that_knows_more_is_true() {
         (standing, (kind, answers, listed, over))
     };
     let (created, updated) = (MessageKind::Created, MessageKind::Updated);
-    // Each tells less than the one after it.
+    // Each one knows less than the next one.
     let snapshots = [
         told(created, open(gbp(20_00)), 1, 0),
         told(updated, open(gbp(12_00)), 1, 0),
@@ -330,7 +330,7 @@ fn in_one_second_the_snapshot_that_knows_more_is_true() {
     }
 }
 
-/// The same of a dispute: what is found out last, and where its money is.
+/// The same for a dispute: its outcome, and where its money is.
 #[test]
 fn in_one_second_a_dispute_stands_as_its_content_says() {
     let told = [
@@ -358,7 +358,7 @@ fn in_one_second_a_dispute_stands_as_its_content_says() {
     }
 }
 
-/// Our own clock never beats what an issuer said in the same second and later than what we knew.
+/// The gateway's own expiry never overrides an issuer's message of the same second, or a later one.
 #[test]
 fn our_own_expiry_gives_way_to_what_the_issuer_knows() {
     let known = word(open(gbp(20_00)), 1, 1, "evt_z");
@@ -469,7 +469,7 @@ fn scenario_38_a_margin_is_held_beyond_what_is_asked_and_claims_come_out_of_both
     fixture.approve("a", 0, 20_00);
     assert_eq!(fixture.apply_merchant_currency("a"), ["pot:week:left -> pot:week:held 140"]);
     assert!(fixture.apply_merchant_currency("a").is_empty(), "once");
-    // The issuer's word is about what was asked: it changes nothing.
+    // The snapshot concerns the requested amount, and changes nothing.
     assert!(fixture.hear("a", word(open(gbp(20_00)), 1, 1, "evt_1")).is_empty());
     assert_eq!(fixture.approve("a", 1, 5_01), ["pot:week:left -> pot:week:held 537"]);
     assert_eq!(
@@ -479,7 +479,7 @@ fn scenario_38_a_margin_is_held_beyond_what_is_asked_and_claims_come_out_of_both
     );
     fixture.capture("a", 15_00);
     assert_eq!(state(&fixture, "a"), [11_77, 15_00, 0, 0]);
-    // All that was asked has been claimed: nothing is kept for what nobody asks.
+    // Everything requested is captured, so no margin is held any more.
     fixture.capture("a", 11_50);
     assert_eq!(state(&fixture, "a"), [0, 26_50, 0, 0]);
     assert_eq!(fixture.figures("week"), [60_00, 0, 26_50, 33_50]);
@@ -501,7 +501,8 @@ fn scenario_38_what_is_finally_claimed_or_given_up_has_no_margin() {
         fixture.hear("a", word(standing, 1, 1, "evt_1"));
         assert_eq!(state(&fixture, "a"), [held, 0, 0, 0], "{standing:?}");
     }
-    // As issuers tell it that send changes: the last claim frees the rest, and the margin with it.
+    // For issuers that report changes: the last capture releases the rest of the hold and the
+    // margin.
     let mut fixture = BookFixture::new(&[("week", 60_00)]);
     fixture.approve("a", 0, 20_00);
     fixture.apply_merchant_currency("a");
@@ -517,7 +518,7 @@ fn scenario_38_a_margin_takes_what_there_is_and_counts_in_no_limit() {
     let mut fixture = BookFixture::new(&[("pets", 15_00), ("week", 5_50)]);
     fixture.approve("a", 0, 20_00);
     fixture.apply_merchant_currency("a");
-    // 21.40 is wanted, and 20.50 is there.
+    // 21.40 should be held, but only 20.50 is available.
     assert_eq!(state(&fixture, "a"), [20_50, 0, 0, 0]);
     assert_eq!(fixture.purchase("a").target_hold().unwrap(), gbp(21_40));
     let today = CounterKey {
@@ -526,7 +527,7 @@ fn scenario_38_a_margin_takes_what_there_is_and_counts_in_no_limit() {
         first_day: monday_morning().date,
     };
     assert_eq!(fixture.book.counters[&today].amount, gbp(20_00));
-    // More of the same may use it: nobody is sent away for a margin.
+    // An increment may use the margin, so that a margin never causes a decline.
     assert!(fixture.approve("a", 1, 50).is_empty(), "it is held already");
     assert_eq!(fixture.book.counters[&today].amount, gbp(20_50));
     fixture.capture("a", 20_40);

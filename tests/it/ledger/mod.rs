@@ -1,4 +1,5 @@
-//! The book of one budget: what each event posts, and what holds after any events in any order.
+//! The book of one budget: the transfers of each event, and the invariants after any events in any
+//! order.
 
 mod events;
 mod notices;
@@ -45,14 +46,14 @@ use crate::values::{
     a_draft, a_permission, a_pot, a_request, an_agreement, category, gbp, monday_morning, pot,
 };
 
-/// A book, and the messages about its purchases as the store and the lifecycle would pass them on.
+/// A book, with the messages about its purchases as the store and the lifecycle pass them on.
 struct BookFixture {
     book: Book,
     postings: u128,
 }
 
 impl BookFixture {
-    /// A budget with these pots, all from one stream, with this much loaded into each.
+    /// A budget with these pots, all from one stream, with this amount loaded into each.
     fn new(pots: &[(&str, i64)]) -> Self {
         let currency = gbp(0).currency();
         let budget = "dee".parse().unwrap();
@@ -91,7 +92,7 @@ impl BookFixture {
         }
     }
 
-    /// The purchase called `name`, known from now on.
+    /// Adds the purchase called `name`, unless it exists.
     fn add(&mut self, name: &str) {
         let key = key(name);
         let purchase = a_purchase(name);
@@ -102,7 +103,7 @@ impl BookFixture {
         &self.book.purchases[&key(name)]
     }
 
-    /// Changes the purchase, checks all that must be true, and says what moved.
+    /// Changes the purchase and checks all invariants. Returns the transfers as text.
     fn change(
         &mut self,
         name: &str,
@@ -117,14 +118,14 @@ impl BookFixture {
         posting.entry.transfers.iter().map(shown).collect()
     }
 
-    /// What the pots have left, in the order in which they drain.
+    /// What the pots have left, in the order in which they are drawn.
     fn sources(&self) -> Vec<FundingSource> {
         let plans = &self.book.agreement().unwrap().pots;
         let left = |id: &PotId| self.book.pots.left(id, self.book.currency);
         plans.iter().map(|p| FundingSource { pot: p.id.clone(), available: left(&p.id) }).collect()
     }
 
-    /// The same for a purchase that is known: what it holds beyond what was asked is free for more.
+    /// The same for a known purchase, whose margin is available to an increment.
     fn sources_of(&self, name: &str) -> Vec<FundingSource> {
         let mut sources = self.sources();
         for part in self.purchase(name).margin_parts().unwrap() {
@@ -134,7 +135,7 @@ impl BookFixture {
         sources
     }
 
-    /// A message tells that the merchant asks in another currency.
+    /// A message says that the merchant prices in another currency.
     fn apply_merchant_currency(&mut self, name: &str) -> Vec<String> {
         let sources = self.sources();
         self.change(name, PostingKind::StatusUpdate, |purchase, pots| {
@@ -143,7 +144,7 @@ impl BookFixture {
         })
     }
 
-    /// We approve `minor` more, as the answer to the question of this number.
+    /// Approves `minor` more, as the response to the request of this sequence number.
     fn approve(&mut self, name: &str, sequence: u32, minor: i64) -> Vec<String> {
         self.approve_by(name, sequence, minor, None)
     }
@@ -167,7 +168,7 @@ impl BookFixture {
         })
     }
 
-    /// Our answer to the question of this number came too late.
+    /// The response to the request of this sequence number was too late.
     fn withdraw(&mut self, name: &str, sequence: u32) -> Vec<String> {
         self.change(name, PostingKind::Withdrawal, |purchase, pots| {
             for increment in purchase.increments.iter_mut().filter(|p| p.sequence == sequence) {
@@ -177,7 +178,7 @@ impl BookFixture {
         })
     }
 
-    /// The issuer says how the purchase stands.
+    /// A snapshot arrives from the issuer.
     fn hear(&mut self, name: &str, word: IssuerSnapshot) -> Vec<String> {
         let sources = self.sources();
         self.change(name, PostingKind::StatusUpdate, |purchase, pots| {
@@ -186,7 +187,7 @@ impl BookFixture {
         })
     }
 
-    /// The issuer says that the hold changed by so much.
+    /// The issuer reports that the hold changed by `by`.
     fn hold_changed(&mut self, name: &str, by: i64) -> Vec<String> {
         let sources = self.sources();
         self.change(name, PostingKind::StatusUpdate, |purchase, pots| {
@@ -209,7 +210,7 @@ impl BookFixture {
         })
     }
 
-    /// The issuer says how a dispute about the purchase stands.
+    /// The issuer reports the status of a dispute about the purchase.
     fn dispute(&mut self, name: &str, report: &DisputeReport) -> Vec<String> {
         let others: Vec<_> = self.sources().into_iter().map(|source| source.pot).collect();
         self.change(name, PostingKind::Dispute, |purchase, pots| {
@@ -218,7 +219,7 @@ impl BookFixture {
         })
     }
 
-    /// Our own clock ends what has expired so many days later.
+    /// The gateway's own clock expires overdue holds, `days` days later.
     fn expire(&mut self, days: i64) {
         let later = SignedDuration::from_hours(24 * days);
         let now = monday_morning().at.checked_add(later).unwrap();
@@ -243,7 +244,7 @@ impl BookFixture {
         [balance.loaded, balance.held, balance.spent, balance.left].map(Money::minor)
     }
 
-    /// All that must be true after every step.
+    /// Checks all invariants. Called after every step.
     fn check(&self) {
         self.check_chain();
         self.check_pots();
@@ -269,7 +270,7 @@ impl BookFixture {
         }
     }
 
-    /// What every account has, by the transfers alone.
+    /// Balance of every account, from the transfers alone.
     fn accounts(&self) -> BTreeMap<Account, i64> {
         let mut accounts = BTreeMap::new();
         for transfer in self.book.changes().postings.iter().flat_map(|p| &p.entry.transfers) {
@@ -363,8 +364,8 @@ impl BookFixture {
         }
     }
 
-    /// Counters are the sum of what is committed and has not come back, and the number of purchases
-    /// of which anything is committed.
+    /// A counter is the sum of the committed amounts less refunds, and the number of purchases with
+    /// a committed amount.
     fn check_counters(&self) {
         for (key, used) in &self.book.counters {
             let mut expected = LimitUsage::nothing(gbp(0));
@@ -381,7 +382,7 @@ impl BookFixture {
         }
     }
 
-    /// A permission is used by as many purchases as were approved by it and cost anything.
+    /// A permission's uses are the purchases that it approved and that have a committed amount.
     fn check_permissions(&self) {
         for permission in &self.book.permissions {
             let is_used = |purchase: &&Purchase| {
@@ -408,7 +409,7 @@ fn shown(transfer: &Transfer) -> String {
     format!("{} -> {} {}", transfer.from(), transfer.to(), transfer.amount().minor())
 }
 
-/// Brings the hold to what is wanted, as a message of the issuer does.
+/// Adjusts the hold to its target, as an issuer's message does.
 fn settle(
     purchase: &mut Purchase,
     pots: &mut Pots,
@@ -419,7 +420,7 @@ fn settle(
     hold_transfers(purchase, pots, &parts)
 }
 
-/// An agreement that counts everything, food and cash back, in every period.
+/// An agreement with limits on everything, food and cash back, in every period.
 fn counting_agreement(pots: &[(&str, i64)]) -> Agreement {
     let counting = |scope, limits| {
         let draft = a_draft(scope, sayso::domain::agreement::TermAnswer::Yes);
@@ -439,8 +440,8 @@ fn counting_agreement(pots: &[(&str, i64)]) -> Agreement {
     agreement
 }
 
-/// A purchase of which nothing has been said. `cash…` hands out £5.00; `early…` was last week; for
-/// one in another currency 7 % more is held.
+/// A purchase without any message. `cash…` has £5.00 of cash back; `early…` was last week; in
+/// another currency it has a margin of 7 %.
 fn a_purchase(name: &str) -> Purchase {
     let number = name.bytes().fold(7, |sum, byte| sum * 31 + u128::from(byte));
     let cash_back = if name.starts_with("cash") { gbp(5_00) } else { gbp(0) };
@@ -489,7 +490,7 @@ fn a_purchase(name: &str) -> Purchase {
     }
 }
 
-/// What the issuer said `second` seconds after the first question, having had so many answers.
+/// A snapshot `second` seconds after the first request, with this number of responses.
 fn word(standing: AuthorisationStatus, second: i64, answers: u32, event: &str) -> IssuerSnapshot {
     let at = monday_morning().at.checked_add(SignedDuration::from_secs(second)).unwrap();
     let over = u8::from(!matches!(standing, AuthorisationStatus::Open { .. }));
@@ -501,7 +502,7 @@ fn word(standing: AuthorisationStatus, second: i64, answers: u32, event: &str) -
     }
 }
 
-/// What the issuer says about the one dispute of a purchase, `second` seconds after the question.
+/// A report about the purchase's only dispute, `second` seconds after the request.
 fn report(
     (outcome, funds): (DisputeOutcome, Option<DisputeFunds>),
     minor: i64,
@@ -527,7 +528,7 @@ fn report(
     }
 }
 
-/// All that a dispute's message may say: how it stands, and which way money moved.
+/// All combinations of outcome and money movement that a dispute's message may contain.
 const DISPUTES: [(DisputeOutcome, Option<DisputeFunds>); 7] = [
     (DisputeOutcome::Open, None),
     (DisputeOutcome::Open, Some(DisputeFunds::Credited)),
@@ -538,7 +539,7 @@ const DISPUTES: [(DisputeOutcome, Option<DisputeFunds>); 7] = [
     (DisputeOutcome::Won, Some(DisputeFunds::TakenAgain)),
 ];
 
-/// All is claimed: this much.
+/// Closed, with this amount captured.
 fn closed(claimed: i64) -> AuthorisationStatus {
     AuthorisationStatus::Closed { claimed: gbp(claimed) }
 }

@@ -1,5 +1,5 @@
-//! What a person hears of a purchase after the answer, and how it then stands: lives in order, and
-//! the same in every order.
+//! The notifications of a purchase after its response, and its resulting state: in order, and the
+//! same in every order.
 
 use sayso::domain::purchase::Purchase;
 use sayso::domain::purchase::dispute::DisputeOutcome;
@@ -11,7 +11,7 @@ use sayso::domain::purchase::state::{PurchaseState, RecordedAnswer, state_of};
 use super::{BookFixture, a_purchase, closed, open, report, word};
 use crate::values::gbp;
 
-/// One purchase, with everything that the person has heard of it.
+/// One purchase, with all notifications about it so far.
 struct LifeFixture {
     fixture: BookFixture,
     heard: Vec<PurchaseNotice>,
@@ -28,7 +28,7 @@ impl LifeFixture {
         Self { fixture, heard: Vec::new(), asked: 0, is_card_stopped: false }
     }
 
-    /// What happens, in words; `second` is the issuer's clock.
+    /// Applies an event in words; `second` is the issuer's timestamp.
     fn happens(&mut self, said: &str, second: i64) {
         let (verb, rest) = said.split_once(' ').unwrap_or((said, "0"));
         let minor = rest.parse::<i64>().unwrap() * 100;
@@ -50,9 +50,9 @@ impl LifeFixture {
             "reversed" => hear(self, AuthorisationStatus::Reversed),
             "expired" => hear(self, AuthorisationStatus::Expired),
             "declined" => {
-                let is_after_our_yes = self.asked > 0;
+                let was_approved_by_us = self.asked > 0;
                 let why = IssuerDeclineReason::Mismatch;
-                refused.push(IssuerDecline { asked: gbp(minor), why, is_after_our_yes });
+                refused.push(IssuerDecline { asked: gbp(minor), why, was_approved_by_us });
                 let answers = self.asked.max(1);
                 self.fixture
                     .hear(NAME, word(AuthorisationStatus::Declined, second, answers, &event));
@@ -103,21 +103,21 @@ fn what_is_usual_stays_silent_and_the_rest_is_told_once() {
         ("ask 60, open 60, capture 20", vec![], S::Paid),
         ("ask 20, open 12", vec![N::Lowered { keeps: p(12), freed: p(8) }], S::Lowered),
         ("ask 20, open 20, reversed", vec![N::GivenBack { freed: p(20) }], S::GivenBack),
-        ("ask 20, open 20, expired", vec![N::RanOut { freed: p(20) }], S::Expired),
-        ("ask 20, open 20, silence", vec![N::RanOut { freed: p(20) }], S::Expired),
+        ("ask 20, open 20, expired", vec![N::HoldExpired { freed: p(20) }], S::Expired),
+        ("ask 20, open 20, silence", vec![N::HoldExpired { freed: p(20) }], S::Expired),
         (
             "ask 50, open 50, capture 20, reversed",
-            vec![N::TookLess { took: p(20), freed: p(30) }],
+            vec![N::CapturedLess { took: p(20), freed: p(30) }],
             S::Paid,
         ),
         (
             "ask 100, open 100, capture 35, closed 35",
-            vec![N::TookLess { took: p(35), freed: p(65) }],
+            vec![N::CapturedLess { took: p(35), freed: p(65) }],
             S::Paid,
         ),
         (
             "ask 20, open 20, capture 24, closed 24",
-            vec![N::TookMore { took: p(24), asked: p(20) }],
+            vec![N::CapturedMore { took: p(24), asked: p(20) }],
             S::Paid,
         ),
         (
@@ -127,7 +127,7 @@ fn what_is_usual_stays_silent_and_the_rest_is_told_once() {
         ),
         (
             "ask 20, open 20, expired, capture 20",
-            vec![N::RanOut { freed: p(20) }, N::PaidAfterAll { took: p(20) }],
+            vec![N::HoldExpired { freed: p(20) }, N::PaidAfterAll { took: p(20) }],
             S::Paid,
         ),
         (
@@ -135,14 +135,14 @@ fn what_is_usual_stays_silent_and_the_rest_is_told_once() {
             vec![N::GivenBack { freed: p(20) }, N::Kept { amount: p(18) }],
             S::Lowered,
         ),
-        ("open 20", vec![N::KeptWithoutUs { amount: p(20) }], S::ApprovedWithoutUs),
+        ("open 20", vec![N::HeldWithoutApproval { amount: p(20) }], S::ApprovedWithoutUs),
         (
             "open 20, capture 12, capture 8, closed 20",
-            vec![N::KeptWithoutUs { amount: p(20) }],
+            vec![N::HeldWithoutApproval { amount: p(20) }],
             S::ApprovedWithoutUs,
         ),
         ("capture 20", vec![N::PaidAfterAll { took: p(20) }], S::ApprovedWithoutUs),
-        ("ask 20, open 20, open 55", vec![N::KeptWithoutUs { amount: p(35) }], S::Held),
+        ("ask 20, open 20, open 55", vec![N::HeldWithoutApproval { amount: p(35) }], S::Held),
         (
             "ask 20, open 20, capture 20, refund 5",
             vec![N::MoneyBack { amount: p(5) }],
@@ -153,7 +153,7 @@ fn what_is_usual_stays_silent_and_the_rest_is_told_once() {
             vec![N::MoneyBack { amount: p(5) }, N::MoneyBack { amount: p(15) }],
             S::GivenBack,
         ),
-        ("refund 20", vec![N::MoneyAside { amount: p(20) }], S::RefundWithoutPurchase),
+        ("refund 20", vec![N::RefundUnmatched { amount: p(20) }], S::RefundWithoutPurchase),
         (
             "ask 20, open 20, capture 20, disputed 20, won 20",
             vec![N::DisputeOpened { amount: p(20) }, N::DisputeWon { amount: p(20) }],
@@ -174,7 +174,7 @@ fn what_is_usual_stays_silent_and_the_rest_is_told_once() {
             vec![N::RefusedByIssuer(IssuerDecline {
                 asked: p(20),
                 why: IssuerDeclineReason::Mismatch,
-                is_after_our_yes: false,
+                was_approved_by_us: false,
             })],
             S::NotPaid,
         ),
@@ -183,7 +183,7 @@ fn what_is_usual_stays_silent_and_the_rest_is_told_once() {
             vec![N::RefusedByIssuer(IssuerDecline {
                 asked: p(20),
                 why: IssuerDeclineReason::Mismatch,
-                is_after_our_yes: true,
+                was_approved_by_us: true,
             })],
             S::NotPaid,
         ),
@@ -209,7 +209,8 @@ fn a_card_that_is_stopped_and_paid_with_is_told_as_that_unless_we_had_said_yes()
     }
 }
 
-/// 7 % is kept for the rate: what the rate explains is no news, and what it does not is.
+/// The margin of 7 % explains an exchange rate change without a notification; beyond that there is
+/// one.
 #[test]
 fn a_claim_at_another_rate_is_no_news() {
     assert_eq!(lived("ask 20, euro, open 20, capture 21, closed 21").heard, []);
@@ -217,7 +218,8 @@ fn a_claim_at_another_rate_is_no_news() {
     assert_eq!(lived("ask 20, euro, open 20, capture 22, closed 22").heard.len(), 1);
 }
 
-/// Messages come in any order, and each may come twice: nothing is told twice, and it stands the same.
+/// Messages in any order, some of them twice: no notification is repeated, and the state is the
+/// same.
 #[test]
 fn no_order_tells_anything_twice() {
     for said in [
@@ -238,7 +240,7 @@ fn no_order_tells_anything_twice() {
             for (second, said) in &order {
                 life.happens(said, *second);
                 let is_snapshot = ["open", "closed", "reversed", "expired", "disputed", "won"];
-                // What is no claim may be told again.
+                // A message that is not a presentment may be repeated.
                 if is_snapshot.iter().any(|word| said.starts_with(word)) {
                     life.happens(said, *second);
                 }
@@ -267,7 +269,7 @@ fn orders<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     all
 }
 
-/// A claim that nobody asked about stands, and what we refused stands, without a message.
+/// The state follows from the responses alone where no message arrived.
 #[test]
 fn answers_alone_say_how_it_stands() {
     use PurchaseState as S;
@@ -298,7 +300,7 @@ fn answers_alone_say_how_it_stands() {
     };
     assert_eq!(state_of(&[A::Withdrawn], Some(&withdrawn)), Ok(S::TakenBack));
     let refused =
-        IssuerDecline { asked: gbp(1), why: IssuerDeclineReason::Rule, is_after_our_yes: false };
+        IssuerDecline { asked: gbp(1), why: IssuerDeclineReason::Rule, was_approved_by_us: false };
     let around = NoticeContext { refused: &[refused], is_card_stopped: false };
     let known = a_purchase(NAME);
     assert_eq!(

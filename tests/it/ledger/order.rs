@@ -1,4 +1,4 @@
-//! Messages about one purchase may come in any order, and any number of times.
+//! Messages about one purchase may arrive in any order, and any number of times.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use sayso::ledger::book::PotBalance;
 use super::{BookFixture, DISPUTES, closed, open, report, word};
 use crate::values::gbp;
 
-/// A message as it may be repeated: its number is its identity.
+/// A message that may be repeated; its number identifies it.
 #[derive(Debug, Clone)]
 struct LedgerMessage {
     number: u32,
@@ -24,15 +24,15 @@ struct LedgerMessage {
 
 #[derive(Debug, Clone)]
 enum LedgerMessageBody {
-    /// Our approval of the question of this number.
+    /// Approval of the request of this sequence number.
     Approval(u32, i64),
-    /// The issuer's snapshot: what, when, and after how many answers.
+    /// Snapshot: status, time in seconds, number of responses.
     Snapshot(AuthorisationStatus, i64, u32),
     Capture(i64),
     Refund(i64),
-    /// It tells that the merchant asks in another currency.
+    /// The merchant prices in another currency.
     OtherCurrency,
-    /// How the dispute stands, about how much, and when that was said.
+    /// Dispute: status, amount, time in seconds.
     Dispute((DisputeOutcome, Option<DisputeFunds>), i64, i64),
 }
 
@@ -51,7 +51,7 @@ fn any_snapshot() -> impl Strategy<Value = LedgerMessageBody> {
         .prop_map(|(s, at, answers)| LedgerMessageBody::Snapshot(s, at, answers))
 }
 
-/// Up to three questions, and what the issuer may say about them.
+/// Up to three requests, and messages of the issuer about them.
 fn any_messages() -> impl Strategy<Value = Vec<LedgerMessage>> {
     let approvals = vec(1..=30_00_i64, 0..=3).prop_map(|amounts| {
         let approval = |(sequence, minor): (u32, i64)| LedgerMessageBody::Approval(sequence, minor);
@@ -74,7 +74,7 @@ fn any_messages() -> impl Strategy<Value = Vec<LedgerMessage>> {
     })
 }
 
-/// The messages twice: in order, and shuffled with some of them repeated.
+/// The messages in two orders: the original one, and a shuffled one with repetitions.
 fn two_orders() -> impl Strategy<Value = (Vec<LedgerMessage>, Vec<LedgerMessage>)> {
     any_messages().prop_flat_map(|messages| {
         let repeats = proptest::sample::subsequence(messages.clone(), 0..=messages.len());
@@ -91,7 +91,7 @@ fn play(pots: &[(&str, i64)], messages: &[LedgerMessage]) -> BookFixture {
     fixture.add("a");
     let mut known = BTreeSet::new();
     for message in messages {
-        // The store knows questions, events and claims by their references.
+        // The store recognises repeated requests, events and presentments by their references.
         if !known.insert(message.number) {
             continue;
         }
@@ -109,7 +109,7 @@ fn play(pots: &[(&str, i64)], messages: &[LedgerMessage]) -> BookFixture {
     fixture
 }
 
-/// Wanted, held, captured, refunded, exposure, suspense, disputed and recovered; and held, spent
+/// Target, held, captured, refunded, exposure, suspense, disputed and recovered; and held, spent
 /// and left of all pots.
 fn totals(fixture: &BookFixture) -> ([i64; 8], [i64; 3]) {
     let a = fixture.purchase("a");
@@ -124,7 +124,7 @@ fn totals(fixture: &BookFixture) -> ([i64; 8], [i64; 3]) {
     (purchase.map(Money::minor), [sum(|b| b.held), sum(|b| b.spent), sum(|b| b.left)])
 }
 
-/// What counts, counter by counter; one that is back at nothing is as good as none.
+/// The counters that are not zero; a counter at zero is equivalent to none.
 fn counted(fixture: &BookFixture) -> Vec<(&CounterKey, &LimitUsage)> {
     let nothing = LimitUsage::nothing(gbp(0));
     fixture.book.counters.iter().filter(|(_, used)| **used != nothing).collect()
@@ -133,20 +133,25 @@ fn counted(fixture: &BookFixture) -> Vec<(&CounterKey, &LimitUsage)> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// With money enough for all, and with too little: the set of messages decides, not its order.
+    /// With or without enough money, the result depends on the set of messages, and not on their
+    /// order.
     #[test]
     fn scenario_11_any_order_of_the_same_messages_ends_the_same(
         (first, second) in two_orders(),
         pots in prop_oneof![Just([200_00, 200_00]), [0..=40_00_i64, 0..=40_00_i64]],
     ) {
         let pots = [("pets", pots[0]), ("week", pots[1])];
-        let gives_back =
-            |message: &LedgerMessage| matches!(message.body, LedgerMessageBody::Refund(_) | LedgerMessageBody::Dispute(..));
+        let gives_back = |message: &LedgerMessage| {
+            matches!(
+                message.body,
+                LedgerMessageBody::Refund(_) | LedgerMessageBody::Dispute(..)
+            )
+        };
         let has_refund = first.iter().any(gives_back);
         let (first, second) = (play(&pots, &first), play(&pots, &second));
         prop_assert_eq!(totals(&first), totals(&second));
         prop_assert_eq!(counted(&first), counted(&second));
-        // A refund between two captures may leave more in one pot and less in another.
+        // A refund between two captures may distribute the money over the pots differently.
         for id in ["pets", "week"].iter().filter(|_| !has_refund) {
             prop_assert_eq!(first.figures(id), second.figures(id), "{}", id);
         }

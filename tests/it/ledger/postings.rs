@@ -1,4 +1,4 @@
-//! The table of postings: what each event moves.
+//! The table of postings: the transfers of each event.
 
 use sayso::domain::purchase::presentment::AuthorisationStatus;
 
@@ -48,10 +48,10 @@ fn scenario_16_a_lower_capture_keeps_the_rest_until_the_issuer_lets_go() {
     let mut fixture = BookFixture::new(&TWO_POTS);
     fixture.approve("vet", 0, 48_00);
     assert_eq!(fixture.capture("vet", 30_00), ["pot:pets:held -> clearing:riverside-stripe 3000"]);
-    // More is announced: the rest stays held.
+    // More captures are expected: the rest stays held.
     assert!(fixture.hear("vet", word(open(gbp(48_00)), 1, 1, "evt_1")).is_empty());
     assert_eq!(fixture.purchase("vet").held().unwrap(), gbp(18_00));
-    // It was the last: the rest goes back, from the pot that was drained last.
+    // It was the last one: the rest is released, from the pot that was drawn last.
     assert_eq!(
         fixture.hear("vet", word(closed(30_00), 2, 1, "evt_2")),
         ["pot:week:held -> pot:week:left 800", "pot:pets:held -> pot:pets:left 1000"]
@@ -75,7 +75,7 @@ fn scenario_17_a_higher_capture_takes_own_pots_then_others_then_the_programme() 
         ]
     );
     assert_eq!(fixture.purchase("fuel").exposure, gbp(5_00));
-    // Later money of the person is not taken for it.
+    // Money that the person gets later does not pay for it.
     fixture.load("week", 9_00);
     assert_eq!(fixture.figures("week"), [29_00, 0, 20_00, 9_00]);
     assert_eq!(fixture.purchase("fuel").exposure, gbp(5_00));
@@ -156,7 +156,7 @@ fn a_refund_goes_back_to_the_pots_last_drawn_first() {
         ]
     );
     assert_eq!(fixture.figures("pets"), [40_00, 0, 28_00, 12_00]);
-    // The second half, and more than there was: the excess is kept aside.
+    // The second half and more than was left: the excess goes to suspense.
     assert_eq!(
         fixture.refund("vet", 30_00),
         [
@@ -187,7 +187,7 @@ fn scenario_25_a_refund_without_a_purchase_is_never_free_cash() {
     assert_eq!(fixture.refund("unknown", 5_00), ["clearing:riverside-stripe -> suspense 500"]);
     assert_eq!(fixture.figures("pets"), [40_00, 0, 0, 40_00]);
     assert_eq!(fixture.figures("week"), [60_00, 0, 0, 60_00]);
-    // Its capture comes after all: the money finds its way.
+    // Its capture arrives late: the suspense goes to the pot that pays.
     assert_eq!(
         fixture.capture("unknown", 8_00),
         ["pot:pets:left -> clearing:riverside-stripe 800", "suspense -> pot:pets:left 500",]

@@ -1,4 +1,4 @@
-//! Random lives of several purchases over two pots: what must be true is checked at every step.
+//! Random events about several purchases and two pots, with all invariants checked at every step.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -15,20 +15,20 @@ const PURCHASES: [&str; 3] = ["a", "cash", "early"];
 
 #[derive(Debug, Clone)]
 enum Event {
-    /// We approve as much of this as the pots have, by this permission.
+    /// Approval of this amount as far as the pots have it, with this permission.
     Approve(i64, Option<u128>),
-    /// The answer of this number came too late.
+    /// The response to this request was too late.
     Withdraw(u32),
-    /// The issuer's snapshot, this many seconds later.
+    /// A snapshot, this many seconds later.
     Hear(AuthorisationStatus, i64, u32),
     HoldChange(i64),
     Capture(i64),
     Refund(i64),
-    /// It is told that the merchant asks in another currency.
+    /// The merchant prices in another currency.
     OtherCurrency,
-    /// The dispute stands so, is about this much, and this was said so many seconds later.
+    /// Dispute: status, amount, and this many seconds later.
     Dispute((DisputeOutcome, Option<DisputeFunds>), i64, i64),
-    /// Our own clock looks after what is held, so many days later.
+    /// The gateway's own clock expires overdue holds, this many days later.
     Expire(i64),
 }
 
@@ -36,7 +36,10 @@ fn any_standing() -> impl Strategy<Value = AuthorisationStatus> {
     prop_oneof![
         3 => (0..=60_00_i64).prop_map(|minor| open(gbp(minor))),
         1 => select(vec![
-            closed(20_00), AuthorisationStatus::Reversed, AuthorisationStatus::Expired, AuthorisationStatus::Declined,
+            closed(20_00),
+            AuthorisationStatus::Reversed,
+            AuthorisationStatus::Expired,
+            AuthorisationStatus::Declined,
         ]),
     ]
 }
@@ -107,7 +110,7 @@ fn play(fixture: &mut BookFixture, number: usize, name: &str, event: &Event) {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever happens to purchases, in whatever order, the books are true after every step.
+    /// The invariants hold after every step, whatever the events and their order.
     #[test]
     fn the_books_are_true_after_any_events(
         first in 0..=60_00_i64,
@@ -119,7 +122,7 @@ proptest! {
         for (number, (name, event)) in events.iter().enumerate() {
             play(&mut fixture, number, name, event);
         }
-        // Once nobody speaks of anything any more, nothing stays held.
+        // Without any further messages nothing stays held.
         fixture.expire(60);
         for purchase in fixture.book.purchases.values() {
             prop_assert_eq!(purchase.held().unwrap(), gbp(0));

@@ -1,5 +1,5 @@
-//! Money that comes in stages, over random lives of purchases: what was let out can be spent, all of
-//! it, and nothing else.
+//! Staged release over random purchases: the released money can be spent completely, and nothing
+//! beyond it.
 
 use std::sync::Arc;
 
@@ -19,19 +19,19 @@ use sayso::ledger::postings::pot_transfers;
 use super::{BookFixture, closed, word};
 use crate::values::{gbp, pot};
 
-/// What happens to the money of one pot.
+/// An event of one pot.
 #[derive(Debug, Clone)]
 enum Event {
-    /// So many days pass.
+    /// This many days pass.
     Pass(i64),
     Load(i64),
-    /// This much is asked for in a new purchase, and approved if it can be spent.
+    /// A new purchase of this amount, approved if it can be spent.
     Ask(i64),
-    /// The shop takes all that the purchase of this number holds, and this much is then given back.
+    /// Captures the whole hold of the purchase of this index, and refunds this amount.
     Take(usize, i64),
-    /// The purchase of this number is undone.
+    /// Reverses the purchase of this index.
     Undo(usize),
-    /// So much is moved into a pot of the person's own, if it can be spent; or back from there.
+    /// Moves this amount into a pot of the person's own if it can be spent, or back.
     Save(i64),
     Return(i64),
 }
@@ -48,7 +48,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// One pot, whose money comes in stages, and the day.
+/// One pot with staged release, and the current day.
 struct LifeFixture {
     fixture: BookFixture,
     plan: PotPlan,
@@ -86,7 +86,7 @@ impl LifeFixture {
         self.fixture.figures("own-1")[3]
     }
 
-    /// Moves money, if it can be.
+    /// Transfers money if it is possible.
     fn move_money(&mut self, [from, to]: [&str; 2], minor: i64, spendable: i64) {
         let (from, to) = (pot(from), pot(to));
         let end = |pot| TransferEnd { pot, plan: &self.plan, is_closed: false };
@@ -143,8 +143,8 @@ impl LifeFixture {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Never more is spent than was let out, and what was let out can be spent to the last penny,
-    /// whatever was given back or undone.
+    /// The released money is never exceeded, and can be spent to the last penny, after any refunds
+    /// and reversals.
     #[test]
     fn what_was_let_out_can_be_spent_and_nothing_else(
         at_once in 0..=10_00_i64,
@@ -171,7 +171,7 @@ proptest! {
     }
 }
 
-/// How many stages have begun, found by looking at every day.
+/// The number of stages begun so far, counted day by day.
 fn stages_by_counting(every: ReleaseInterval, from: Date, today: Date) -> i64 {
     let days = from.series(1.day()).take_while(|day| *day <= today);
     let begins = |day: &Date| match every {

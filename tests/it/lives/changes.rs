@@ -1,5 +1,5 @@
-//! A life as issuers tell it that send one message for each change. None of them has an adapter yet,
-//! so these are the values that one would make.
+//! Encodes a life for issuers that send one message for each change. No such adapter exists yet, so
+//! these are the values that one would produce.
 
 use jiff::{Timestamp, ToSpan as _};
 use sayso::domain::decision::authorisation::{
@@ -50,13 +50,13 @@ struct ScriptWriter {
     purchase: String,
     card: String,
     shop: &'static str,
-    /// When the first message is made.
+    /// Time of the first message.
     begun: Timestamp,
     said: usize,
     asked: u32,
-    /// How many months have passed in silence.
+    /// Months without messages so far.
     months: i64,
-    /// The latest capture, and how much of it is disputed.
+    /// The latest capture, and its disputed amount.
     disputed: (String, i64),
 }
 
@@ -174,7 +174,7 @@ impl ScriptWriter {
         format!("claim_{}_{}", self.purchase, self.said)
     }
 
-    /// About the capture before it in the line.
+    /// A dispute about the preceding capture.
     fn dispute(&mut self, words: MessageWords<'_>) -> DisputeReport {
         if let Some(amount) = words.amount_if_any() {
             self.disputed.1 = amount;

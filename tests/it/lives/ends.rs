@@ -1,4 +1,4 @@
-//! How lives have ended, by what the database says.
+//! The final state of lives, read from the database.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(super) async fn moved(database: &TestDatabase) -> BTreeMap<String, Money> {
     moved
 }
 
-/// What each pot of each budget has left.
+/// What is left in each pot, by budget.
 pub(super) async fn left(database: &TestDatabase) -> BTreeMap<String, Vec<i64>> {
     let pots = "SELECT budget_id, CAST(left_minor AS TEXT) FROM pot ORDER BY budget_id, pot_id";
     let mut left: BTreeMap<String, Vec<i64>> = BTreeMap::new();
@@ -39,7 +39,7 @@ pub(super) async fn left(database: &TestDatabase) -> BTreeMap<String, Vec<i64>> 
     left
 }
 
-/// The kinds of what somebody should look at and nothing has explained, by tag, sorted.
+/// Kinds of the open exceptions by tag, sorted.
 pub(super) async fn noted(database: &TestDatabase) -> BTreeMap<String, Vec<String>> {
     let exceptions = "SELECT subject, kind FROM exception WHERE settled_at IS NULL ORDER BY kind";
     let mut noted: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -49,7 +49,7 @@ pub(super) async fn noted(database: &TestDatabase) -> BTreeMap<String, Vec<Strin
     noted
 }
 
-/// The line, of a life as it is written; of a play in another order, its number.
+/// The tag of a reference: the line of a life, or the number of a play in another order.
 fn tag_of(reference: &str) -> String {
     let tag = reference.rsplit(MARK).next().unwrap();
     tag.split(['_', '/']).next().unwrap().to_owned()

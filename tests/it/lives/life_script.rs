@@ -1,4 +1,4 @@
-//! A life as one issuer tells it, and how its messages are taken in.
+//! A life in one issuer's messages, and how they are processed.
 
 use jiff::{Timestamp, ToSpan as _};
 use sayso::domain::purchase::presentment::IssuerEvent;
@@ -8,17 +8,17 @@ use super::message::{IssuerVocabulary, Message, ScriptedMessage};
 use super::table::Life;
 use crate::world::{CONNECTION, World};
 
-/// A life as one issuer tells it.
+/// A life in one issuer's messages.
 pub(super) struct LifeScript {
     pub(super) life: Life,
     pub(super) said: Vec<ScriptedMessage>,
-    /// How many messages stand between one ` > ` and the next.
+    /// The number of messages in each group, as ` > ` separates them.
     pub(super) groups: Vec<usize>,
 }
 
 impl LifeScript {
-    /// The life in this tongue, if it can be told in it; `card` stands in the messages, and the
-    /// first of them is made when it has `begun`.
+    /// The life in this vocabulary; `None` if the issuer cannot express it. Its messages are about
+    /// `card`, and the first one is made at `begun`.
     pub(super) fn of(
         life: Life,
         vocabulary: &IssuerVocabulary,
@@ -34,19 +34,19 @@ impl LifeScript {
         self.life.setting.pots.is_some()
     }
 
-    /// Whether this is where nothing is said for a month.
+    /// Whether this step is a month without messages.
     pub(super) fn is_month(&self, place: usize) -> bool {
         matches!(self.said[place].message, Message::MonthPasses)
     }
 }
 
-/// A month in which nobody says anything, and everything that our own clock then does.
+/// Advances the clock by more than a month and runs upkeep.
 pub(super) async fn let_a_month_pass(world: &World) {
     world.advance_clock((40 * 24).hours());
     run_upkeep(world).await;
 }
 
-/// What the gateway does by itself from time to time.
+/// Runs the gateway's periodic upkeep once.
 pub(super) async fn run_upkeep(world: &World) {
     world.app.upkeep().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! One message of a life, ready to be taken in: as the gateway has it once it is decoded.
+//! A message of a life, decoded as the gateway processes it.
 
 use std::fmt::Debug;
 use std::str::FromStr;
@@ -11,21 +11,22 @@ use sayso::domain::purchase::presentment::{EventBody, IssuerEvent};
 
 use super::table::Life;
 
-/// An issuer of a kind: the title of its column, and how it says what is in there.
+/// A kind of issuer: the title of its column, and its encoder.
 pub(super) struct IssuerVocabulary {
     pub(super) title: &'static str,
-    /// The messages of a life in one card's name, begun at an instant.
+    /// The messages of a life about one card from an instant on; `None` if the issuer cannot
+    /// express it.
     pub(super) say: fn(&Life, &str, Timestamp) -> Option<MessageGroups>,
 }
 
-/// What is said, in groups: everything of one comes before everything of the next.
+/// Messages in groups: all of one group precede all of the next.
 pub(super) type MessageGroups = Vec<Vec<ScriptedMessage>>;
 
-/// What is said, in the words of the table and as the gateway reads it.
+/// A message in the words of the table, and decoded.
 #[derive(Debug, Clone)]
 pub(super) struct ScriptedMessage {
     pub(super) words: String,
-    /// What goes over the wire, if this issuer has one here.
+    /// The body of the HTTP request; empty for an issuer without an adapter.
     pub(super) body: String,
     pub(super) message: Message,
 }
@@ -37,14 +38,14 @@ pub(super) enum Message {
         answer: Answer,
     },
     Event(Box<IssuerEvent>),
-    /// Nobody says anything for longer than any hold lives.
+    /// No messages for longer than any hold lasts.
     MonthPasses,
 }
 
-/// How the table says that a month passes.
+/// The table's words for a month without messages.
 pub(super) const A_MONTH_PASSES: &str = "a month passes";
 
-/// What we must say when the life goes in order.
+/// The expected response when the life is played in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Approved(i64),
@@ -61,7 +62,7 @@ impl Answer {
 }
 
 impl ScriptedMessage {
-    /// A month in which nothing is said.
+    /// A month without messages.
     pub(super) fn month() -> Self {
         let words = A_MONTH_PASSES.to_owned();
         Self { words, body: String::new(), message: Message::MonthPasses }
@@ -69,8 +70,8 @@ impl ScriptedMessage {
 }
 
 impl ScriptedMessage {
-    /// The same about another purchase, the one called `tag`, by another card. Renamed, it is
-    /// another event about the same claim.
+    /// The same message about the purchase `tag` with another card. Renamed, it is another event
+    /// about the same presentment.
     pub(super) fn about(&self, tag: &str, card: &CardToken, is_renamed: bool) -> Self {
         let mut said = self.clone();
         said.body = named(&said.body, tag).replace(ANY_CARD, card.as_str());
@@ -120,18 +121,18 @@ fn rename_body(body: &mut EventBody, tag: &str, card: &CardToken) {
     }
 }
 
-/// Stands before the line's number in every name that a life's messages use; the number of the play
-/// follows it, where a life is played more than once.
+/// Precedes the line number in every identifier of a life's messages. The number of the play
+/// follows it where a life is played more than once.
 pub(super) const MARK: char = '~';
 
-/// Stands in messages where each play has a card of its own.
+/// Placeholder in messages for a card that each play has for itself.
 pub(super) const ANY_CARD: &str = "ic_any";
 
 fn rename<T: ToString + FromStr<Err: Debug>>(reference: &mut T, tag: &str) {
     *reference = named(&reference.to_string(), tag).parse().unwrap();
 }
 
-/// `iauth~12_3` becomes `iauth~12~tag_3`, wherever it stands in `text`.
+/// Replaces `iauth~12_3` by `iauth~12~tag_3` everywhere in `text`.
 fn named(text: &str, tag: &str) -> String {
     let mut parts = text.split(MARK);
     let mut named = parts.next().unwrap_or_default().to_owned();

@@ -1,6 +1,6 @@
 //! Lives of purchases from a table, each played in every order: see `tests/fixtures/lives.md`.
 //!
-//! A new issuer adds a column to the table, and here a [`IssuerVocabulary`] that says its messages.
+//! A new issuer adds a column to the table, and an [`IssuerVocabulary`] that encodes it.
 
 mod changes;
 mod ends;

@@ -1,15 +1,15 @@
-//! In which orders a life may come about.
+//! The orders in which the messages of a life may arrive.
 
-/// Every order is tried of a life that has no more than these: six messages in any order.
+/// A life with at most this many orders is played in all of them: six messages in any order.
 const ALL_UP_TO: usize = 720;
-/// Of a life with more, so many.
+/// How many orders of a longer life are played.
 const SOME: usize = 500;
 
-/// The place of a message in the life as it is written, and whether it is said again.
+/// Index of a message in the life, and whether it is a repetition.
 pub(super) type Step = (usize, bool);
 
-/// Every order of the messages of a life, or very many: groups of so many messages, everything of
-/// one before everything of the next. The first is the order in which they are written.
+/// All orders of the messages of a life, or a random selection. `groups` has the length of each
+/// group; all messages of one group precede all of the next. The first order is that of the table.
 pub(super) fn orders(groups: &[usize], seed: u64) -> Vec<Vec<usize>> {
     let places = groups.iter().scan(0, |first, length| {
         let group: Vec<_> = (*first..*first + length).collect();
@@ -42,7 +42,7 @@ pub(super) fn once(order: &[usize]) -> Vec<Step> {
     order.iter().map(|place| (*place, false)).collect()
 }
 
-/// Each message of `order` once more, somewhere after its first time.
+/// Each message of `order` twice, the second time at a random later position.
 pub(super) fn twice(order: &[usize], seed: u64) -> Vec<Step> {
     let mut random = SeededRandom(seed);
     let mut steps = once(order);
@@ -65,12 +65,11 @@ fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
     all
 }
 
-/// The same numbers every time: a life that failed fails again.
+/// A seeded random number generator, so that a failure is reproducible.
 struct SeededRandom(u64);
 
 impl SeededRandom {
     fn below(&mut self, limit: usize) -> usize {
-        // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,5 +1,5 @@
-//! Plays lives in every order against a gateway's core, very many side by side, and compares how
-//! each ended.
+//! Plays lives in every order against the gateway's core, many of them side by side, and compares
+//! their final states.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -18,29 +18,29 @@ use super::town::{PLENTY, Payer, ProgrammeBuilder};
 use crate::support::TestDatabase;
 use crate::world::{MONDAY_MORNING, World};
 
-/// The most messages of one commit.
+/// Limit on the messages of one commit.
 const TOGETHER: usize = 256;
-/// Of a life with more orders than these, every third is also played with everything said twice.
+/// Of a life with more orders than this, only every third is also played with repetitions.
 const FEW: usize = 24;
 
-/// One play of a life: an order, a purchase of its own, and whoever pays.
+/// One play of a life: its order, its purchase and its payer.
 struct LifePlay {
-    /// The number of the telling.
+    /// Index into [`PlayRun::life_scripts`].
     life_script: usize,
-    /// What is said before a month passes in which nothing is, and what after it.
+    /// The steps before a month without messages, and those after it.
     parts: Vec<Vec<Step>>,
     payer: Payer,
 }
 
-/// All plays of all lives, and the gateway that they run through.
+/// All plays of all lives, and the gateway that they run against.
 struct PlayRun {
     world: World,
     life_scripts: Vec<LifeScript>,
     plays: Vec<LifePlay>,
 }
 
-/// Plays every line in every order, once and with everything said twice; every end must be that of
-/// the line, nothing may stay held for ever, and the ledger must prove.
+/// Plays every life in every order, with each message once and with each one repeated. Every final
+/// state must be that of the table, nothing may stay held, and the ledger must verify.
 pub(super) async fn play_all_orders(
     database: TestDatabase,
     vocabulary: &IssuerVocabulary,
@@ -92,11 +92,11 @@ fn plays_of(number: usize, life_script: &LifeScript, town: &mut ProgrammeBuilder
     plays
 }
 
-/// How a life must have ended.
+/// The expected final state.
 #[derive(Clone, Copy)]
 enum ExpectedEnd {
     OfTheLine,
-    /// What the line leaves held was given back.
+    /// That of the line with its holds released.
     AfterAMonth,
 }
 
@@ -110,7 +110,7 @@ impl ExpectedEnd {
 }
 
 impl PlayRun {
-    /// This part of all plays: the messages of the same number together, in few commits.
+    /// Plays one part of all plays: the n-th messages of all of them together, in few commits.
     async fn play(&self, part: usize) {
         let steps = self.plays.iter().filter_map(|play| play.parts.get(part));
         for number in 0..steps.map(Vec::len).max().unwrap() {
@@ -153,7 +153,7 @@ impl PlayRun {
         }
     }
 
-    /// What is wrong with the plays that are over after this part.
+    /// Compares the finished plays with their expectations, and returns the differences.
     async fn compare(&self, part: usize, end: ExpectedEnd) -> Vec<String> {
         let moved = moved(&self.world.database).await;
         let left = left(&self.world.database).await;
@@ -201,7 +201,7 @@ impl PlayRun {
             .collect()
     }
 
-    /// A life that went wrong, with some of its plays.
+    /// Describes a failed life with some of its plays.
     fn shown(&self, life_script: usize, complaints: &[String]) -> String {
         let life = &self.life_scripts[life_script].life;
         let some = complaints.iter().take(2).map(String::as_str).collect::<Vec<_>>();
@@ -209,7 +209,7 @@ impl PlayRun {
         format!("line {} ({}), {count} times:\n  {}", life.line, life.name, some.join("\n  "))
     }
 
-    /// What the messages of a play look like in words, for whoever has to mend something.
+    /// The messages of a play in words, for the failure message.
     fn told(&self, play: &LifePlay) -> String {
         let said = &self.life_scripts[play.life_script].said;
         let step = |(place, is_again): &Step| {

@@ -1,4 +1,4 @@
-//! A life in Stripe's words: real messages of Stripe, read by the gateway's own adapter.
+//! Encodes a life as Stripe's messages, which the gateway's own adapter decodes.
 
 use jiff::{Timestamp, ToSpan as _};
 use sayso::card_path::issuers::{Issuer, Origin};
@@ -20,20 +20,20 @@ fn say(life: &Life, card: &str, begun: Timestamp) -> Option<MessageGroups> {
     Some(script.iter().map(&mut say_group).collect())
 }
 
-/// Tells one life from its beginning, and knows what was said before.
+/// Encodes one life from its beginning, and tracks the messages so far.
 struct ScriptWriter {
     about: Purchase,
-    /// When the first message is made.
+    /// Time of the first message.
     begun: Timestamp,
     is_at_once: bool,
     said: usize,
-    /// The questions so far: what was asked, and whether we approve it.
+    /// The authorisation requests so far: amount, and whether it is approved.
     asked: Vec<(i64, bool)>,
-    /// How many months have passed in silence.
+    /// Months without messages so far.
     months: i64,
     /// The captures and refunds so far, as an authorisation lists them.
     claims: Vec<Value>,
-    /// The latest capture, and how much of it is disputed.
+    /// The latest capture, and its disputed amount.
     disputed: (String, i64),
 }
 
@@ -60,7 +60,7 @@ impl ScriptWriter {
         }
     }
 
-    /// When the message is made: a minute after the one before, or in the same second.
+    /// Time of the message: a minute after the one before, or the same second.
     fn at(&self) -> Timestamp {
         let minutes = if self.is_at_once { 0 } else { i64::try_from(self.said).unwrap() };
         let hours = self.months * 24 * 41;
@@ -137,7 +137,7 @@ impl ScriptWriter {
             Some(other) => panic!("nobody decides as {other}"),
         };
         let answers = words.after("after").map(|count| count.parse().unwrap());
-        // The first message knows of the first answer, however late it comes.
+        // The first snapshot includes only the first response, however late it arrives.
         let known = if words.verb == "created" { 1 } else { self.asked.len().max(1) };
         let standing = AuthorisationState {
             name: &self.said.to_string(),
@@ -160,7 +160,7 @@ impl ScriptWriter {
             history.iter_mut().zip(&self.asked).enumerate()
         {
             entry["amount"] = json!(asked);
-            // The last answer is told by the words of this very message, if they say anything of it.
+            // This message's own words give the last outcome, if they contain one.
             if number < last || !is_told {
                 entry["approved"] = json!(is_approved);
                 let word = if *is_approved { "webhook_approved" } else { "webhook_declined" };
@@ -202,7 +202,7 @@ impl ScriptWriter {
         body
     }
 
-    /// About the capture before it in the line.
+    /// A dispute about the preceding capture.
     fn dispute(&mut self, words: MessageWords<'_>) -> Value {
         if let Some(amount) = words.amount_if_any() {
             self.disputed.1 = amount;

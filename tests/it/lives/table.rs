@@ -1,11 +1,11 @@
-//! Reads `tests/fixtures/lives.md`: one life a line.
+//! Parses `tests/fixtures/lives.md`: one life a line.
 
 use std::collections::BTreeMap;
 
 /// One line of the tables.
 #[derive(Debug)]
 pub(super) struct Life {
-    /// Where it stands in the file.
+    /// Line number in the file.
     pub(super) line: usize,
     pub(super) name: String,
     pub(super) setting: LifeSetting,
@@ -14,15 +14,15 @@ pub(super) struct Life {
     pub(super) end: LifeEnd,
 }
 
-/// Who pays, and where.
+/// The payer and the shop.
 #[derive(Debug, Default)]
 pub(super) struct LifeSetting {
     pub(super) card: Card,
-    /// What the pots have, in the order in which they are drained; none for more than is needed.
+    /// What the pots have, in drain order; `None` for more than enough.
     pub(super) pots: Option<Vec<i64>>,
-    /// The code of the shop's kind, if it is no grocer.
+    /// The shop's category code, unless it is a grocer.
     pub(super) shop: Option<&'static str>,
-    /// Whether the issuer made all its messages within one second.
+    /// Whether all messages of the issuer have the same timestamp.
     pub(super) is_at_once: bool,
 }
 
@@ -34,14 +34,14 @@ pub(super) enum Card {
     Nobodys,
 }
 
-/// How the life must end, in minor units.
+/// The expected final state, in minor units.
 #[derive(Debug, Default)]
 pub(super) struct LifeEnd {
     pub(super) money: Money,
-    /// What each pot has left, where the setting says what it had.
+    /// What each pot has left, where the setting gives its balance.
     pub(super) left: Option<Vec<i64>>,
-    /// The kinds of the exceptions of the life in order, sorted; by the column's title where it
-    /// differs.
+    /// Kinds of the expected exceptions when played in order, sorted; by column title where issuers
+    /// differ, and under the empty title for the others.
     to_look_at: BTreeMap<String, Vec<String>>,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Money {
     pub(super) disputed: i64,
 }
 
-/// What is said, in groups: everything of one comes before everything of the next.
+/// Messages in groups: all of one group precede all of the next.
 pub(super) type Script = Vec<Vec<String>>;
 
 /// All lives of the file.
@@ -103,7 +103,7 @@ impl Life {
         Self { line, name: cell("Life"), setting, end, told: cells }
     }
 
-    /// The life in the words of the issuer whose column has this title; none where it has a dash.
+    /// The life in the words of the column `title`; `None` where it has a dash.
     pub(super) fn script(&self, title: &str) -> Option<Script> {
         let told = self.told.get(title).unwrap_or_else(|| panic!("no column {title}"));
         (told != "-").then(|| told.split(" > ").map(words).collect())
@@ -111,7 +111,7 @@ impl Life {
 }
 
 impl LifeEnd {
-    /// What somebody is asked to look at, when the issuer of this column tells the life.
+    /// The exceptions that are expected from the issuer of this column.
     pub(super) fn to_look_at(&self, title: &str) -> &[String] {
         self.to_look_at.get(title).unwrap_or_else(|| &self.to_look_at[""])
     }
@@ -136,7 +136,7 @@ impl LifeSetting {
     }
 }
 
-/// `capture_above_money; Changes: unknown_card`
+/// Parses exceptions: `capture_above_money; Changes: unknown_card`.
 fn exceptions(text: &str) -> BTreeMap<String, Vec<String>> {
     let by_column = |part: &str| {
         let (title, kinds) = part.split_once(": ").unwrap_or(("", part));
@@ -146,7 +146,7 @@ fn exceptions(text: &str) -> BTreeMap<String, Vec<String>> {
     text.split(';').map(by_column).collect()
 }
 
-/// `30 + 20`
+/// Parses amounts: `30 + 20`.
 fn amounts(text: &str) -> Vec<i64> {
     text.split(" + ").map(minor).collect()
 }
@@ -155,7 +155,7 @@ fn words(text: &str) -> Vec<String> {
     text.split(", ").filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// `12`, `12.50` or nothing at all: pounds, as pence.
+/// Parses pounds into pence: `12`, `12.50`, or nothing for zero.
 pub(super) fn minor(text: &str) -> i64 {
     let (pounds, pence) = text.split_once('.').unwrap_or((text, "00"));
     assert!(pence.len() == 2, "{text:?} is no amount");

@@ -5,23 +5,23 @@ use std::fmt::Write as _;
 use super::table::{Card, LifeSetting};
 use crate::world::{CONNECTION, SECRET};
 
-/// What a pot has that must never be short.
+/// The balance of a pot that must never run out.
 pub(super) const PLENTY: i64 = 50_000_000_00;
 
-/// The card that no person has.
+/// A card that no person has.
 const NOBODYS: &str = "ic_nobody_has_this";
 
-/// People, and the file that makes them known.
+/// Builds a programme file, person by person.
 pub(super) struct ProgrammeBuilder {
     file: String,
     people: usize,
 }
 
-/// One person, or nobody.
+/// The payer of a play.
 #[derive(Debug, Clone)]
 pub(super) struct Payer {
     pub(super) card: String,
-    /// The budget's name; none for nobody.
+    /// The budget's id; `None` for a card that no person has.
     pub(super) budget: Option<String>,
 }
 
@@ -66,7 +66,7 @@ answer = "yes"
         Self { file, people: 0 }
     }
 
-    /// Whoever pays in this setting: a new person, unless it is nobody's card.
+    /// The payer for this setting: a new person, unless the card is nobody's.
     pub(super) fn add_payer(&mut self, setting: &LifeSetting) -> Payer {
         if setting.card == Card::Nobodys {
             return Payer { card: NOBODYS.to_owned(), budget: None };
@@ -117,7 +117,8 @@ loads = [{{ id = "start", amount = "{amount}" }}]
     }
 }
 
-/// A counter that every purchase moves and none can exceed: the proof looks at it.
+/// Has a limit that every purchase counts towards and none can exceed, so that `verify` checks the
+/// counters.
 const AGREEMENT: &str = r#"
 [person.agreement]
 agreed_on = 2026-11-16

@@ -1,8 +1,8 @@
-//! What the words of a life have in common, whoever says them: amounts and what is said of them.
+//! The words that all issuers' columns have in common: verbs, amounts and attributes.
 
 use super::table::minor;
 
-/// One message, taken apart: `capture 20.61 of EUR 23.40`.
+/// One message in words, split into its parts: `capture 20.61 of EUR 23.40`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MessageWords<'a> {
     pub(super) verb: &'a str,
@@ -26,18 +26,18 @@ impl<'a> MessageWords<'a> {
         first.starts_with(|letter: char| letter.is_ascii_digit()).then(|| minor(first))
     }
 
-    /// Whether it is said somewhere after the verb.
+    /// Whether the word occurs after the verb.
     pub(super) fn says(self, word: &str) -> bool {
         self.rest.split(' ').any(|said| said == word)
     }
 
-    /// What follows `word`: `EUR` after `of`.
+    /// The word that follows `word`: `EUR` after `of`.
     pub(super) fn after(self, word: &str) -> Option<&'a str> {
         let mut words = self.rest.split(' ').skip_while(|said| *said != word);
         words.nth(1)
     }
 
-    /// The shop of a claim that is not that of the purchase: its code and its name.
+    /// Code and name of the presentment's shop, if it differs from that of the purchase.
     pub(super) fn other_shop<'s>(self, code: &'s str, name: &'s str) -> (&'s str, &'s str)
     where
         'a: 's,
@@ -50,7 +50,7 @@ impl<'a> MessageWords<'a> {
         }
     }
 
-    /// The merchant's own currency and amount, if they are told.
+    /// The merchant's own currency and amount, if given.
     pub(super) fn in_their_money(self) -> Option<(String, i64)> {
         let currency = self.after("of")?;
         let amount = minor(self.after(currency).unwrap());

@@ -1,4 +1,4 @@
-//! Plays lives in the order in which they are written.
+//! Plays lives in the order of the table.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use super::town::{PLENTY, Payer, ProgrammeBuilder};
 use crate::support::TestDatabase;
 use crate::world::World;
 
-/// Plays every line as it is written, each with a person of its own: over HTTP, if this issuer's
-/// messages have a form there. Answers, ends and exceptions must be those of the line.
+/// Plays every line as written, each with its own person, over HTTP if this issuer has an adapter.
+/// Responses, final states and exceptions must be those of the line.
 pub(super) async fn play_as_written(
     database: TestDatabase,
     vocabulary: &IssuerVocabulary,
@@ -35,7 +35,7 @@ pub(super) async fn play_as_written(
             say(&world, &life_script.life, said).await;
         }
         run_upkeep(&world).await;
-        // At once: for the next life a month may pass.
+        // Compared right away, because the next life may advance the clock by a month.
         complaints.extend(compare(&world, vocabulary, &life_script.life, &payer).await);
     }
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));

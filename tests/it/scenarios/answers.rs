@@ -1,5 +1,5 @@
-//! Answers that surprised people: a card check abroad, a pump, a till that takes no part, a meal in
-//! two authorisations, a price that moved, midnight, a card in somebody else's hands.
+//! Responses that surprised people: account verification abroad, fuel pumps, partial approvals, a
+//! meal in two authorisations, exchange rates, midnight, and a card that somebody else keeps.
 
 use sayso::domain::card::safety::{CardCustodian, Custody};
 use sayso::domain::id::CustodyId;
@@ -30,14 +30,14 @@ on_both_databases!(
     more_of_an_open_purchase_is_judged_in_every_scope,
 );
 
-/// The demo with a line more for the programme.
+/// The demo with an additional line in its `[programme]` table.
 fn with_line(line: &str) -> String {
     let file = DEMO.replacen("country = \"GB\"\n", &format!("country = \"GB\"\n{line}\n"), 1);
     assert_ne!(file, DEMO);
     file
 }
 
-/// The demo with an OK for Dee: up to £20.00 at phone shops, once.
+/// The demo with a permission for Dee: one purchase of up to £20.00 at phone shops.
 fn with_ok(line: &str) -> String {
     let femi = "[[person]]\nid = \"femi\"";
     let ok = format!(
@@ -51,7 +51,7 @@ fn handset(id: &str, amount: i64) -> Purchase {
     Purchase { mcc: json!("4812"), shop: "HANDY PARIS".to_owned(), ..purchase(id, amount) }
 }
 
-/// What Femi buys at a grocer: £30.00 a day, and a part is agreed.
+/// A purchase of Femi's at a grocer. His list has £30.00 a day, and partial approval is agreed.
 fn femis(id: &str, amount: i64) -> Purchase {
     Purchase { card: FEMI.to_owned(), ..purchase(id, amount) }
 }
@@ -90,7 +90,7 @@ async fn a_shop_abroad_checks_the_card_with_next_to_nothing(database: TestDataba
         assert!(answer.is_approved(), "{currency}");
         assert_eq!(world.figure("dee", "held").await, 0);
     }
-    // Nothing in pounds for a price in pounds is no question.
+    // Zero pounds for a price in pounds is rejected.
     let answer = ask_with(&world, &purchase("Odd", 0), |object| price(object, 1, "gbp")).await;
     assert_eq!(answer.status, 400);
     world.check().await;
@@ -99,7 +99,7 @@ async fn a_shop_abroad_checks_the_card_with_next_to_nothing(database: TestDataba
 async fn a_price_that_nobody_can_read_keeps_its_margin(database: TestDatabase) {
     let world = World::open_with(database, &with_line("exchange_margin_percent = 5")).await;
     let mut held = 0;
-    // A shop in Kuwait asks for 1.005; nobody knows the second; the third is more than anything.
+    // A price of 1.005 in Kuwait, an unknown currency, and an amount at the limit of 64 bits.
     for (minor, currency) in [(1005, "kwd"), (5, "xts"), (i64::MAX, "jpy")] {
         let bought = purchase(currency, 2_60);
         let answer = ask_with(&world, &bought, |object| price(object, minor, currency)).await;
@@ -132,7 +132,8 @@ async fn where_no_part_is_taken_the_text_says_what_helps(database: TestDatabase)
     assert_eq!(world.authorise(&online).await.reason(), "over_period");
     let told = last_message(&world).await;
     assert!(told.contains("Pay £30 or less, or reply ASK."), "{told}");
-    // A pump asks for £99, and Femi's list says up to £60 at once. £30 of £80 are held by now.
+    // A pump requests £99, and Femi's list has £60 per purchase. £30 of his £80 are held
+    // already.
     assert!(world.authorise(&femis("Bread", 30_00)).await.is_approved());
     let pump = Purchase { mcc: json!("5542"), ..femis("Pump", 99_00) };
     let answer = world.authorise(&pump).await;
@@ -141,7 +142,7 @@ async fn where_no_part_is_taken_the_text_says_what_helps(database: TestDatabase)
     assert!(told.contains("Pay inside, up to £50."), "{told}");
     let explained = explained(&world, &answer).await;
     assert_eq!(explained.next_text.as_deref(), Some("Pay inside, up to £50."));
-    // And that is paid inside.
+    // The suggested amount is approved.
     let inside = Purchase { mcc: json!("5542"), ..femis("Inside", 50_00) };
     assert!(world.authorise(&inside).await.is_approved());
     world.check().await;
@@ -159,19 +160,19 @@ async fn several_holds_at_one_shop_are_one_use_of_an_ok(database: TestDatabase) 
     let told = last_message(&world).await;
     assert!(told.contains("An earlier try still holds £20 of your one-time OK."), "{told}");
     world.prove().await;
-    // What the shop gives up is there again; what it asks more of its own holds is one use too.
+    // A reversal frees its part of the permission; an increment belongs to the same use.
     world.send_event(&second.over(world.now(), "reversed")).await;
     assert!(world.authorise(&handset("Fourth", 3_00)).await.is_approved());
     let more = Purchase { amount: 5_00, answers: 1, ..first.clone() };
     assert!(world.authorise(&more).await.is_approved());
     assert_eq!(world.authorise(&handset("Fifth", 1)).await.reason(), "ok_held");
     world.prove().await;
-    // Once something was captured it is used, and what is held by then stays.
+    // After a capture the permission is used up, and existing holds stay.
     world.send_event(&first.captured(world.now(), "one", 17_00)).await;
     assert_eq!(world.authorise(&handset("Sixth", 1)).await.reason(), "ok_used");
     assert_eq!(world.figures("dee").await[..2], [3_00, 17_00]);
     world.prove().await;
-    // What is said of it is proved.
+    // `verify` detects a changed usage.
     let mut meddling = world.database.connect().await;
     let sql = "UPDATE permission SET open_minor = open_minor + 1";
     sqlx::query(sql).execute(&mut meddling).await.unwrap();
@@ -208,7 +209,7 @@ async fn an_ok_survives_the_card_check_before_the_sale(database: TestDatabase) {
     world.check().await;
 }
 
-/// A question about what was bought two minutes before midnight, half a minute after it.
+/// A request half a minute after midnight, for a purchase made two minutes before it.
 async fn late(world: &World, id: &str, amount: i64) -> TestResponse {
     let bought_at = jiff::SignedDuration::from_secs(150);
     let bought_at = world.now().checked_sub(bought_at).unwrap();
@@ -246,7 +247,7 @@ async fn what_was_given_for_one_shop_is_used_before_what_was_given_for_its_kind(
 async fn what_was_bought_before_midnight_counts_on_that_day(database: TestDatabase) {
     let world = World::open(database).await;
     world.set_time("2026-11-24T00:00:30Z");
-    // Nothing had counted on Monday so far, and Femi may spend £30 a day on food.
+    // Nothing has counted on Monday so far, and Femi may spend £30 a day on food.
     assert!(late(&world, "One", 20_00).await.is_approved());
     let answer = late(&world, "Two", 10_01).await;
     assert_eq!(answer.reason(), "over_period");
@@ -275,7 +276,7 @@ async fn a_card_that_somebody_else_has_is_named_in_no_text(database: TestDatabas
     let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     tx.add_custody(&programme, &budget, &custody).await.unwrap();
     tx.commit().await.unwrap();
-    // At another shop: a second try at the same one would be told of once.
+    // At another shop, because a retry at the same one has no second message.
     let (id, shop) = ("iauth_1TestAgain".to_owned(), "CORNER SHOP".to_owned());
     let again = Purchase { id, shop, ..old };
     let answer = world.authorise(&again).await;
@@ -318,7 +319,7 @@ async fn what_a_cash_machine_takes_for_itself_is_no_cash(database: TestDatabase)
     let fee = |object: &mut Value| {
         object["pending_request"]["amount_details"]["atm_fee"] = json!(1_75);
     };
-    // Dee may take out £20 a week.
+    // Dee may withdraw £20 a week.
     let first = machine("First", 16_75);
     assert!(ask_with(&world, &first, fee).await.is_approved());
     world.send_event(&first.created(world.now(), 16_75)).await;
@@ -338,7 +339,7 @@ async fn a_machines_fee_is_no_cash_of_a_purchase_that_was_only_told(database: Te
         event["data"]["object"]["amount_details"] = json!({"atm_fee": 75, "cashback_amount": null});
         event
     };
-    // Dee may take out £20 a week.
+    // Dee may withdraw £20 a week.
     world.send_event(&with_fee(machine("Held", 5_75).created(world.now(), 5_75))).await;
     world
         .send_event(&with_fee(machine("Paid", 8_75).captured(world.now(), "ipi_1TestFee", 8_75)))
@@ -350,7 +351,7 @@ async fn a_machines_fee_is_no_cash_of_a_purchase_that_was_only_told(database: Te
     world.check().await;
 }
 
-/// The demo in which something else of Femi's list has changed.
+/// The demo with another change of Femi's list.
 fn changed() -> String {
     let file = DEMO.replacen("Courses are ones you decide together.", "As we said in May.", 1);
     assert_ne!(file, DEMO);
@@ -363,7 +364,7 @@ async fn more_of_an_open_purchase_is_judged_by_counters_of_its_own_day(database:
     assert!(world.authorise(&open).await.is_approved());
     world.send_event(&open.created(world.now(), 12_00)).await;
     assert!(world.authorise(&femis("Other", 15_00)).await.is_approved());
-    // Another version of the list starts two weeks later: the purchase is a long stay's, still open.
+    // Another version of the list starts two weeks later, while the hold is still open.
     for _ in 0..4 {
         world.advance_clock(an_hour() * 84);
         let holds =
@@ -383,11 +384,10 @@ async fn more_of_an_open_purchase_is_judged_in_every_scope(database: TestDatabas
     let food = femis("Food", 20_00);
     assert!(world.authorise(&food).await.is_approved());
     let eating = |id: &str, amount| Purchase { mcc: json!("5812"), ..femis(id, amount) };
-    // The same purchase, and the shop says by now that it is a restaurant: it counts as food.
+    // The category of the same purchase is now a restaurant: it still counts as food.
     let more = Purchase { id: food.id.clone(), answers: 1, ..eating("More", 10_01) };
     assert_eq!(world.authorise(&more).await.reason(), "over_period");
-    // It began as a restaurant, of which the list says no more than yes, and says by now that it is
-    // a grocer.
+    // It began as a restaurant, which the list allows without a limit, and is now a grocer.
     let meal = eating("Meal", 5_00);
     assert!(world.authorise(&meal).await.is_approved());
     let more = Purchase { id: meal.id, answers: 1, ..femis("Grocer", 10_01) };

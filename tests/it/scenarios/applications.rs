@@ -1,5 +1,5 @@
-//! Files that are applied while people shop: a difference, made one person at a time, and all of it
-//! or nothing.
+//! Files applied while purchases go on: only differences are applied, one person at a time, and a
+//! file is applied completely or not at all.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -31,7 +31,7 @@ async fn applied(world: &World, file: &str) -> ApplyReport {
     timeout(SOON, done).await.expect("it waits for a lock").unwrap()
 }
 
-/// Holds whatever a decision about Dee would hold.
+/// Takes the locks that a decision about Dee takes.
 async fn hold_dee(world: &World) -> Tx {
     let mut tx = world.app.store().begin().await.unwrap();
     let (programme, dee) = ("riverside".parse().unwrap(), BudgetId::of(&"dee".parse().unwrap()));
@@ -48,7 +48,7 @@ async fn an_unchanged_file_waits_for_nobody(database: TestDatabase) {
     world.check().await;
 }
 
-/// SQLite has one lock for everybody: there, a change takes its turn between two decisions.
+/// SQLite has a single write lock, so a change takes its turn between two decisions there.
 async fn a_change_of_one_person_waits_for_nobody_else(database: TestDatabase) {
     let world = World::open_with(database, &patient(DEMO)).await;
     let renamed = patient(DEMO).replace("name = \"Femi\"", "name = \"Femi A\"");
@@ -64,7 +64,7 @@ async fn a_change_of_one_person_waits_for_nobody_else(database: TestDatabase) {
     world.check().await;
 }
 
-/// Many people on one start list, with money.
+/// Many people with money on the start list.
 fn many(people: usize, margin: u32, week: u32) -> String {
     let (settings, _) = DEMO.split_once("\n# -----").unwrap();
     let settings = settings
@@ -75,7 +75,8 @@ fn many(people: usize, margin: u32, week: u32) -> String {
         .replace("amount = \"40.00\"", &format!("amount = \"{week}.00\""));
     let person = |number: usize| {
         format!(
-            "\n[[person]]\nid = \"person{number}\"\nname = \"Person {number}\"\nworker = \"amina\"\n\
+            "\n[[person]]\nid = \"person{number}\"\nname = \"Person {number}\"\n\
+             worker = \"amina\"\n\
              \n[[person.card]]\nconnection = \"riverside-stripe\"\ntoken = \"ic_1Many{number}\"\n\
              last_four = \"0000\"\nstate = \"active\"\n\
              \n[[person.pot]]\nid = \"week\"\nname = \"week\"\nstream = \"homes\"\n\
@@ -90,7 +91,7 @@ fn of_person(number: usize, reference: &str) -> Purchase {
     Purchase { card: format!("ic_1Many{number}"), ..purchase(reference, 1) }
 }
 
-/// The versions of the settings and of the list by which decisions were made.
+/// The versions of the settings and of the list that decisions used.
 async fn versions(database: &TestDatabase) -> BTreeSet<(u64, u64)> {
     let rows = database.rows("SELECT facts FROM decision").await;
     let version = |row: &Vec<String>| {
@@ -133,7 +134,7 @@ async fn no_decision_mixes_two_versions_of_a_file(database: TestDatabase) {
     world.check().await;
 }
 
-/// Applies `file` in a process that dies after the changes of some people.
+/// Applies `file` in a process that is killed after `commits` commits.
 fn apply_and_die(database: &TestDatabase, file: &str, commits: u32) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("programme.toml");
@@ -152,7 +153,8 @@ fn apply_and_die(database: &TestDatabase, file: &str, commits: u32) {
     assert_eq!(ended.status.code(), None, "it ended by itself: {said}");
 }
 
-/// How many people have their second list, and which settings are in force for who has not.
+/// The number of people with their second list, and the version of the settings in force for the
+/// others.
 async fn half_way(database: &TestDatabase) -> (i64, String) {
     let changed = count(database, "budget WHERE agreement_version = 2").await;
     let rows = database.rows("SELECT CAST(version AS TEXT) FROM programme").await;
@@ -186,7 +188,7 @@ async fn a_file_that_broke_off_is_finished_before_the_next_one(database: TestDat
     let store = prepare(&database, &many(PEOPLE, 0, 40)).await;
     apply_and_die(&database, &many(PEOPLE, 5, 50), 4);
     assert_eq!(half_way(&database).await.1, "1");
-    // The next file is about something else: what broke off has come first, whole.
+    // Applying another file first completes the interrupted one.
     let ids = sayso::platform::ids::NewIds::default();
     let now = sayso::platform::clock::Clock::system().now();
     let third = many(PEOPLE, 5, 60);

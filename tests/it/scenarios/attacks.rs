@@ -1,4 +1,4 @@
-//! Who may speak for an issuer, and what nobody may send.
+//! Authentication of issuers, and messages that must be rejected.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ const ASK: &str = "/issuers/riverside-stripe/authorisations";
 const TELL: &str = "/issuers/riverside-stripe/events";
 const NEXT: &str = "whsec_next_0123456789abcdef0123456789";
 
-/// How many rows the tables of what happened have.
+/// Row counts of the tables that messages write to.
 async fn rows(world: &World) -> Vec<i64> {
     let mut counts = Vec::new();
     for table in
@@ -34,7 +34,7 @@ async fn rows(world: &World) -> Vec<i64> {
     counts
 }
 
-/// One figure of `/metrics`; nothing counted yet is 0.
+/// One metric of `/metrics`; 0 when it was never counted.
 async fn metric(world: &World, name: &str) -> u64 {
     let text = world.get("/metrics").await.body;
     let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -54,7 +54,7 @@ async fn scenario_76_what_is_not_signed_leaves_nothing_but_a_count(database: Tes
     let body = purchase("Forged", 12_50).request(world.now()).to_string();
     let genuine = sign(SECRET, world.now(), &body);
     let (time, mac) = genuine.split_once(',').unwrap();
-    // The same JSON in other bytes, another amount, a body of something else.
+    // The same JSON in other bytes, another amount, and bodies of something else.
     let spaced = body.replacen(':', ": ", 1);
     let sorted = format!("{:#}", serde_json::from_str::<Value>(&body).unwrap());
     let dearer = body.replace("1250", "1150");
@@ -76,7 +76,7 @@ async fn scenario_76_what_is_not_signed_leaves_nothing_but_a_count(database: Tes
         assert_is_not_genuine(&world.post_signed(ASK, &body, signature).await);
     }
     assert_eq!(rows(&world).await, before);
-    // And all the time the genuine one would have been answered.
+    // The genuine message is still accepted.
     assert!(world.post_signed(ASK, &body, &genuine).await.is_approved());
     let text = world.get("/metrics").await.body;
     assert_is_valid(&text);
@@ -86,7 +86,7 @@ async fn scenario_76_what_is_not_signed_leaves_nothing_but_a_count(database: Tes
     world.check().await;
 }
 
-/// Every sample has a kind and a line of help before it, and is written as Prometheus reads it.
+/// Asserts the Prometheus text format: each sample is preceded by its type and its help text.
 fn assert_is_valid(metrics: &str) {
     let (mut helped, mut typed) = (BTreeSet::new(), BTreeSet::new());
     let mut samples = 0;
@@ -133,7 +133,7 @@ async fn scenario_77_a_replay_gets_the_stored_answer_and_only_for_five_minutes(
     let capture_signed = sign(SECRET, world.now(), &capture);
     let before = rows(&world).await;
 
-    // Just inside the window: the answers of then, though the money would now say otherwise.
+    // Just within the window: the recorded responses, though the balance has changed.
     world.send_event(&purchase("Yes", 60_00).over(world.now(), "reversed")).await;
     world.advance_clock(5.minutes());
     assert_eq!(world.post_signed(ASK, &yes, &yes_signed).await, paid);
@@ -150,7 +150,7 @@ async fn scenario_77_a_replay_gets_the_stored_answer_and_only_for_five_minutes(
         assert_is_not_genuine(&answer);
         assert!(answer.body.contains("more than 5 minutes ago"), "{answer:?}");
     }
-    // Nor may anybody sign for later.
+    // A signature of the future is rejected too.
     let early = sign(SECRET, world.now() + 301.seconds(), &yes);
     assert_is_not_genuine(&world.post_signed(ASK, &yes, &early).await);
     assert_eq!(rows(&world).await, after);
@@ -177,7 +177,7 @@ async fn scenario_78_a_secret_counts_until_its_end_and_no_longer(database: TestD
         world.post_signed(ASK, &body, &signature).await.status
     };
     let never = "whsec_never_0123456789abcdef01234567";
-    // While both live, either is enough, in any place.
+    // During the rotation either secret suffices, in any position.
     assert_eq!(ask(1, &[SECRET]).await, 200);
     assert_eq!(ask(2, &[NEXT]).await, 200);
     assert_eq!(ask(3, &[SECRET, NEXT]).await, 200);
@@ -185,13 +185,13 @@ async fn scenario_78_a_secret_counts_until_its_end_and_no_longer(database: TestD
     assert_eq!(ask(5, &[never]).await, 401);
     world.set_time("2026-11-23T08:59:59Z");
     assert_eq!(ask(6, &[SECRET]).await, 200);
-    // It ends to the second, though nobody has read the secrets anew.
+    // It expires to the second, without a reload of the secrets.
     world.set_time("2026-11-23T09:00:00Z");
     assert_eq!(ask(7, &[SECRET]).await, 401);
     assert_eq!(ask(8, &[SECRET, never]).await, 401);
     assert_eq!(ask(9, &[SECRET, NEXT]).await, 200);
     assert_eq!(world.count("decision", "1 = 1").await, 6);
-    // Taken out of the file, the new one is gone too; nothing is left that could sign.
+    // Without the new secret in the file, no valid one is left.
     let without = DEMO.replacen(&value, &format!("{value}\nuntil = {end}"), 1);
     world.apply(&without).await;
     assert_eq!(ask(10, &[NEXT]).await, 401);
@@ -216,7 +216,7 @@ async fn scenario_79_how_wrong_a_signature_is_does_not_show(database: TestDataba
     for other in [&last, short, &nothing, &format!("{genuine}00")] {
         assert_eq!(world.post_signed(ASK, &body, other).await, told);
     }
-    // Of two claims the good one counts, wherever it stands.
+    // Of two signatures the valid one counts, in any position.
     let both = format!("{first},{}", genuine.split_once(',').unwrap().1);
     assert!(world.post_signed(ASK, &body, &both).await.is_approved());
     world.check().await;
@@ -230,14 +230,14 @@ async fn scenario_80_a_secret_opens_its_own_programme_only(database: TestDatabas
         .replace("whsec_demo_events_8a41d7e6b95340c2", "whsec_lakeside_events_0123456789");
     world.apply(&lakeside).await;
     let there = |path: &str| path.replace("riverside", "lakeside");
-    // Both programmes have a card of this name: the connection says whose it is.
+    // Both programmes have a card with this token: the connection determines the programme.
     let body = purchase("Whose", 10_00).request(world.now()).to_string();
     let [ours, theirs] = [SECRET, NEXT].map(|secret| sign(secret, world.now(), &body));
     assert_is_not_genuine(&world.post_signed(&there(ASK), &body, &ours).await);
     assert_is_not_genuine(&world.post_signed(&there(TELL), &body, &ours).await);
     assert_is_not_genuine(&world.post_signed(ASK, &body, &theirs).await);
     assert_eq!(world.count("decision", "1 = 1").await, 0);
-    // A connection that is not there says nothing of those that are.
+    // The response of an unknown connection does not reveal which ones exist.
     let nowhere = world.post_signed("/issuers/nobody/authorisations", &body, &ours).await;
     assert_eq!(nowhere.status, 404);
 
@@ -280,7 +280,7 @@ async fn scenario_81_bombs_of_every_kind_are_refused(database: TestDatabase) {
             assert!(answer.body.len() < 1_000, "an answer is no echo");
         }
     }
-    // Signed as sent, so that only the encoding is wrong. It is not unpacked to find out.
+    // Signed as sent, so that only the encoding is wrong. The body is not decompressed.
     for encoding in ["gzip", "deflate", "br", "gzip, gzip"] {
         let signature = sign(SECRET, world.now(), &body);
         let head = format!("content-encoding: {encoding}\r\nstripe-signature: {signature}");
@@ -289,15 +289,15 @@ async fn scenario_81_bombs_of_every_kind_are_refused(database: TestDatabase) {
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
         assert!(answer.contains("/problems/encoded"), "{answer}");
     }
-    // In chunks that say nothing of their sum: cut as soon as it is too much.
+    // Chunks without a total length: rejected as soon as the limit is exceeded.
     let chunk = [b"4000\r\n".as_slice(), &[b' '; 0x4000], b"\r\n"].concat();
     let answer = raw(&world, "transfer-encoding: chunked", &chunk.repeat(5)).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("/problems/too-large"), "{answer}");
-    // A length that promises more than is taken is refused before it is sent.
+    // A content length above the limit is rejected before the body is read.
     let answer = raw(&world, "content-length: 100000000", b"").await;
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("too-large"), "{answer}");
-    // Two lengths could be read in two ways.
+    // Two content lengths are ambiguous.
     let answer = raw(&world, "content-length: 5\r\ncontent-length: 6", b"hello").await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
 
@@ -307,12 +307,12 @@ async fn scenario_81_bombs_of_every_kind_are_refused(database: TestDatabase) {
     world.check().await;
 }
 
-/// Sends a question whose head ends with the lines of `head`; the first bytes of the answer.
+/// Sends a request whose head ends with the lines of `head`. Returns the beginning of the response.
 async fn raw(world: &World, head: &str, body: &[u8]) -> String {
     let mut stream = TcpStream::connect(world.app.address()).await.unwrap();
     let start = format!("POST {ASK} HTTP/1.1\r\nhost: sayso\r\n{head}\r\n\r\n");
     stream.write_all(start.as_bytes()).await.unwrap();
-    // The gateway may have hung up before all was sent.
+    // The gateway may close the connection before it has read everything.
     stream.write_all(body).await.ok();
     let mut answer = vec![0; 4096];
     let mut filled = 0;

@@ -1,4 +1,4 @@
-//! What merchants claim and give back when it is not as simple as it should be.
+//! Captures and refunds in unusual amounts and orders.
 
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ async fn scenario_18_of_several_captures_the_last_may_come_late(database: TestDa
     let order = purchase("Parcels", 30_00);
     ask(&world, &order).await;
     world.send_event(&order.created(world.now(), 30_00)).await;
-    // Three parcels. The hold goes down with each, and is never below nothing.
+    // Three parcels. The hold decreases with each of them, and is never negative.
     for (claim, minor, held, spent) in
         [("one", 10_00, 20_00, 10_00), ("two", 12_00, 8_00, 22_00), ("three", 3_00, 5_00, 25_00)]
     {
@@ -48,13 +48,13 @@ async fn scenario_18_of_several_captures_the_last_may_come_late(database: TestDa
     }
     world.send_event(&closed(&order, world.now(), &[10_00, 12_00, 3_00])).await;
     assert_eq!(world.figures("dee").await, [0, 25_00, DEE_HAS - 25_00]);
-    // Ten days after the rest was given back there is a fourth.
+    // Ten days after the rest was released a fourth capture arrives.
     world.advance_clock((10 * 24).hours());
     world.send_event(&order.captured(world.now(), "four", 5_00)).await;
     assert_eq!(world.figures("dee").await, [0, 30_00, DEE_HAS - 30_00]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
 
-    // The list of a closed purchase may be ahead of its captures: what it claims stays held.
+    // A closing event may list captures that have not arrived yet: their amount stays held.
     let ahead = purchase("Ahead", 20_00);
     ask(&world, &ahead).await;
     world.send_event(&closed(&ahead, world.now(), &[8_00, 7_00])).await;
@@ -68,7 +68,8 @@ async fn scenario_18_of_several_captures_the_last_may_come_late(database: TestDa
 
 async fn scenario_20_what_was_claimed_is_not_given_back_by_a_reversal(database: TestDatabase) {
     let world = World::open(database).await;
-    // All of it is claimed, or a part; the merchant's reversal is late, or overtakes the capture.
+    // Captured completely or in part. The merchant's reversal arrives after the capture, or before
+    // it.
     let cases = [("All", 20_00, false), ("Part", 8_00, false), ("Overtaken", 20_00, true)];
     let mut spent = 0;
     for (id, claimed, is_overtaken) in cases {
@@ -84,7 +85,7 @@ async fn scenario_20_what_was_claimed_is_not_given_back_by_a_reversal(database: 
         }
         spent += claimed;
         assert_eq!(world.figures("dee").await, [0, spent, DEE_HAS - spent], "{id}");
-        // What the merchant then gives back is a refund, and comes back once.
+        // The merchant's refund is booked once.
         world.send_event(&bought.refunded(world.now(), "back", claimed)).await;
         spent -= claimed;
         assert_eq!(world.figures("dee").await, [0, spent, DEE_HAS - spent], "{id}");
@@ -95,7 +96,7 @@ async fn scenario_20_what_was_claimed_is_not_given_back_by_a_reversal(database: 
     world.check().await;
 }
 
-/// Two refunds of 12.00 for a purchase of 20.00, in the same moment, over and over.
+/// Two concurrent refunds of 12.00 for a purchase of 20.00, repeatedly.
 async fn scenario_26_refunds_at_once_give_back_what_was_captured_and_no_more(
     database: TestDatabase,
 ) {
@@ -108,7 +109,7 @@ async fn scenario_26_refunds_at_once_give_back_what_was_captured_and_no_more(
         ask(&world, &bought).await;
         world.send_event(&bought.captured(world.now(), "one", 20_00)).await;
         let refund = |claim: &str| (caller.clone(), bought.refunded(world.now(), claim, 12_00));
-        // Each of them twice, as issuers do that heard no answer.
+        // Each of them twice, as issuers retry without a response.
         send_events_concurrently(["two", "three", "two", "three"].map(refund)).await;
         assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS], "round {round}");
         assert_eq!(world.exposure_and_suspense().await, (0, (round + 1) * 4_00));
@@ -124,18 +125,18 @@ async fn scenario_27_a_refund_finds_a_pot_that_is_not_used_any_more(database: Te
     ask(&world, &pets).await;
     world.send_event(&pets.captured(world.now(), "one", 40_00)).await;
     assert_eq!(world.pot("dee", "pets", "spent").await, 40_00);
-    // The pot is empty, and leaves the list.
+    // The pot is empty, and is removed from the list.
     let at = DEMO.find("[[person.pot]]\nid = \"pets\"").unwrap();
     let end = DEMO.find("[[person.pot]]\nid = \"moving-in\"").unwrap();
     let without = [&DEMO[..at], &DEMO[end..]].concat();
     world.advance_clock(1.minute());
     world.apply(&without).await;
-    // What comes back goes where it came from: that stream's money stays that stream's.
+    // The refund goes back to its pot, because the money stays in its stream.
     world.send_event(&pets.refunded(world.now(), "back", 15_00)).await;
     assert_eq!(world.pot("dee", "pets", "left").await, 15_00);
     assert_eq!(world.figures("dee").await, [0, 25_00, DEE_HAS - 25_00]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
-    // Nothing may be bought with it: it is on nobody's list.
+    // It cannot be spent, because the list does not contain the pot.
     let more = Purchase { mcc: json!("5995"), ..purchase("More", 63_91) };
     assert_eq!(world.authorise(&more).await.reason(), "no_money");
     world.check().await;
@@ -152,7 +153,7 @@ async fn scenario_27_a_refund_finds_a_budget_that_has_ended(database: TestDataba
     world.apply(&ended).await;
     let next = Purchase { card: ANA.to_owned(), ..purchase("Next", 1_00) };
     assert!(!world.authorise(&next).await.is_approved());
-    // Its stream has ended too: the money is the stream's, and is there to be returned.
+    // Its stream has ended too: the money belongs to the stream, and can be returned to the funder.
     world.set_time("2027-10-15T12:00:00Z");
     world.send_event(&bought.refunded(world.now(), "back", 30_00)).await;
     assert_eq!(world.figures("ana").await, [0, 0, 45_00]);
@@ -170,23 +171,23 @@ async fn scenario_28_what_the_issuer_took_is_booked_whatever_the_card_is(databas
     world.apply(&frozen).await;
     let of = |card: &str, id: &str| Purchase { card: card.to_owned(), ..purchase(id, 20_00) };
 
-    // A blocked card: the money goes, and the card stays blocked.
+    // A capture with a blocked card is booked, and the card stays blocked.
     let blocked = of(ANA, "Blocked");
     world.send_event(&blocked.forced(world.now(), "one", 20_00)).await;
     assert_eq!(world.figures("ana").await, [0, 20_00, 25_00]);
     assert_eq!(world.authorise(&of(ANA, "After")).await.reason(), "card_lost");
-    // Pots that are empty: what there is, and the programme owes the rest.
+    // Empty pots pay what they have, and the rest is exposure.
     world.send_event(&blocked.forced(world.now(), "two", 40_00)).await;
     assert_eq!(world.figures("ana").await, [0, 45_00, 0]);
     assert_eq!(world.exposure_and_suspense().await, (15_00, 0));
     world.send_event(&blocked.forced(world.now(), "three", 1_00)).await;
     assert_eq!(world.exposure_and_suspense().await, (16_00, 0));
-    // A card that has been replaced, after we had refused.
+    // A capture with a replaced card, after a decline.
     let old = of("ic_1DemoDeeOld00000001", "Old");
     assert_eq!(world.authorise(&old).await.reason(), "old_card");
     world.send_event(&old.captured(world.now(), "one", 20_00)).await;
     assert_eq!(world.figures("dee").await, [0, 20_00, DEE_HAS - 20_00]);
-    // A card that nobody has: the programme owes all of it.
+    // A capture with an unknown card is exposure completely.
     world.send_event(&of("ic_nobody_has_this", "Nobody").forced(world.now(), "one", 20_00)).await;
     assert_eq!(world.exposure_and_suspense().await, (36_00, 0));
     let above = world.count("exception", "kind = 'capture_above_money'").await;
@@ -206,7 +207,7 @@ async fn scenario_38_a_purchase_abroad_costs_what_it_costs_at_its_capture(databa
         message
     };
     let mut spent = 0;
-    // The rate at the capture is another one: dearer, cheaper, and so dear that no hold reaches.
+    // The exchange rate at the capture is higher, lower, and far above the hold.
     for (id, captured) in [("Dearer", 20_61), ("Cheaper", 19_57), ("Much", 29_99)] {
         let bought = abroad(id);
         let question = in_euros(bought.request(world.now()), "pending_request");
@@ -239,7 +240,7 @@ async fn scenario_44_a_refund_today_of_yesterdays_purchase_leaves_todays_limit(
     assert_eq!(world.authorise(&femi("Over", 5_01)).await.reason(), "over_period");
     ask(&world, &femi("Fits", 5_00)).await;
     assert_eq!(world.authorise(&femi("Again", 1)).await.reason(), "over_period");
-    // A reversal makes room, on the day of its purchase only; so does a refund of today's own.
+    // A reversal and a refund free the limit of their purchase's day only.
     world.send_event(&femi("Today", 25_00).over(world.now(), "reversed")).await;
     let fits = femi("Fits", 5_00);
     world.send_event(&fits.captured(world.now(), "one", 5_00)).await;

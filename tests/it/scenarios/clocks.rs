@@ -1,4 +1,4 @@
-//! Clocks that are wrong: which of two came first is decided by the chain, not by a clock.
+//! Gateways with wrong clocks: the chain orders their decisions, and not a clock.
 
 use sayso::platform::clock::Clock;
 
@@ -13,7 +13,7 @@ on_both_databases!(
 
 async fn scenario_46_a_replica_whose_clock_is_wrong_overspends_nothing(database: TestDatabase) {
     let world = World::open_with(database, &patient(DEMO)).await;
-    // The issuer's own clock is right, and signs what both are asked.
+    // The issuer's own clock is right, and signs the messages to both gateways.
     for (minutes, is_heard) in [(4, true), (-4, true), (7, false), (-7, false)] {
         let wrong = MONDAY_MORNING.parse::<jiff::Timestamp>().unwrap();
         let wrong = wrong.checked_add(jiff::Span::new().minutes(minutes)).unwrap();
@@ -28,7 +28,8 @@ async fn scenario_46_a_replica_whose_clock_is_wrong_overspends_nothing(database:
             let asked = [(world.caller(), buy("Here")), (there.clone(), buy("There"))];
             let answers = authorise_concurrently(asked.clone()).await;
             if !is_heard {
-                // More than five minutes apart, no signature looks fresh: it decides nothing.
+                // At more than five minutes of difference every signature is out of its window, so
+                // that gateway decides nothing.
                 assert_eq!(answers[1].0.status, 401, "{answers:?}");
                 assert!(answers[0].0.is_approved(), "{answers:?}");
                 world.send_event(&asked[0].1.over(world.now(), "reversed")).await;
@@ -51,7 +52,7 @@ async fn scenario_47_a_clock_that_steps_back_breaks_no_chain(database: TestDatab
         ["09:00:00", "08:50:00", "09:10:00", "08:00:01", "08:00:00", "12:00:00", "09:00:00"];
     for (number, time) in steps.iter().enumerate() {
         world.set_time(&format!("2026-11-23T{time}Z"));
-        // A process that starts anew knows nothing of the identifiers made before it.
+        // A new process does not know the ids that were generated before it.
         let fresh = world.another().await;
         for (side, caller) in [("Old", world.caller()), ("New", world.caller_of(&fresh))] {
             let bought = purchase(&format!("Step{number}{side}"), 1_00);

@@ -1,4 +1,4 @@
-//! Answers in time, whatever the database does, and no hold left behind.
+//! Responses within the deadline, whatever the database does, and without leftover holds.
 
 use std::time::Duration;
 
@@ -21,14 +21,15 @@ on_both_databases!(
     a_slow_database_is_our_fault_in_time,
 );
 
-/// What the issuer gives us. We give ourselves 1.3 seconds of it; two busy cores may need the rest.
+/// The issuer's deadline. The gateway answers within 1.3 seconds; the rest is for a machine with
+/// two busy cores.
 const IN_TIME: Duration = Duration::from_secs(2);
 
 async fn pause(milliseconds: u64) {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
 
-/// Whether nothing was decided, or what was decided is withdrawn.
+/// Whether nothing was decided, or the decision is withdrawn.
 fn is_our_fault(answer: &TestResponse) -> bool {
     !answer.is_approved() && answer.reason() == "our_fault"
 }
@@ -65,7 +66,7 @@ async fn scenario_05_a_retry_behind_a_lock_is_answered_in_time(database: TestDat
         assert!(is_our_fault(&answer) && answer.decision().is_empty(), "{answer:?}");
         assert!(took < IN_TIME, "{took:?}");
     }
-    // By now nobody tries any more: nobody waits for it.
+    // The gateway has given up by now, and holds no lock.
     pause(500).await;
     lock.release().await;
     assert_eq!(world.count("decision", "true").await, 0, "what was never recorded is no decision");
@@ -75,7 +76,7 @@ async fn scenario_05_a_retry_behind_a_lock_is_answered_in_time(database: TestDat
     world.check().await;
 }
 
-/// A gateway in a hurry, so that a slow database need not be very slow.
+/// A gateway with a short deadline, so that a moderately slow database suffices.
 fn in_a_hurry() -> String {
     DEMO.replace("answer_within_ms = 1300", "answer_within_ms = 500")
 }
@@ -99,7 +100,7 @@ async fn scenario_07_an_approval_that_nobody_heard_is_withdrawn(database: TestDa
         assert!(is_our_fault(repeat) && !repeat.decision().is_empty(), "{repeat:?}");
         assert_eq!(world.authorise(bought).await, *repeat);
     }
-    // The issuer's word settles it: one was declined, the other approved by its own rules.
+    // The issuer's snapshot settles it: one was declined, the other approved by its own rules.
     let declined = AuthorisationState { approved: false, reason: "webhook_timeout", ..APPROVED };
     world.send_event(&slow[0].standing("created", world.now(), &declined)).await;
     let approved = AuthorisationState { reason: "webhook_timeout", amount: 7_00, ..APPROVED };
@@ -116,7 +117,8 @@ async fn scenario_07_an_approval_that_nobody_heard_is_withdrawn(database: TestDa
     world.check().await;
 }
 
-/// The first gave up, but its repeat in the same batch was told yes: that yes must stay good.
+/// The first request timed out, but its retry in the same batch was approved: that approval must
+/// stand.
 async fn scenario_07_a_repeat_that_heard_an_approval_keeps_it(database: TestDatabase) {
     let file = DEMO.replace("answer_within_ms = 1300", "answer_within_ms = 1000");
     let world = World::open_with(database, &file).await;
@@ -124,8 +126,8 @@ async fn scenario_07_a_repeat_that_heard_an_approval_keeps_it(database: TestData
     for round in 0..3 {
         let (other, bought) =
             (purchase(&format!("SlowFirst{round}"), 1_00), purchase(&format!("Slow{round}"), 1_00));
-        // The lane is busy with another question while two of the same queue, so they share a
-        // batch. Its commit returns between their deadlines.
+        // Another request keeps the lane busy while these two queue, so that they share a batch.
+        // Its commit returns between their deadlines.
         let mut asking = Vec::new();
         for (bought, wait) in [(other, 100), (bought.clone(), 400), (bought.clone(), 0)] {
             let caller = world.caller();
@@ -144,7 +146,7 @@ async fn scenario_07_a_repeat_that_heard_an_approval_keeps_it(database: TestData
         } else if was_withdrawn(&world, &bought).await {
             assert!(!again.is_approved(), "{answers:?}, then {again:?}");
         }
-        // Else both were turned away at once, as too late, and nothing was recorded.
+        // Otherwise both were rejected at once as too late, and nothing was recorded.
     }
     speed_up(&world.database).await;
     world.check().await;
@@ -167,7 +169,7 @@ async fn scenario_43_the_day_is_that_of_the_arrival(database: TestDatabase) {
     pause(250).await;
     lock.release().await;
     let answer = asking.await.unwrap();
-    // Ana's card rests from 23:00 to 06:00; Dee's does not.
+    // Ana's card may not be used from 23:00 to 06:00; Dee's may.
     assert_eq!(answer.reason(), "hours", "{answer:?}");
     let mut connection = world.database.connect().await;
     let facts: String =
@@ -195,10 +197,10 @@ async fn scenario_43_the_day_is_that_of_the_arrival(database: TestDatabase) {
     world.check().await;
 }
 
-/// How many buy at once.
+/// The number of concurrent purchases.
 const CROWD: usize = 24;
 
-/// Purchases of three people at once: more than one batch of every lane.
+/// Concurrent purchases of three people: more than one batch for every lane.
 fn crowd(caller: &Caller, name: &str) -> Vec<(Caller, Purchase)> {
     let cards = [DEE, FEMI, ANA];
     let buy = |number: usize| {
@@ -208,7 +210,8 @@ fn crowd(caller: &Caller, name: &str) -> Vec<(Caller, Purchase)> {
     (0..CROWD).map(buy).collect()
 }
 
-/// Asks in waves for as long as it is bad; all answers must be our fault, and in time.
+/// Sends waves of requests during an outage. All responses must be our fault, and within the
+/// deadline.
 async fn endure(caller: &Caller, name: &str, waves: usize) {
     let mut asking = Vec::new();
     for wave in 0..waves {
@@ -223,7 +226,7 @@ async fn endure(caller: &Caller, name: &str, waves: usize) {
     }
 }
 
-/// What must be true once the database is back.
+/// Asserts the state after the database has recovered.
 async fn is_well_again(world: World) {
     let caller = world.caller();
     caller.wait_until_ready(true).await;
@@ -234,7 +237,7 @@ async fn is_well_again(world: World) {
         assert!(answer.is_approved(), "{answer:?}");
         assert!(took < IN_TIME, "{took:?}");
     }
-    // What was committed as the trouble ended, and heard by nobody, is withdrawn after it.
+    // Approvals that were committed during the recovery without reaching the issuer are withdrawn.
     wait_until(async || held("dee").await == 8 * 10).await;
     world.check().await;
 }
@@ -259,7 +262,7 @@ async fn a_locked_database_is_our_fault_in_time(database: TestDatabase) {
     let caller = world.caller();
     let mut locks = vec![BudgetLock::take(&world.database, "dee").await];
     if world.database.kind == DatabaseKind::Postgres {
-        // One locked budget is nobody else's trouble, and no reason to send work elsewhere.
+        // One locked budget affects no other one, and does not change the readiness.
         let others = crowd(&caller, "Others").into_iter().filter(|(_, bought)| bought.card != DEE);
         for (answer, _) in authorise_concurrently(others).await {
             assert!(answer.is_approved(), "{answer:?}");
@@ -288,7 +291,7 @@ async fn a_locked_database_is_our_fault_in_time(database: TestDatabase) {
     endure(&caller, "Locked", 4).await;
     watch.await.unwrap();
     assert_eq!(our_faults(&caller).await - counted, 4 * 24);
-    // By now nobody tries any more: nobody waits for it.
+    // The gateway has given up by now, and holds no lock.
     pause(500).await;
     for lock in locks {
         lock.release().await;
@@ -304,7 +307,7 @@ async fn a_slow_database_is_our_fault_in_time(database: TestDatabase) {
     let counted = our_faults(&caller).await;
     let watching = caller.clone();
     let watch = tokio::spawn(async move { watching.wait_until_ready(false).await });
-    // One question of each person keeps each lane busy.
+    // One request of each person keeps each lane busy.
     let three = crowd(&caller, "Slow").into_iter().take(3);
     for (answer, took) in authorise_concurrently(three).await {
         assert!(is_our_fault(&answer), "{answer:?}");
@@ -316,7 +319,8 @@ async fn a_slow_database_is_our_fault_in_time(database: TestDatabase) {
     is_well_again(world).await;
 }
 
-/// Dropping a trigger waits for the transactions that use its table.
+/// Restores the speed once the gateway is ready, because dropping a trigger waits for the
+/// transactions that use its table.
 async fn speed_up_when_idle(world: &World) {
     let caller = world.caller();
     caller.wait_until_ready(true).await;
@@ -413,7 +417,7 @@ async fn scenario_09_killed_connections_lose_and_double_nothing() {
     world.caller().wait_until_ready(true).await;
     let approved: Vec<_> = told.iter().filter(|(_, (answer, _))| answer.is_approved()).collect();
     assert!(approved.len() * 2 > told.len(), "{} of {}", approved.len(), told.len());
-    // Everything that somebody was told stands, exactly once; everything else holds nothing.
+    // Every approval that was received is held exactly once, and nothing else is held.
     let all = async || {
         let people = ["dee", "femi", "ana"].map(|person| world.figure(person, "held"));
         let [dee, femi, ana] = people;
@@ -430,10 +434,10 @@ async fn scenario_09_killed_connections_lose_and_double_nothing() {
     world.check().await;
 }
 
-/// The database says that this transaction must be run again, as after a deadlock.
+/// Makes the database fail the next `times` inserts of a decision with the SQLSTATE `code`.
 async fn refuse_with(world: &World, code: &str, times: i64) {
     let mut connection = world.database.connect().await;
-    // A sequence counts on when its transaction is rolled back.
+    // A sequence keeps its value when its transaction is rolled back.
     let statements = [
         "CREATE SEQUENCE IF NOT EXISTS attempt".to_owned(),
         "ALTER SEQUENCE attempt RESTART".to_owned(),

@@ -1,4 +1,4 @@
-//! Disputes beside everything else that may happen to the same purchase.
+//! Disputes together with other events of the same purchase.
 
 use jiff::ToSpan as _;
 
@@ -16,7 +16,7 @@ const DEE_HAS: i64 = 273_90;
 
 async fn scenario_32_what_comes_back_twice_is_given_to_the_person_once(database: TestDatabase) {
     let world = World::open(database).await;
-    // The merchant is first, or the issuer is.
+    // The merchant's refund arrives first, or the issuer's dispute.
     for (round, is_merchant_first) in [(0, true), (1, false)] {
         let bought = purchase(&format!("Twice{round}"), 20_00);
         assert!(world.authorise(&bought).await.is_approved());
@@ -30,7 +30,7 @@ async fn scenario_32_what_comes_back_twice_is_given_to_the_person_once(database:
             world.send_event(message).await;
             assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS], "round {round}, {nth}");
         }
-        // The second is nobody's until somebody has looked.
+        // The second one stays in suspense until somebody resolves it.
         let aside = (round + 1) * 20_00;
         assert_eq!(world.exposure_and_suspense().await, (0, aside), "round {round}");
         assert_eq!(world.disputed().await, 0);
@@ -63,7 +63,7 @@ async fn scenario_32_a_refund_and_a_dispute_at_once_give_back_what_was_captured(
     world.check().await;
 }
 
-/// The person has spent again what a won dispute gave back, and then the shop is right after all.
+/// The person has spent the money of a won dispute when the dispute is lost after all.
 async fn scenario_31_a_dispute_that_is_lost_after_all_takes_what_there_is(database: TestDatabase) {
     let world = World::open(database).await;
     let bought = purchase("Disputed", 60_00);
@@ -77,7 +77,7 @@ async fn scenario_31_a_dispute_that_is_lost_after_all_takes_what_there_is(databa
     world.advance_clock(1.minute());
     let lost = bought.disputed(world.now(), "one", "funds_rescinded", "lost", 60_00);
     world.send_event(&lost).await;
-    // 13.90 is left for food; what another purchase holds is not touched, and the programme owes.
+    // 13.90 is left for food. The hold of another purchase is not used, so the rest is exposure.
     assert_eq!(world.figures("dee").await, [70_00, 13_90, DEE_HAS - 83_90]);
     assert_eq!(world.exposure_and_suspense().await, (46_10, 0));
     world.send_event(&lost).await;

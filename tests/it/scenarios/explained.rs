@@ -1,4 +1,4 @@
-//! Every answer can be explained afterwards, and a file with mistakes changes nothing.
+//! Every decision can be explained afterwards, and a file with mistakes changes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ on_both_databases!(
     a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothing,
 );
 
-/// Plays seed 7 against a gateway of its own; every step as the simulator saw it.
+/// Plays seed 7 against its own gateway, and returns the simulator's steps.
 async fn played(database: &TestDatabase) -> (App, Vec<PlayStep>) {
     let (clock, clock_control) = Clock::manual("2026-11-22T12:00:00Z".parse().unwrap());
     let app = App::start(database.settings(&clock)).await.unwrap();
@@ -61,7 +61,7 @@ async fn played(database: &TestDatabase) -> (App, Vec<PlayStep>) {
     (app, steps)
 }
 
-/// The stories in which people do something are told to their ends.
+/// The stories in which people act reach their outcomes.
 async fn what_was_refused_is_asked_for_answered_and_paid(database: TestDatabase) {
     let (app, steps) = played(&database).await;
     let told = |story: &str| -> Vec<_> {
@@ -103,8 +103,8 @@ async fn a_question_about_somebody_elses_purchase_is_explained(database: TestDat
     world.check().await;
 }
 
-/// The reason and what it carries come from the record: a replay only checks them. Decisions from
-/// before the record had them are told by their replay.
+/// The reason and its figures come from the record, and a replay only verifies them. Decisions from
+/// before the record had them are explained by their replay.
 async fn what_is_told_later_is_what_was_recorded(database: TestDatabase) {
     let world = World::open(database).await;
     let refused = world.authorise(&purchase("Dear", 999_00)).await;
@@ -147,7 +147,7 @@ async fn what_is_told_later_is_what_was_recorded(database: TestDatabase) {
     world.app.stop().await;
 }
 
-/// Both are decided in one transaction: what the purchase holds must not count twice for its owner.
+/// Both are decided in one transaction: the purchase's hold must not count twice for its owner.
 async fn a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothing(
     database: TestDatabase,
 ) {
@@ -186,7 +186,7 @@ async fn a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothi
 
 async fn a_whole_play_is_explained_as_it_was_answered(database: TestDatabase) {
     let (app, steps) = played(&database).await;
-    // What the issuer heard, by decision: its own word and ours for it.
+    // Response by decision, as the issuer received it: the outcome, and the gateway's reason.
     let mut heard: BTreeMap<String, (ResponseOutcome, Option<String>)> = BTreeMap::new();
     for step in steps.iter().filter(|step| step.kind.is_question()) {
         let decision = step.decision.clone().unwrap();
@@ -217,8 +217,9 @@ async fn a_whole_play_is_explained_as_it_was_answered(database: TestDatabase) {
         refused += usize::from(is_to_be_told);
     }
     assert!(refused >= 10, "{refused}");
-    // Each message was written when its purchase was refused, and there are no others.
-    let together = "SELECT m.message_id FROM message m JOIN decision d ON d.decision_id = m.subject \
+    // Each message was written together with its decline, and there are no others.
+    let together = "SELECT m.message_id FROM message m \
+                    JOIN decision d ON d.decision_id = m.subject \
                     AND d.programme_id = m.programme_id AND d.budget_id = m.budget_id \
                     AND d.decided_at = m.created_at AND d.outcome = 'declined'";
     assert_eq!(database.rows(together).await.len(), refused);
@@ -231,7 +232,7 @@ async fn a_whole_play_is_explained_as_it_was_answered(database: TestDatabase) {
     app.stop().await;
 }
 
-/// What an issuer must have heard of a decision.
+/// The response that the issuer must have received for a decision.
 fn said(explanation: &Explanation) -> (ResponseOutcome, Option<String>) {
     match &explanation.outcome {
         DecisionOutcome::Approved(amount) if *amount == explanation.asked => {
@@ -244,7 +245,7 @@ fn said(explanation: &Explanation) -> (ResponseOutcome, Option<String>) {
     }
 }
 
-/// Runs the demo; its lines, without what is measured or made anew each time.
+/// Runs the demo and returns its lines, without measurements and generated values.
 async fn demo_lines(database: &TestDatabase, seed: u64) -> Vec<String> {
     let settings = DemoSettings {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -261,7 +262,7 @@ async fn demo_lines(database: &TestDatabase, seed: u64) -> Vec<String> {
     text.lines().map(without_measures).collect()
 }
 
-/// Blanks numbers before `ms`, and everything that has the shape of a digest.
+/// Blanks numbers before `ms`, and every word of the shape of a digest.
 fn without_measures(line: &str) -> String {
     let mut words: Vec<_> = line.split(' ').filter(|word| !word.is_empty()).collect();
     for at in 0..words.len() {
@@ -299,7 +300,7 @@ async fn one_seed_tells_one_story() {
     assert_ne!(one[1..], demo_lines(other.0, other.1).await[1..], "the first line names the seed");
 }
 
-/// How many rows every table of the database has.
+/// Row counts of every table of the database.
 async fn all_rows(world: &World) -> Vec<(String, i64)> {
     let mut counts = Vec::new();
     for table in [
@@ -338,7 +339,7 @@ async fn try_apply(world: &World, file: &str, rules: &str) -> Result<ApplyReport
     apply(world.app.store(), world.app.ids(), world.now(), file, rules).await
 }
 
-/// The line of `text` on which `words` first stand, counted from 1.
+/// The line of `text` on which `words` first occur, counted from 1.
 fn line_of(text: &str, words: &str) -> usize {
     text[..text.find(words).unwrap()].matches('\n').count() + 1
 }
@@ -401,7 +402,7 @@ async fn a_file_with_ten_mistakes_lists_ten_and_changes_nothing(database: TestDa
     }
     assert_eq!(all_rows(&world).await, before);
 
-    // What each file may say for itself, but not beside what is here: nothing of it either.
+    // A file that is valid by itself but conflicts with the database is rejected completely.
     let taken = DEMO.replacen("id = \"riverside\"", "id = \"another\"", 1);
     let refused = try_apply(&world, &taken, RULES).await;
     assert!(matches!(refused, Err(ApplyError::Refused(_))), "{refused:?}");
@@ -412,7 +413,7 @@ async fn a_file_with_ten_mistakes_lists_ten_and_changes_nothing(database: TestDa
 
 async fn what_is_shown_applies_again_without_a_change(database: TestDatabase) {
     let world = World::open(database).await;
-    // A busier programme than the demo: a secret that ends, a permission, a card that is lost.
+    // A more complex programme than the demo: an expiring secret, a permission, a lost card.
     let secret = format!("value = \"{SECRET}\"");
     let ends = format!("{secret}\nuntil = 2027-01-01T00:00:00Z");
     let femi = "[[person]]\nid = \"femi\"";
@@ -441,7 +442,7 @@ async fn what_is_shown_applies_again_without_a_change(database: TestDatabase) {
     assert_eq!(world.figures("dee").await, left);
     assert_eq!(show(world.app.store(), &riverside).await.unwrap().unwrap(), shown);
     assert_eq!(world.count("permission", "uses_left = 1").await, 1, "what is used stays used");
-    // The secrets, though not shown, still count.
+    // The secrets are not exported, but still valid.
     world.app.directory().refresh(world.now()).await.unwrap();
     world.send_event(&bought.captured(world.now(), "one", 12_50)).await;
     let secrets = world.app.store().secrets(Timestamp::MIN).await.unwrap();

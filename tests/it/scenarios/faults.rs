@@ -1,4 +1,4 @@
-//! A database that is locked, slow, frozen or gone, on purpose.
+//! Databases that are deliberately locked, slow, frozen or gone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::support::{DatabaseKind, TestDatabase};
 
-/// Something that no gateway gets past until it is let go: a budget's row on PostgreSQL, the whole
+/// A lock that blocks every gateway until it is released: a budget's row on PostgreSQL, the whole
 /// file on SQLite.
 pub(super) struct BudgetLock(AnyConnection);
 
@@ -39,7 +39,7 @@ impl BudgetLock {
     }
 }
 
-/// Makes the row of a decision about `purchase` take `time` and more to write; `%` stands for any.
+/// Makes the insert of a decision about `purchase` take at least `time`; `%` is a wildcard.
 pub(super) async fn slow_down(database: &TestDatabase, purchase: &str, time: Duration) {
     let mut connection = database.connect().await;
     let statements = match database.kind {
@@ -54,7 +54,7 @@ pub(super) async fn slow_down(database: &TestDatabase, purchase: &str, time: Dur
                  WHEN (NEW.purchase_reference LIKE '{purchase}') EXECUTE FUNCTION slow()"
             ),
         ],
-        // SQLite cannot sleep, so it counts.
+        // SQLite has no sleep function, so the trigger counts rows.
         DatabaseKind::Sqlite => {
             connection.execute("CREATE TABLE burn (n INTEGER)").await.unwrap();
             let numbers = "INSERT INTO burn SELECT value FROM json_each(?)";
@@ -81,7 +81,7 @@ pub(super) async fn slow_down(database: &TestDatabase, purchase: &str, time: Dur
     }
 }
 
-/// Ends what [`slow_down`] began.
+/// Reverts [`slow_down`].
 pub(super) async fn speed_up(database: &TestDatabase) {
     let mut connection = database.connect().await;
     let statement = match database.kind {
@@ -91,9 +91,9 @@ pub(super) async fn speed_up(database: &TestDatabase) {
     connection.execute(statement).await.unwrap();
 }
 
-/// The wire between a gateway and PostgreSQL, to be cut.
+/// A proxy between a gateway and PostgreSQL that injects faults.
 pub(super) struct FaultyProxy {
-    /// The database's address through the wire.
+    /// The database's address through the proxy.
     pub(super) url: String,
     faults: Arc<ProxyFaults>,
 }
@@ -101,11 +101,11 @@ pub(super) struct FaultyProxy {
 struct ProxyFaults {
     is_cut: watch::Sender<bool>,
     is_silent: watch::Sender<bool>,
-    /// How long each statement is held up. Unit: milliseconds.
+    /// Delay of each statement. Unit: milliseconds.
     delay_ms: AtomicU64,
-    /// How many statements pass before the connection breaks that sends one more.
+    /// How many statements pass before the connection of the next one breaks.
     passes: AtomicI64,
-    /// Whether the whole wire falls silent instead.
+    /// Whether the proxy falls silent instead.
     falls_silent: AtomicBool,
     loses_next_commit: AtomicBool,
     cuts_after_commit: AtomicBool,
@@ -132,7 +132,7 @@ impl FaultyProxy {
         Self { url, faults }
     }
 
-    /// Breaks every connection, and lets no new one through.
+    /// Breaks every connection, and refuses new ones.
     pub(super) fn cut(&self) {
         self.faults.is_cut.send_replace(true);
     }
@@ -141,8 +141,8 @@ impl FaultyProxy {
         self.faults.is_cut.send_replace(false);
     }
 
-    /// Every connection stays open, and nothing passes any more: the other side has vanished. Those
-    /// that were used meanwhile stay silent for ever.
+    /// Keeps every connection open and forwards nothing, as if the server had vanished. Connections
+    /// used meanwhile stay silent afterwards too.
     pub(super) fn fall_silent(&self) {
         self.faults.is_silent.send_replace(true);
     }
@@ -151,33 +151,33 @@ impl FaultyProxy {
         self.faults.is_silent.send_replace(false);
     }
 
-    /// Holds each statement up for `time`.
+    /// Delays each statement by `time`.
     pub(super) fn delay(&self, time: Duration) {
         self.faults.delay_ms.store(time.as_millis().try_into().unwrap(), Ordering::SeqCst);
     }
 
-    /// Breaks one connection when `passes` more statements have passed.
+    /// Breaks one connection after `passes` more statements.
     pub(super) fn break_after(&self, passes: i64) {
         self.faults.passes.store(passes, Ordering::SeqCst);
     }
 
-    /// Falls silent when `passes` more statements have passed: in the middle of a transaction.
+    /// Falls silent after `passes` more statements: within a transaction.
     pub(super) fn fall_silent_after(&self, passes: i64) {
         self.faults.falls_silent.store(true, Ordering::SeqCst);
         self.break_after(passes);
     }
 
-    /// Whether [`Self::break_after`] has come about; it never will any more.
+    /// Whether [`Self::break_after`] has taken effect. Disarms it.
     pub(super) fn has_broken(&self) -> bool {
         self.faults.passes.swap(i64::MAX, Ordering::SeqCst) < 0
     }
 
-    /// The next commit reaches the database and goes through, but nobody hears of it.
+    /// The next commit reaches the database and succeeds, but its confirmation is lost.
     pub(super) fn lose_next_commit(&self) {
         self.faults.loses_next_commit.store(true, Ordering::SeqCst);
     }
 
-    /// As [`Self::lose_next_commit`], and then the wire is cut.
+    /// Like [`Self::lose_next_commit`], followed by [`Self::cut`].
     pub(super) fn lose_next_commit_and_cut(&self) {
         self.faults.cuts_after_commit.store(true, Ordering::SeqCst);
         self.lose_next_commit();
@@ -189,7 +189,7 @@ impl ProxyFaults {
         let delay = self.delay_ms.load(Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(delay)).await;
         if *self.is_silent.borrow() {
-            // Nothing ever comes of what was sent into the void.
+            // Keeps the connection open without forwarding anything.
             std::future::pending::<()>().await;
         }
     }
@@ -236,7 +236,7 @@ async fn relay(
                 database.write_all(&question[..count]).await?;
                 let is_commit = question[..count].windows(7).any(|bytes| bytes == b"COMMIT\0");
                 if is_commit && faults.loses_next_commit.swap(false, Ordering::SeqCst) {
-                    // It has gone through once the database answers.
+                    // The commit has succeeded once the database responds.
                     let _ = database.read(&mut answer).await?;
                     if faults.cuts_after_commit.swap(false, Ordering::SeqCst) {
                         faults.is_cut.send_replace(true);

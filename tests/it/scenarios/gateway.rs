@@ -1,5 +1,6 @@
-//! `sayso serve` as a process of its own, to be killed, starved and restarted.
+//! `sayso serve` as a separate process, to be killed, starved and restarted.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,11 +16,11 @@ use crate::caller::Caller;
 use crate::support::TestDatabase;
 use crate::world::{RULES, patient};
 
-/// A gateway in a process of its own, on the machine's clock. Killed when it goes.
+/// A gateway process on the real clock. Killed on drop.
 pub(crate) struct GatewayProcess {
     process: Child,
     address: SocketAddr,
-    // Kept for its drop.
+    // Owned for its drop.
     _folder: TempDir,
 }
 
@@ -31,7 +32,7 @@ impl GatewayProcess {
         gateway
     }
 
-    /// As [`Self::start`], to be killed when it reaches `place` for the `times`-th time.
+    /// Like [`Self::start`], but it is killed when it reaches `place` for the `times`-th time.
     pub(crate) async fn start_to_crash(database: &TestDatabase, place: &str, times: u32) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sayso"));
         command.env(sayso::platform::crash::CRASH_AT_VARIABLE, format!("{place}:{times}"));
@@ -40,18 +41,18 @@ impl GatewayProcess {
         gateway
     }
 
-    /// Runs `command`, which is `sayso` or ends in it, with `serve` as its last arguments.
+    /// Runs `command`, which is `sayso` or executes it, with `serve` as its last arguments.
     pub(crate) fn spawn(database: &TestDatabase, command: Command) -> Self {
         Self::spawn_logging_to(database, command, Stdio::null())
     }
 
-    /// As [`Self::spawn`], with a log that is full soon.
+    /// Like [`Self::spawn`], with a log pipe that nobody reads, so that it fills up.
     pub(crate) fn spawn_with_unread_log(database: &TestDatabase, command: Command) -> Self {
         Self::spawn_logging_to(database, command, Stdio::piped())
     }
 
     fn spawn_logging_to(database: &TestDatabase, mut command: Command, log: Stdio) -> Self {
-        // Free a moment ago, and so most likely still.
+        // The port was free a moment ago, and so most likely still is.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
         database.give_key(&mut command);
@@ -70,7 +71,7 @@ impl GatewayProcess {
         self.address
     }
 
-    /// The memory that it has in use. Unit: kilobytes.
+    /// Resident memory of the process. Unit: kilobytes.
     pub(crate) fn memory_kb(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
         let status = status.unwrap();
@@ -78,7 +79,7 @@ impl GatewayProcess {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has ended by itself.
     pub(crate) async fn wait_until_exited(&mut self) {
         let begun = Instant::now();
         while self.process.try_wait().unwrap().is_none() {
@@ -104,7 +105,7 @@ impl Drop for GatewayProcess {
     }
 }
 
-/// Applies `file` with money that does not end, whatever the day is.
+/// Applies `file` with the ends of its streams moved far into the future, for the real clock.
 pub(crate) async fn prepare(database: &TestDatabase, file: &str) -> Store {
     let store = database.store().await;
     let file = patient(file).replace("= 2027-", "= 2099-").replace("= 2026-12-", "= 2099-12-");
@@ -115,6 +116,20 @@ pub(crate) async fn prepare(database: &TestDatabase, file: &str) -> Store {
 pub(crate) async fn prove(store: &Store) {
     let proof = sayso::operations::verify(store, None).await.unwrap();
     assert!(proof.is_clean(), "{}", proof.to_text());
+}
+
+/// The hold of each approval in minor units, by the issuer's reference and the gateway's decision.
+pub(crate) async fn held_by_approval(database: &TestDatabase) -> BTreeMap<(String, String), i64> {
+    let sql = "SELECT d.purchase_reference, d.decision_id, CAST(SUM(h.held_minor) AS TEXT) \
+               FROM decision d JOIN purchase p ON p.programme_id = d.programme_id \
+               AND p.connection_id = d.connection_id AND p.reference = d.purchase_reference \
+               JOIN hold h ON h.programme_id = p.programme_id AND h.purchase_id = p.purchase_id \
+               WHERE d.outcome = 'approved' GROUP BY d.purchase_reference, d.decision_id";
+    let held = |row: Vec<String>| {
+        let [reference, decision, held] = row.try_into().unwrap();
+        ((reference, decision), held.parse().unwrap())
+    };
+    database.rows(sql).await.into_iter().map(held).collect()
 }
 
 pub(crate) async fn count(database: &TestDatabase, sql: &str) -> i64 {

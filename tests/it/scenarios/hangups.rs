@@ -1,4 +1,4 @@
-//! Whoever asked goes away before the answer: the client, or the wire to the database.
+//! Connections that close before the response: the client's, or the one to the database.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn pause(milliseconds: u64) {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
 
-/// Asks, and hangs up after `milliseconds`.
+/// Sends an authorisation request, and closes the connection after `milliseconds`.
 async fn authorise_and_hang_up(caller: Caller, bought: &Purchase, milliseconds: u64) {
     let patience = Duration::from_millis(milliseconds);
     let asked = tokio::time::timeout(patience, caller.try_authorise(bought)).await;
@@ -42,11 +42,11 @@ async fn scenario_07_what_was_decided_for_nobody_is_withdrawn_and_the_issuer_set
     }
     assert_eq!(world.count("decision", "outcome = 'approved'").await, 2);
     assert_eq!(world.figure("dee", "held").await, 0);
-    // A resend is answered from the record, always the same.
+    // A retry gets the recorded response, always the same.
     let again = world.authorise(&both[0]).await;
     assert_eq!(again.reason(), "our_fault");
     assert_eq!(world.authorise(&both[0]).await, again);
-    // The issuer decided by itself, and says how.
+    // The issuer has decided by itself, and reports how.
     let declined = AuthorisationState { approved: false, reason: "webhook_timeout", ..APPROVED };
     world.send_event(&both[0].standing("created", world.now(), &declined)).await;
     let approved = AuthorisationState { reason: "webhook_timeout", amount: 7_00, ..APPROVED };
@@ -58,7 +58,8 @@ async fn scenario_07_what_was_decided_for_nobody_is_withdrawn_and_the_issuer_set
 async fn scenario_07_what_nobody_waits_for_is_never_decided(database: TestDatabase) {
     let world = World::open_with(database, &patient(DEMO)).await;
     let lock = BudgetLock::take(&world.database, "dee").await;
-    // The first keeps the lane busy; the second is still waiting when its client hangs up.
+    // The first request keeps the lane busy; the second one is still queued when its client hangs
+    // up.
     let (caller, first) = (world.caller(), purchase("First", 1_00));
     let asking = tokio::spawn(async move { caller.authorise(&first).await });
     pause(50).await;
@@ -73,7 +74,7 @@ async fn scenario_07_what_nobody_waits_for_is_never_decided(database: TestDataba
     world.check().await;
 }
 
-/// The retry that is waiting when the first try is committed for nobody.
+/// The retry is queued while the first request commits without a client.
 async fn scenario_07_a_retry_after_a_hang_up_hears_the_approval(database: TestDatabase) {
     let world = World::open_with(database, &patient(DEMO)).await;
     slow_down(&world.database, "%Slow%", Duration::from_millis(800)).await;
@@ -89,7 +90,7 @@ async fn scenario_07_a_retry_after_a_hang_up_hears_the_approval(database: TestDa
     world.check().await;
 }
 
-/// The first asking was heard; the issuer's repeat of it was not.
+/// The issuer received the first response, but not the one to its retry.
 async fn scenario_07_a_repeat_that_nobody_heard_takes_nothing_back(database: TestDatabase) {
     let world = World::open_with(database, &patient(DEMO)).await;
     let bought = purchase("Heard", 1_00);
@@ -99,7 +100,7 @@ async fn scenario_07_a_repeat_that_nobody_heard_takes_nothing_back(database: Tes
     let lock = BudgetLock::take(&world.database, "dee").await;
     authorise_and_hang_up(world.caller(), &bought, 100).await;
     lock.release().await;
-    // The next question finds the lane after whatever it took back.
+    // The lane processes the next request after any withdrawal.
     assert!(world.authorise(&purchase("Next", 2_00)).await.is_approved());
     assert!(world.authorise(&purchase("Last", 4_00)).await.is_approved());
     assert_eq!(world.count("withdrawal", "true").await, 0);
@@ -108,7 +109,7 @@ async fn scenario_07_a_repeat_that_nobody_heard_takes_nothing_back(database: Tes
     world.check().await;
 }
 
-/// Makes the database refuse to withdraw what is called a culprit.
+/// Makes the database reject every withdrawal whose reference contains `Culprit`.
 async fn refuse_culprits(database: &TestDatabase) {
     let mut connection = database.connect().await;
     let statements: &[&str] = match database.kind {
@@ -145,7 +146,7 @@ async fn scenario_07_one_that_cannot_be_withdrawn_stops_no_other(database: TestD
     };
     let first = ask("SlowFirst");
     pause(200).await;
-    // They share the next batch, and its clients hang up while it is decided.
+    // They share the next batch, and their clients hang up while it is decided.
     let hanging_up = ["SlowA", "B", "Culprit", "D", "E"].map(ask);
     assert!(first.await.unwrap().is_approved());
     pause(300).await;
@@ -163,8 +164,8 @@ async fn scenario_07_one_that_cannot_be_withdrawn_stops_no_other(database: TestD
     world.check().await;
 }
 
-/// One was refused because we were silent, the other approved by the issuer's own rules; our own
-/// records follow later.
+/// The issuer declined one after the timeout, and approved the other by its own rules. The
+/// withdrawals are recorded later.
 async fn scenario_07_the_issuers_word_before_the_withdrawal_is_told_once(database: TestDatabase) {
     let world = World::open_with(database, &patient(DEMO)).await;
     refuse_culprits(&world.database).await;
@@ -198,7 +199,7 @@ async fn scenario_07_the_issuers_word_before_the_withdrawal_is_told_once(databas
     world.check().await;
 }
 
-/// As a pooler does that kills a connection in the middle of a transaction: at every place.
+/// As by a connection pooler that kills a connection within a transaction, after every statement.
 #[tokio::test]
 async fn scenario_71_a_connection_that_breaks_after_any_statement_costs_no_answer() {
     let Some(database) = TestDatabase::postgres().await else { return };
@@ -229,25 +230,25 @@ async fn scenario_71_a_connection_that_breaks_after_any_statement_costs_no_answe
 }
 
 impl World {
-    /// Tells a message until it is stored, as issuers do.
+    /// Sends an event until it is stored, as issuers do.
     async fn send_event_until_stored(&self, event: &serde_json::Value) {
         wait_until(async || self.send_event_body(&event.to_string()).await.status == 200).await;
     }
 }
 
-/// Two sessions that lock two budgets in opposite orders. PostgreSQL ends one of them.
+/// Two sessions lock two budgets in opposite orders, and PostgreSQL aborts one of them.
 #[tokio::test]
 async fn scenario_63_a_real_deadlock_is_no_reason_to_decline() {
     let Some(database) = TestDatabase::postgres().await else { return };
     let mut other = database.connect().await;
-    // So that the gateway notices first, and before its patience with locks ends.
+    // The gateway must detect the deadlock first, and before its lock timeout.
     let name = "SELECT CAST(current_database() AS TEXT)";
     let name: String = sqlx::query_scalar(name).fetch_one(&mut other).await.unwrap();
     let setting = format!("ALTER DATABASE {name} SET deadlock_timeout = '150ms'");
     other.execute(AssertSqlSafe(setting)).await.unwrap();
     other.execute("SET deadlock_timeout = '20s'").await.unwrap();
     let world = World::open_with(database, &patient(DEMO)).await;
-    // One lane, so that both questions share a transaction.
+    // One lane, so that both requests share a transaction.
     let settings = world.database.settings(&world.clock);
     let app = App::start(AppSettings { committers: 1, ..settings }).await.unwrap();
     let caller = world.caller_of(&app);
@@ -268,7 +269,7 @@ async fn scenario_63_a_real_deadlock_is_no_reason_to_decline() {
     };
     other.execute(lock("femi")).await.unwrap();
     ana.release().await;
-    // The gateway has Dee's budget, and waits for Femi's.
+    // The gateway holds Dee's lock, and waits for Femi's.
     let waits = "wait_event_type = 'Lock' AND datname = current_database()";
     wait_until(async || world.count("pg_stat_activity", waits).await == 1).await;
     other.execute(lock("dee")).await.unwrap();

@@ -1,5 +1,5 @@
-//! Somebody hears of it: from our own records, each thing once, whatever comes again and in
-//! whatever order; and what a later message explains is told no more.
+//! Exceptions: recorded from the gateway's own records, once for each cause, regardless of
+//! repetitions and order, and settled when a later message explains them.
 
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ on_both_databases!(
     a_purchase_is_named_by_the_posting_that_begins_it,
 );
 
-/// The reasons of the exceptions that were noted, settled or not.
+/// The kinds of all exceptions, settled or not.
 async fn noted(world: &World) -> Vec<String> {
     let rows = world.database.rows("SELECT kind FROM exception ORDER BY kind").await;
     rows.into_iter().flatten().collect()
@@ -36,9 +36,9 @@ async fn an_approval_that_was_not_ours_is_told_whatever_its_reason_is(database: 
         let kinds = world.exceptions().await;
         assert_eq!(kinds, vec!["decided_without_us"; number + 1], "{reason}");
     }
-    // A check of a card for nothing needs no yes of ours.
+    // An account verification needs no approval of the gateway.
     world.send_event(&purchase("Check", 0).created(world.now(), 0)).await;
-    // What we approved is nobody's business.
+    // An approval of the gateway is no exception.
     let ours = purchase("Ours", 5_00);
     assert!(world.authorise(&ours).await.is_approved());
     world.send_event(&ours.created(world.now(), 5_00)).await;
@@ -117,7 +117,7 @@ async fn a_capture_beyond_a_one_time_ok_is_told(database: TestDatabase) {
         let bought = Purchase { mcc: json!("4812"), ..purchase(&format!("Ok{number}"), 15_00) };
         let answer = world.authorise(&bought).await;
         assert!(answer.is_approved(), "{answer:?}");
-        // Within the OK it is more than the shop asked for, and no more than was allowed.
+        // Above the hold but within the permission, then above the permission.
         world.send_event(&bought.captured(world.now(), "one", captured)).await;
         assert_eq!(world.exceptions().await, kinds);
     }
@@ -174,7 +174,7 @@ async fn what_differs_without_meaning_is_no_other_content(database: TestDatabase
 
 async fn what_a_later_message_explains_is_settled(database: TestDatabase) {
     let world = World::open(database).await;
-    // A capture before anything else, which the snapshot explains.
+    // A capture before anything else, which a snapshot then explains.
     let early = purchase("Early", 10_00);
     world.send_event(&early.captured(world.now(), "one", 10_00)).await;
     assert_eq!(world.exceptions().await, ["capture_before_authorisation"]);
@@ -186,10 +186,11 @@ async fn what_a_later_message_explains_is_settled(database: TestDatabase) {
     };
     world.send_event(&early.standing("created", world.now(), &declined)).await;
     assert_eq!(world.exceptions().await, ["captured_though_declined"]);
-    let settled = "settled_at IS NOT NULL AND settled_by = 'riverside-stripe/evt_iauth_1TestEarly_created_approved'";
+    let settled = "settled_at IS NOT NULL \
+                   AND settled_by = 'riverside-stripe/evt_iauth_1TestEarly_created_approved'";
     assert_eq!(world.count("exception", settled).await, 1);
 
-    // Money back before its capture, which the capture explains.
+    // A refund before its capture, which the capture then explains.
     let back = purchase("Back", 10_00);
     assert!(world.authorise(&back).await.is_approved());
     world.send_event(&back.refunded(world.now(), "back", 10_00)).await;
@@ -197,7 +198,7 @@ async fn what_a_later_message_explains_is_settled(database: TestDatabase) {
     world.send_event(&back.captured(world.now(), "one", 10_00)).await;
     assert_eq!(world.exceptions().await, ["captured_though_declined"]);
 
-    // A hold that nobody confirmed, and a capture that never came: both come after all.
+    // An unconfirmed hold and a missing capture: both messages arrive later.
     let unheard = purchase("Unheard", 10_00);
     let closed = purchase("Closed", 10_00);
     assert!(world.authorise(&unheard).await.is_approved());
@@ -232,12 +233,12 @@ async fn a_refund_gives_back_the_limit_of_the_day_on_which_it_was_bought(databas
     world.send_event(&first.refunded(world.now(), "back", 4_00)).await;
     assert_eq!(world.authorise(&femi("Third", 4_01)).await.reason(), "over_period");
     assert!(world.authorise(&femi("Fourth", 4_00)).await.is_approved(), "as much as came back");
-    // Tomorrow the rest comes back: it frees nothing of tomorrow's.
+    // The rest is refunded on the next day, which frees nothing of that day's limit.
     world.advance_clock(24.hours());
     assert!(world.authorise(&femi("Next", 30_00)).await.is_approved());
     world.send_event(&first.refunded(world.now(), "rest", 26_00)).await;
     assert_eq!(world.authorise(&femi("More", 1)).await.reason(), "over_period");
-    // Each of them is one purchase still.
+    // Each day still counts its purchases.
     let days = "SELECT CAST(amount_minor AS TEXT), CAST(purchases AS TEXT) FROM counter \
                 ORDER BY first_day";
     assert_eq!(world.database.rows(days).await, [["400", "2"], ["3000", "1"]]);

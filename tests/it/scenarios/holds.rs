@@ -1,4 +1,4 @@
-//! What becomes of a hold before it is claimed: raised, lowered, given up, forgotten.
+//! Holds before the capture: raised, lowered, reversed and expired.
 
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::Value;
@@ -22,26 +22,26 @@ async fn ask(world: &World, purchase: &Purchase) {
     assert!(answer.is_approved(), "{answer:?}");
 }
 
-/// A snapshot of an open authorisation: it holds `amount` after `answers` questions.
+/// A snapshot of an open authorisation that holds `amount` after `answers` requests.
 fn open(purchase: &Purchase, at: Timestamp, amount: i64, answers: usize) -> Value {
     let name = format!("{amount}_{answers}_{}", at.as_second());
     let standing = AuthorisationState { name: &name, amount, answers, ..APPROVED };
     purchase.standing("updated", at, &standing)
 }
 
-/// The merchant's till tries again under another name. Both are true for us until one is undone.
+/// The till retries under another reference. Both are held until one is reversed.
 async fn scenario_13_one_purchase_asked_for_under_two_names_is_held_twice(database: TestDatabase) {
     let world = World::open(database).await;
     let (first, again) = (purchase("First", 20_00), purchase("Again", 20_00));
     ask(&world, &first).await;
     ask(&world, &again).await;
     assert_eq!(world.figures("dee").await, [40_00, 0, DEE_HAS - 40_00]);
-    // A third would be more than there is for food.
+    // Further ones up to what the pots have for food.
     for id in ["Third", "Fourth"] {
         ask(&world, &purchase(id, 20_00)).await;
     }
     assert_eq!(world.authorise(&purchase("Fifth", 20_00)).await.reason(), "no_money");
-    // The till gave the first one up; the second is what was bought.
+    // The first one is reversed, and the second one is captured.
     world.send_event(&first.over(world.now(), "reversed")).await;
     world.send_event(&again.captured(world.now(), "one", 20_00)).await;
     world.send_event(&first.over(world.now(), "reversed")).await;
@@ -52,7 +52,7 @@ async fn scenario_13_one_purchase_asked_for_under_two_names_is_held_twice(databa
 
 async fn scenario_21_reversals_give_back_what_is_held_and_no_more(database: TestDatabase) {
     let world = World::open(database).await;
-    // Lowered, lowered again, and given up; each told twice, and the oldest news once more at last.
+    // Lowered twice and reversed, each event sent twice, and the oldest one once more at the end.
     let bought = purchase("Lowered", 70_00);
     ask(&world, &bought).await;
     let begun = bought.created(world.now(), 70_00);
@@ -76,7 +76,7 @@ async fn scenario_21_reversals_give_back_what_is_held_and_no_more(database: Test
         world.send_event(old).await;
         assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
     }
-    // Another reversal, as a message of its own.
+    // Another reversal with its own event id.
     world.advance_clock(1.minute());
     let standing = AuthorisationState { name: "again", status: "reversed", ..APPROVED };
     world.send_event(&bought.standing("updated", world.now(), &standing)).await;
@@ -90,13 +90,13 @@ async fn scenario_24_an_increment_to_no_more_than_before_holds_no_more(database:
     let ride = purchase("Ride", 10_00);
     ask(&world, &ride).await;
     world.send_event(&ride.created(world.now(), 10_00)).await;
-    // Asked for nothing more, and told of nothing more.
+    // An increment of zero, confirmed by a snapshot.
     ask(&world, &Purchase { amount: 0, answers: 1, ..ride.clone() }).await;
     assert_eq!(world.figure("dee", "held").await, 10_00);
     world.advance_clock(1.minute());
     world.send_event(&open(&ride, world.now(), 10_00, 2)).await;
     assert_eq!(world.figure("dee", "held").await, 10_00);
-    // Lower: a part is given back, and may be asked for again.
+    // The hold is lowered, and the freed part is requested again.
     world.advance_clock(1.minute());
     world.send_event(&open(&ride, world.now(), 6_00, 2)).await;
     assert_eq!(world.figures("dee").await, [6_00, 0, DEE_HAS - 6_00]);
@@ -105,15 +105,15 @@ async fn scenario_24_an_increment_to_no_more_than_before_holds_no_more(database:
     world.advance_clock(1.minute());
     world.send_event(&open(&ride, world.now(), 10_00, 3)).await;
     assert_eq!(world.figures("dee").await, [10_00, 0, DEE_HAS - 10_00]);
-    // And a shop that asks for less than nothing is not understood.
+    // A negative amount is rejected.
     let less = Purchase { amount: -1_00, answers: 3, ..ride.clone() };
     assert_eq!(world.authorise(&less).await.status, 400);
     assert_eq!(world.figure("dee", "held").await, 10_00);
     world.check().await;
 }
 
-/// Some hundred holds run out while they are claimed: a third before, a third at that moment, a
-/// third after. Two gateways look after them on PostgreSQL, one twice at once on SQLite.
+/// Many holds expire while they are captured: a third is captured before, a third concurrently, a
+/// third after. Two gateways run upkeep on PostgreSQL, one runs it twice concurrently on SQLite.
 async fn scenario_30_a_hold_that_expires_and_is_claimed_at_once_is_paid_once(
     database: TestDatabase,
 ) {
@@ -133,7 +133,7 @@ async fn scenario_30_a_hold_that_expires_and_is_claimed_at_once_is_paid_once(
         }
     }
     world.advance_clock((8 * 24).hours());
-    // All of it, or half: then the rest is still given back.
+    // Captured completely, or by half: then the rest is released.
     let claimed = |n: usize| if n.is_multiple_of(2) { 20 } else { 10 };
     let claims: Vec<_> = (0..)
         .zip(&bought)
@@ -148,7 +148,7 @@ async fn scenario_30_a_hold_that_expires_and_is_claimed_at_once_is_paid_once(
     let expired = one.unwrap().expired + two.unwrap().expired;
     assert!((EACH..=3 * EACH).contains(&expired), "{expired} ran out");
     send_events_concurrently(after.iter().cloned()).await;
-    // A half that was claimed in time keeps the other half for as long again.
+    // After a capture of half in time, the other half is held for the same period again.
     world.advance_clock((8 * 24).hours());
     world.upkeep().await;
 

@@ -1,5 +1,5 @@
-//! A link is a hint: claims that do not fit the purchase that they name move no other funder's
-//! money.
+//! A link is a hint: a presentment that does not match the purchase it names moves no other
+//! funder's money.
 
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
@@ -24,7 +24,8 @@ const DEE: &str = "ic_1LinkDee0000000001";
 const DEE_NEW: &str = "ic_1LinkDee0000000002";
 const FEMI: &str = "ic_1LinkFemi000000001";
 
-/// Dee has 60.00 of one funder for food and 60.00 of another for health, Femi 50.00 for anything.
+/// Dee has 60.00 of one funder for food and 60.00 of another one for health. Femi has 50.00 for
+/// everything.
 fn file() -> String {
     let agreement = r#"
 [person.agreement]
@@ -139,19 +140,19 @@ fn at_boots(id: &str, amount: i64) -> Purchase {
     Purchase { card: DEE_NEW.to_owned(), shop, mcc: json!("5912"), ..purchase(id, amount) }
 }
 
-/// Asks, and tells that it is held.
+/// Authorises a purchase and confirms its hold.
 async fn hold(world: &World, bought: &Purchase) {
     assert!(world.authorise(bought).await.is_approved());
     world.send_event(&bought.created(world.now(), bought.amount)).await;
 }
 
-/// Asks, and has all of it captured.
+/// Authorises a purchase and captures all of it.
 async fn buy(world: &World, bought: &Purchase) {
     hold(world, bought).await;
     world.send_event(&bought.captured(world.now(), "paid", bought.amount)).await;
 }
 
-/// `message` as if it named the purchase `named`.
+/// `message` with its link changed to the purchase `named`.
 fn naming(mut message: Value, named: &Purchase) -> Value {
     message["data"]["object"]["authorization"] = json!(named.id);
     message
@@ -191,7 +192,7 @@ async fn a_refund_of_another_persons_card_goes_to_their_own_purchase(database: T
     buy(&world, &boots).await;
     world.send_event(&naming(boots.refunded(world.now(), "back", 30_00), &tesco)).await;
     assert_eq!(spent(&world, POTS).await, [40_00, 0, 0]);
-    // The same shop does not help: the card is another person's, who bought nothing there.
+    // The shop matches, but the card belongs to another person without a purchase there.
     let refund = Purchase { card: FEMI.to_owned(), ..tesco.clone() };
     world.send_event(&naming(refund.refunded(world.now(), "other", 7_00), &tesco)).await;
     assert_eq!(spent(&world, POTS).await, [40_00, 0, 0]);
@@ -215,7 +216,7 @@ async fn a_refund_that_fits_no_purchase_or_two_is_kept_aside(database: TestDatab
     buy(&world, &at_boots("Second", 20_00)).await;
     world.send_event(&refund("two", 10_00)).await;
     assert_eq!(world.exposure_and_suspense().await, (0, 20_00), "it may be either");
-    // One of them has come back: now there is one only.
+    // One of them is refunded, so that only one matches.
     world.send_event(&at_boots("Second", 20_00).refunded(world.now(), "back", 20_00)).await;
     world.send_event(&refund("one", 10_00)).await;
     assert_eq!(world.exposure_and_suspense().await, (0, 20_00));
@@ -245,17 +246,18 @@ async fn a_capture_of_another_shop_is_paid_by_the_pots_for_it(database: TestData
     let world = World::open_with(database, &file()).await;
     let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));
     hold(&world, &tesco).await;
-    // Nothing is open at Boots: it is a purchase of its own, out of the money for health.
+    // No purchase is open at Boots, so the capture is a purchase of its own, paid from the health
+    // pot.
     world.send_event(&naming(boots.captured(world.now(), "own", 12_00), &tesco)).await;
     assert_eq!(spent(&world, POTS).await, [0, 12_00, 0]);
     assert_eq!(world.pot("dee", "food", "held").await, 40_00);
-    // Now something is: it is that one's.
+    // Now one is open, and the capture belongs to it.
     hold(&world, &boots).await;
     world.send_event(&naming(boots.captured(world.now(), "fits", 30_00), &tesco)).await;
     assert_eq!(spent(&world, POTS).await, [0, 42_00, 0]);
     assert_eq!(world.pot("dee", "health", "held").await, 0);
     assert_eq!(world.exceptions().await, ["link_does_not_fit"; 2]);
-    // The issuer counts both among those of the purchase at Tesco: nothing is held for them.
+    // The issuer lists both captures under the purchase at Tesco: nothing is held for them.
     world.advance_clock(1.minute());
     let mut closed = tesco.standing(
         "updated",
@@ -278,7 +280,7 @@ async fn a_capture_of_another_persons_card_is_theirs(database: TestDatabase) {
     assert_eq!(spent(&world, POTS).await, [0, 0, 40_00]);
     assert_eq!(world.pot("dee", "food", "held").await, 40_00);
     assert_eq!(world.exceptions().await, ["link_does_not_fit"]);
-    // A dispute about it finds it where it is.
+    // A dispute finds the capture where it is booked.
     let disputed = theirs.disputed(world.now(), "one", "funds_reinstated", "won", 40_00);
     world.send_event(&disputed).await;
     assert_eq!(spent(&world, POTS).await, [0; 3]);
@@ -314,7 +316,7 @@ async fn a_refund_in_a_third_currency_is_kept_aside(database: TestDatabase) {
     world.send_event(&priced(bought.refunded(at, "dollars", 5_00), "usd", 6_60)).await;
     assert_eq!(spent(&world, POTS).await, [20_00, 0, 0]);
     assert_eq!(world.exposure_and_suspense().await, (0, 5_00));
-    // In euros, or in pounds at the shop's own rate, it is the purchase's.
+    // In euros, or in pounds at the shop's own rate, the refund matches the purchase.
     world.send_event(&priced(bought.refunded(at, "euros", 5_00), "eur", 5_85)).await;
     world.send_event(&priced(bought.refunded(at, "pounds", 5_00), "gbp", 5_00)).await;
     assert_eq!(spent(&world, POTS).await, [10_00, 0, 0]);
@@ -357,7 +359,7 @@ async fn a_dispute_follows_a_claim_that_does_not_fit(database: TestDatabase) {
     world.check().await;
 }
 
-/// Messages that are committed together end like those that are committed one by one.
+/// Messages of one commit have the same result as messages of separate commits.
 async fn it_does_not_matter_whether_messages_come_together(database: TestDatabase) {
     let world = World::open_with(database, &file()).await;
     let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));

@@ -1,4 +1,4 @@
-//! What happens to a purchase after the answer.
+//! Events of a purchase after its authorisation.
 
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ on_both_databases!(
     scenario_31_what_we_do_not_know_yet_is_stored_whole,
 );
 
-/// What Dee's pots have together, and what of it may buy food.
+/// What Dee's pots have together, and what of it may pay for food.
 const DEE_HAS: i64 = 273_90;
 const FOOD_HAS: i64 = 83_90;
 
@@ -34,7 +34,7 @@ async fn ask(world: &World, purchase: &Purchase) {
     assert!(answer.is_approved(), "{answer:?}");
 }
 
-/// A snapshot that names itself by what it says.
+/// A snapshot whose event id is derived from its contents.
 fn stands(purchase: &Purchase, at: Timestamp, standing: &AuthorisationState<'_>) -> Value {
     let AuthorisationState { status, amount, answers, .. } = *standing;
     let name = format!("{status}_{amount}_{answers}_{}", at.as_second());
@@ -44,7 +44,7 @@ fn stands(purchase: &Purchase, at: Timestamp, standing: &AuthorisationState<'_>)
 async fn scenario_15_a_capture_before_its_authorisation_counts_once(database: TestDatabase) {
     let world = World::open(database).await;
     let at = world.now();
-    // Every order of four messages, each for a purchase of its own.
+    // Every order of four messages, each order for a purchase of its own.
     let mut orders = 0;
     for a in 0..4_usize {
         for b in (0..4).filter(|b| *b != a) {
@@ -73,7 +73,7 @@ async fn scenario_15_a_capture_before_its_authorisation_counts_once(database: Te
     world.check().await;
 }
 
-/// Even when the pots have no money for it a second time: what the issuer booked stays booked.
+/// What the issuer booked stays booked, also when the pots could not pay it a second time.
 async fn scenario_15_a_question_after_its_capture_holds_nothing(database: TestDatabase) {
     let world = World::open(database).await;
     let bought = purchase("Early", 60_00);
@@ -98,7 +98,7 @@ async fn scenario_16_a_smaller_capture_keeps_the_rest_until_the_purchase_is_clos
     assert_eq!(world.figures("dee").await, [12_50, 0, DEE_HAS - 12_50]);
     world.send_event(&bought.captured(world.now(), "one", 4_00)).await;
     assert_eq!(world.figures("dee").await, [8_50, 4_00, DEE_HAS - 12_50]);
-    // A second part, and the rest still waits.
+    // A second partial capture; the rest stays held.
     world.send_event(&bought.captured(world.now(), "two", 6_00)).await;
     assert_eq!(world.figures("dee").await, [2_50, 10_00, DEE_HAS - 12_50]);
     world.send_event(&bought.over(world.now(), "closed")).await;
@@ -111,7 +111,7 @@ async fn scenario_17_a_larger_capture_takes_what_is_left_then_other_pots_then_th
     database: TestDatabase,
 ) {
     let world = World::open(database).await;
-    // A tip: the pot that holds has 3.90 left, the emergency pot gives 6.10.
+    // A tip: the pot with the hold has 3.90 left, and the emergency pot pays 6.10.
     let meal = Purchase { mcc: json!("5411"), ..purchase("Tip", 60_00) };
     ask(&world, &meal).await;
     world.send_event(&meal.captured(world.now(), "one", 70_00)).await;
@@ -121,7 +121,7 @@ async fn scenario_17_a_larger_capture_takes_what_is_left_then_other_pots_then_th
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     assert_eq!(world.exceptions().await, ["captured_above_hold"], "a grocer has no tips");
 
-    // Once more, and nothing is left: the programme owes the rest, and somebody is told.
+    // Nothing is left: the rest is exposure, with an exception.
     let more = purchase("More", 10_00);
     ask(&world, &more).await;
     world.send_event(&more.captured(world.now(), "one", 20_00)).await;
@@ -132,7 +132,7 @@ async fn scenario_17_a_larger_capture_takes_what_is_left_then_other_pots_then_th
     let owed = "from_account = 'exposure' AND amount_minor = 610";
     assert_eq!(world.count("journal", owed).await, 1);
 
-    // What comes back pays the programme first.
+    // A refund reduces the exposure first.
     world.send_event(&more.refunded(world.now(), "back", 7_10)).await;
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     assert_eq!(world.pot("dee", "emergency", "left").await, 1_00);
@@ -174,7 +174,7 @@ async fn scenario_22_a_hold_that_was_undone_can_be_placed_again(database: TestDa
         assert_eq!(world.figures("dee").await, [8_00, 0, DEE_HAS - 8_00]);
         world.send_event(&bought.over(world.now(), "reversed")).await;
     }
-    // The news of the second hold overtakes the news that the first one was undone.
+    // The event of the second hold arrives before that of the first one's reversal.
     let bought = purchase("Overtaken", 8_00);
     ask(&world, &bought).await;
     let undone = stands(&bought, world.now(), &reversed);
@@ -194,14 +194,14 @@ async fn scenario_23_an_increment_is_held_once(database: TestDatabase) {
     assert!(answer.is_approved());
     assert_eq!(world.figures("dee").await, [15_00, 0, DEE_HAS - 15_00]);
     assert_eq!(world.authorise(&second).await, answer, "the same question has one answer");
-    // The first snapshot is late: it knows of one answer only.
+    // The first snapshot is late: it includes one response only.
     world.send_event(&first.created(world.now(), 10_00)).await;
     assert_eq!(world.figures("dee").await, [15_00, 0, DEE_HAS - 15_00]);
     let both = AuthorisationState { amount: 15_00, answers: 2, ..APPROVED };
     world.send_event(&stands(&first, world.now(), &both)).await;
     assert_eq!(world.figures("dee").await, [15_00, 0, DEE_HAS - 15_00]);
 
-    // One that is refused leaves what is held as it is, also when the issuer tells of it.
+    // A declined increment leaves the hold unchanged, also when the issuer reports it.
     let third = Purchase { amount: 200_00, answers: 2, ..first.clone() };
     assert_eq!(world.authorise(&third).await.reason(), "no_money");
     world.advance_clock(1.second());
@@ -209,7 +209,7 @@ async fn scenario_23_an_increment_is_held_once(database: TestDatabase) {
         .send_event(&stands(&first, world.now(), &AuthorisationState { answers: 3, ..both }))
         .await;
     assert_eq!(world.figures("dee").await, [15_00, 0, DEE_HAS - 15_00]);
-    // The merchant lowers it.
+    // The merchant lowers the hold.
     world.advance_clock(1.second());
     let lower = AuthorisationState { amount: 9_00, answers: 3, ..APPROVED };
     world.send_event(&stands(&first, world.now(), &lower)).await;
@@ -222,7 +222,7 @@ async fn scenario_25_a_refund_of_nothing_known_is_kept_aside(database: TestDatab
     let bought = purchase("Bought", 10_00);
     ask(&world, &bought).await;
     world.send_event(&bought.captured(world.now(), "one", 10_00)).await;
-    // The same shop, the same amount, and still nobody said that it belongs to that purchase.
+    // Same shop and amount, but without a link it is not booked to that purchase.
     world.send_event(&bought.refunded_unlinked(world.now(), "back", 10_00)).await;
     assert_eq!(world.figures("dee").await, [0, 10_00, DEE_HAS - 10_00]);
     assert_eq!(world.exposure_and_suspense().await, (0, 10_00));
@@ -243,14 +243,14 @@ async fn scenario_26_refunds_never_give_back_more_than_was_captured(database: Te
     let bought = purchase("Split", 70_00);
     ask(&world, &bought).await;
     world.send_event(&bought.captured(world.now(), "one", 70_00)).await;
-    // Half of it, and what was drained last is filled first.
+    // A refund of half fills the pot that was drawn last first.
     world.send_event(&bought.refunded(world.now(), "half", 35_00)).await;
     assert_eq!(world.pot("dee", "emergency", "left").await, 20_00);
     assert_eq!(world.pot("dee", "week", "left").await, 28_90);
     world.send_event(&bought.refunded(world.now(), "half", 35_00)).await;
     assert_eq!(world.figures("dee").await, [0, 35_00, DEE_HAS - 35_00], "the same refund");
     assert!(world.exceptions().await.is_empty());
-    // Two at once, one pound more than there is to give back.
+    // Two concurrent refunds, together one pound more than is left to refund.
     let (two, three) =
         (bought.refunded(world.now(), "two", 18_00), bought.refunded(world.now(), "three", 18_00));
     tokio::join!(world.send_event(&two), world.send_event(&three));
@@ -283,7 +283,7 @@ async fn scenario_29_a_late_capture_is_booked_after_the_hold_expired(database: T
     assert_eq!(world.figures("ana").await, [0, 0, 45_00]);
     ask(&world, &ana("Meanwhile", 25_00)).await;
     world.advance_clock((13 * 24).hours());
-    // 20.00 is left, and what another purchase holds is not touched.
+    // 20.00 is left, and the hold of another purchase is not used.
     world.send_event(&late.captured(world.now(), "one", 30_00)).await;
     assert_eq!(world.figures("ana").await, [25_00, 20_00, 0]);
     assert_eq!(world.exposure_and_suspense().await, (10_00, 0));
@@ -306,7 +306,7 @@ async fn scenario_36_what_the_issuer_ends_is_released(database: TestDatabase) {
         assert_eq!(world.figures("dee").await, [12_50, 0, DEE_HAS - 12_50], "{id}");
         let news = match id {
             "declined" => bought.standing("created", world.now(), &declined),
-            // The issuer had no money of its own for it.
+            // The issuer declined it for its own lack of funds.
             "unknown" => {
                 let reason = "insufficient_funds";
                 bought.standing("created", world.now(), &AuthorisationState { reason, ..declined })
@@ -316,7 +316,7 @@ async fn scenario_36_what_the_issuer_ends_is_released(database: TestDatabase) {
         world.send_event(&news).await;
         assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS], "{id}");
         world.send_event(&news).await;
-        // Asked again, the answer is what it was, and nothing is held by that.
+        // A retry gets the recorded response, and holds nothing.
         ask(&world, &bought).await;
         assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS], "{id}");
     }
@@ -339,16 +339,16 @@ async fn scenario_8_what_was_approved_without_us_holds_what_there_is(database: T
     assert_eq!(world.exposure_and_suspense().await, (0, 0), "nothing is owed before it is claimed");
     let without_us = ["decided_without_us"; 2];
     assert_eq!(world.exceptions().await, [&without_us[..], &["hold_above_money"]].concat());
-    // Nothing is left for anything else of that kind.
+    // Nothing is left for another purchase of that kind.
     assert_eq!(world.authorise(&purchase("Next", 1)).await.reason(), "no_money");
     world.send_event(&much.captured(world.now(), "one", 90_00)).await;
     assert_eq!(world.figures("dee").await, [0, FOOD_HAS, DEE_HAS - FOOD_HAS]);
     assert_eq!(world.exposure_and_suspense().await, (90_00 - FOOD_HAS, 0));
-    // Nothing is held any more that the pots lack.
+    // The amount that the pots lacked is no longer held.
     let noted = ["capture_above_money", "decided_without_us", "decided_without_us"];
     assert_eq!(world.exceptions().await, noted);
 
-    // The fallback said no: nothing is held.
+    // The issuer's own rules declined it: nothing is held.
     let refused = purchase("Refused", 2_00);
     let no = AuthorisationState { approved: false, status: "closed", ..timeout };
     world.send_event(&refused.standing("created", world.now(), &no)).await;
@@ -364,7 +364,7 @@ async fn scenario_31_what_we_do_not_know_yet_is_stored_whole(database: TestDatab
     for (n, kind) in
         ["issuing_card.updated", "issuing_dispute.closed", "never.heard.of"].iter().enumerate()
     {
-        // Spaces, order and fields of every kind: what is stored is what was sent.
+        // White space, key order and unknown fields: the body is stored unchanged.
         texts.push(format!(
             "{{ \"type\":\"{kind}\",\n\"id\":\"evt_new_{n}\", \"created\": {}, \"data\": \
              {{\"object\": {{\"z\": [1.5, null], \"a\": \"é\"}}}} }}",
@@ -382,7 +382,7 @@ async fn scenario_31_what_we_do_not_know_yet_is_stored_whole(database: TestDatab
     let mut bodies: Vec<_> = stored.iter().map(|row| row[0].clone()).collect();
     bodies.sort();
     assert_eq!(bodies, texts);
-    // The dispute waits for its claim; a dispute without one is for a person to look at.
+    // The dispute waits for its capture; a dispute without one is an exception.
     for row in &stored {
         assert_eq!(row[1], if row[0].contains("idp_1") { "parked" } else { "kept" });
     }

@@ -1,4 +1,4 @@
-//! Purchases in another currency, held with the margin that the programme has agreed.
+//! Purchases in another currency, held with the programme's margin.
 
 use std::iter;
 
@@ -23,10 +23,10 @@ on_both_databases!(
 );
 
 const DEE_HAS: i64 = 273_90;
-/// Of this, a grocer may be paid.
+/// What of Dee's money may pay for food.
 const FOR_FOOD: i64 = 83_90;
 
-/// The demo with a margin of so many hundredths.
+/// The demo with a margin of `percent`.
 fn with_margin(percent: u32) -> String {
     let line = format!("country = \"GB\"\nexchange_margin_percent = {percent}\n");
     let file = DEMO.replacen("country = \"GB\"\n", &line, 1);
@@ -34,7 +34,7 @@ fn with_margin(percent: u32) -> String {
     file
 }
 
-/// `message`, of a merchant who asks in euros.
+/// `message` with a merchant who prices in euros.
 fn in_euros(mut message: Value) -> Value {
     let object = &mut message["data"]["object"];
     object["merchant_currency"] = json!("eur");
@@ -51,12 +51,13 @@ async fn ask(world: &World, purchase: &Purchase) {
     assert_eq!(answer.json()["amount"], Value::Null, "what was asked is answered");
 }
 
-/// The reason why a purchase in euros was not paid.
+/// The reason for which a purchase in euros is declined.
 async fn refused(world: &World, purchase: &Purchase) -> String {
     world.authorise_body(&in_euros(purchase.request(world.now())).to_string()).await.reason()
 }
 
-/// `issuing_authorization.updated`, closed after so many questions, with these captures in its list.
+/// `issuing_authorization.updated`, closed after `answers` requests, with these captures in its
+/// list.
 fn closed(world: &World, purchase: &Purchase, answers: usize, claims: &[i64]) -> Value {
     let standing = AuthorisationState { name: "closed", status: "closed", answers, ..APPROVED };
     let mut event = in_euros(purchase.standing("updated", world.now(), &standing));
@@ -68,7 +69,8 @@ fn closed(world: &World, purchase: &Purchase, answers: usize, claims: &[i64]) ->
 async fn scenario_38_a_margin_is_held_and_the_true_price_is_booked(database: TestDatabase) {
     let world = World::open_with(database, &with_margin(5)).await;
     let mut spent = 0;
-    // The rate at the capture: dearer and within the margin, at its very end, cheaper, and beyond it.
+    // The exchange rate at the capture: above the hold within the margin, at its end, below the
+    // hold, and beyond the margin.
     for (id, captured, rest) in
         [("Dearer", 20_61, 0), ("Dearest", 21_00, 0), ("Cheaper", 19_57, 1_43), ("Much", 22_00, 0)]
     {
@@ -76,7 +78,7 @@ async fn scenario_38_a_margin_is_held_and_the_true_price_is_booked(database: Tes
         ask(&world, &bought).await;
         let left = DEE_HAS - spent - 21_00;
         assert_eq!(world.figures("dee").await, [21_00, spent, left], "{id}");
-        // The question comes again, and the issuer tells of it twice.
+        // The request is retried, and the issuer reports it twice.
         ask(&world, &bought).await;
         for _ in 0..2 {
             world.send_event(&in_euros(bought.created(world.now(), 20_00))).await;
@@ -106,7 +108,7 @@ async fn scenario_38_without_a_margin_or_another_currency_what_is_asked_is_held(
     ask(&world, &none).await;
     world.send_event(&in_euros(none.created(world.now(), 20_00))).await;
     assert_eq!(world.figure("dee", "held").await, 20_00);
-    // A margin that is agreed now changes nothing for a purchase that has begun.
+    // A later margin does not affect a purchase that has begun.
     world.apply(&with_margin(25)).await;
     world.send_event(&in_euros(none.created(world.now(), 20_00))).await;
     assert_eq!(world.figure("dee", "held").await, 20_00);
@@ -114,7 +116,7 @@ async fn scenario_38_without_a_margin_or_another_currency_what_is_asked_is_held(
     assert!(world.authorise(&home).await.is_approved());
     world.send_event(&home.created(world.now(), 10_00)).await;
     assert_eq!(world.figure("dee", "held").await, 30_00);
-    // Abroad, and priced in pounds: the issuer changes nothing.
+    // Abroad but priced in pounds: no currency conversion, so no margin.
     let abroad = Purchase { country: "FR".to_owned(), ..purchase("Abroad", 10_00) };
     assert!(world.authorise(&abroad).await.is_approved());
     assert_eq!(world.figure("dee", "held").await, 40_00);
@@ -123,7 +125,7 @@ async fn scenario_38_without_a_margin_or_another_currency_what_is_asked_is_held(
 
 async fn scenario_38_a_margin_takes_what_there_is_and_refuses_nobody(database: TestDatabase) {
     let world = World::open_with(database, &with_margin(5)).await;
-    // 20.40 is left for food, and 21.00 would be held.
+    // 20.40 is left for food, and 21.00 should be held.
     let other = purchase("Other", FOR_FOOD - 20_40);
     assert!(world.authorise(&other).await.is_approved());
     let held = FOR_FOOD - 20_40;
@@ -136,14 +138,14 @@ async fn scenario_38_a_margin_takes_what_there_is_and_refuses_nobody(database: T
     world.send_event(&in_euros(bought.captured(world.now(), "one", 20_30))).await;
     world.send_event(&closed(&world, &bought, 1, &[20_30])).await;
     assert_eq!(world.figures("dee").await, [held, 20_30, DEE_HAS - held - 20_30]);
-    // Ten pence are left: the last of them may be asked for, and no more.
+    // Ten pence are left, and can be spent completely.
     assert_eq!(refused(&world, &purchase("Over", 11)).await, "no_money");
     let last = purchase("Last", 10);
     ask(&world, &last).await;
     world.send_event(&in_euros(last.created(world.now(), 10))).await;
     assert_eq!(world.exceptions().await, [""; 0]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
-    // A claim beyond all of it is the programme's, as ever.
+    // A capture beyond the balance is exposure.
     world.send_event(&in_euros(last.captured(world.now(), "one", 12))).await;
     assert_eq!(world.exposure_and_suspense().await, (2, 0));
     assert_eq!(world.exceptions().await, ["capture_above_money"]);
@@ -163,7 +165,7 @@ async fn scenario_38_an_increment_is_paid_from_the_margin_before_it_is_refused(
     let more = Purchase { amount: 3_00, answers: 1, ..bought.clone() };
     ask(&world, &more).await;
     assert_eq!(world.figure("dee", "held").await, held + 24_15, "5 % of all of it");
-    // 0.85 is left in the pot, and 1.15 is held beyond what was asked.
+    // 0.85 is left in the pot, and 1.15 is held as margin.
     let most = Purchase { amount: 2_01, answers: 2, ..bought.clone() };
     assert_eq!(refused(&world, &most).await, "no_money");
     let rest = Purchase { amount: 2_00, answers: 3, ..bought.clone() };
@@ -173,7 +175,8 @@ async fn scenario_38_an_increment_is_paid_from_the_margin_before_it_is_refused(
     let all = AuthorisationState { amount: 25_00, answers: 4, name: "all", ..APPROVED };
     world.send_event(&in_euros(bought.standing("updated", world.now(), &all))).await;
     assert_eq!(world.figure("dee", "held").await, held + 25_00);
-    // By this snapshot the issuer approved all four questions, and we declined one of them.
+    // According to this snapshot the issuer approved all four requests, one of which was declined
+    // here.
     assert_eq!(world.exceptions().await, ["decided_without_us"]);
     world.send_event(&in_euros(bought.captured(world.now(), "one", 24_40))).await;
     world.send_event(&closed(&world, &bought, 4, &[24_40])).await;
@@ -198,7 +201,7 @@ async fn scenario_38_a_margin_counts_in_no_limit(database: TestDatabase) {
     assert_eq!(world.figure("femi", "held").await, 33_00);
     assert_eq!(counted().await, ["3000"]);
     assert_eq!(refused(&world, &femi("Over", 1)).await, "over_period");
-    // What it has cost counts, whatever was asked.
+    // The captured amount counts, and not the requested one.
     world.send_event(&in_euros(lunch.captured(world.now(), "one", 21_00))).await;
     assert_eq!(counted().await, ["3100"]);
     world.send_event(&in_euros(supper.captured(world.now(), "one", 8_00))).await;
@@ -215,7 +218,8 @@ async fn scenario_38_a_margin_is_that_of_the_day_on_which_the_purchase_began(
     let world = World::open_with(database, &with_margin(5)).await;
     let early = purchase("Early", 20_00);
     ask(&world, &early).await;
-    // Only the question has told of this one's currency, and of the other nothing has.
+    // The first purchase's currency is known from its request only, the other one's is not known
+    // yet.
     let told = purchase("Told", 2_00);
     world.send_event(&told.created(world.now(), 2_00)).await;
     let held = || world.figure("dee", "held");
@@ -239,7 +243,7 @@ async fn scenario_38_a_margin_is_that_of_the_day_on_which_the_purchase_began(
     let last = Purchase { amount: 2_00, answers: 2, ..early };
     ask(&world, &last).await;
     assert_eq!(held().await, 39_40, "more of a purchase that began with a margin");
-    // What was given up and is asked for again begins anew.
+    // A reversed purchase that is requested again starts anew, with the current margin.
     world.send_event(&in_euros(late.over(world.now(), "reversed"))).await;
     assert_eq!(held().await, 28_40);
     let again = Purchase { answers: 1, ..late };
@@ -248,7 +252,7 @@ async fn scenario_38_a_margin_is_that_of_the_day_on_which_the_purchase_began(
     world.check().await;
 }
 
-/// All orders of so many things.
+/// All orders of `count` items.
 fn orders(count: usize) -> Vec<Vec<usize>> {
     (0..count).fold(vec![Vec::new()], |begun, thing| {
         let with = |order: &Vec<usize>| {
@@ -259,7 +263,8 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
     })
 }
 
-/// Two questions, two snapshots and a claim in every order, every other time with all of it twice.
+/// Two requests, two snapshots and a capture in every order; every other order with each message
+/// twice.
 async fn scenario_38_any_order_of_messages_in_another_currency_ends_the_same(
     database: TestDatabase,
 ) {
@@ -273,7 +278,7 @@ async fn scenario_38_any_order_of_messages_in_another_currency_ends_the_same(
             let standing = AuthorisationState { name, amount, answers, ..APPROVED };
             bought.standing("updated", world.now(), &standing)
         };
-        // The first snapshot does not tell the currency.
+        // The first snapshot does not contain the currency.
         let (first, both) = (standing(1, 10, "first"), in_euros(standing(2, 15, "second")));
         let claim = in_euros(bought.captured(world.now(), "one", 9));
         let order: Vec<_> = if number % 2 == 0 { order } else { [&order[..], &order[..]].concat() };
@@ -286,7 +291,7 @@ async fn scenario_38_any_order_of_messages_in_another_currency_ends_the_same(
                 _ => world.send_event(&claim).await,
             }
         }
-        // 15 and 5 % of it, which is 16, less the 9 that were claimed.
+        // 15 and 5 % of it, rounded up to 16, less the captured 9.
         for (figure, change) in iter::zip(&mut expected, [7, 9, -16]) {
             *figure += change;
         }
@@ -306,7 +311,7 @@ async fn scenario_38_a_margin_is_explained_and_replayed(database: TestDatabase) 
     ask(&world, &more).await;
     let most = Purchase { amount: 1, answers: 2, ..bought.clone() };
     assert_eq!(refused(&world, &most).await, "no_money");
-    // Whatever the settings are by then.
+    // Regardless of the current settings.
     world.apply(&with_margin(25)).await;
     let explained = explain(world.app.store(), world.app.directory(), &bought.id).await.unwrap();
     let told: Vec<_> =
@@ -322,7 +327,7 @@ async fn scenario_38_a_margin_is_explained_and_replayed(database: TestDatabase) 
     world.check().await;
 }
 
-/// The database as the version before margins left it, taken over by this one.
+/// A database of the version before margins, migrated to this one.
 async fn scenario_38_purchases_from_before_margins_were_known_have_none_and_prove(
     database: TestDatabase,
 ) {

@@ -1,4 +1,4 @@
-//! An SQLite database that lacks what was committed to it.
+//! An SQLite database that has lost committed transactions.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,12 +12,12 @@ fn file(database: &TestDatabase, ending: &str) -> PathBuf {
     PathBuf::from(format!("{}{ending}", database.url.strip_prefix("sqlite:").unwrap()))
 }
 
-/// What `sayso doctor` ends with, and what it says.
+/// Exit code and output of `sayso doctor`.
 fn doctor(database: &TestDatabase, arguments: &[&str]) -> (Option<i32>, String) {
     run(database, &[&["doctor"], arguments].concat())
 }
 
-/// What `sayso verify` ends with, and what it says.
+/// Exit code and output of `sayso verify`.
 fn verify(database: &TestDatabase) -> (Option<i32>, String) {
     run(database, &["verify"])
 }
@@ -38,7 +38,7 @@ fn is_our_fault(answer: &TestResponse) -> bool {
     !answer.is_approved() && answer.reason() == "our_fault"
 }
 
-/// Buys, and kills the gateway so that its write-ahead log stays.
+/// Makes purchases, and kills the gateway so that its write-ahead log remains.
 async fn shop(database: &TestDatabase, name: &str) -> Vec<(Purchase, TestResponse)> {
     let mut gateway = GatewayProcess::start(database).await;
     let mut told = Vec::new();
@@ -52,7 +52,8 @@ async fn shop(database: &TestDatabase, name: &str) -> Vec<(Purchase, TestRespons
     told
 }
 
-/// Approves nothing and says why, books what the issuer says, and goes on once that is accepted.
+/// Asserts that the gateway declines everything with a reason and books the issuer's events, until
+/// the loss is accepted.
 async fn is_made_up_for(database: &TestDatabase, told: &[(Purchase, TestResponse)]) {
     let mut gateway = GatewayProcess::spawn(database, Command::new(env!("CARGO_BIN_EXE_sayso")));
     let caller = gateway.caller();
@@ -77,7 +78,7 @@ async fn is_made_up_for(database: &TestDatabase, told: &[(Purchase, TestResponse
         assert!(verified.1.contains(words), "{words} is not in: {}", verified.1);
     }
 
-    // The issuer's own messages bring back what it was told.
+    // The issuer's events restore the approved holds.
     for (bought, _) in told {
         caller.send_event(&bought.created(caller.clock.now(), 1_00)).await;
     }
@@ -122,7 +123,7 @@ async fn scenario_67_an_older_copy_is_noticed_and_nothing_is_approved() {
     prepare(&database, DEMO).await.close().await;
     let copy = fs::read(file(&database, "")).unwrap();
     let told = shop(&database, "Newer").await;
-    // Whoever puts the copy back removes the newer log, as they must.
+    // Restoring a copy includes removing the newer log.
     for ending in ["-wal", "-shm"] {
         fs::remove_file(file(&database, ending)).unwrap();
     }
@@ -133,7 +134,7 @@ async fn scenario_67_an_older_copy_is_noticed_and_nothing_is_approved() {
     store.close().await;
 }
 
-/// A crash between a commit and its mark, and a mark that is lost or older, are no loss.
+/// A crash between a commit and its mark, and a lost or older mark, are no loss of data.
 #[tokio::test]
 async fn scenario_67_a_mark_that_is_behind_or_missing_stops_nothing() {
     let database = TestDatabase::sqlite();

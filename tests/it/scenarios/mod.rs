@@ -1,5 +1,5 @@
-//! What can go wrong, one test per way, each over real HTTP against a whole gateway, each ended by
-//! the checker. The numbers are those of the project's table of scenarios.
+//! Failure scenarios, one test for each, over real HTTP against a whole gateway, and verified at
+//! the end. The numbers are those of the project's table of scenarios.
 
 mod answers;
 mod applications;

@@ -1,4 +1,4 @@
-//! Amounts, currencies and the calendar, pots, and shops of every description.
+//! Amounts, currencies, the calendar, pots, and merchants with every kind of data.
 
 use jiff::ToSpan as _;
 use sayso::operations::explain::{Replay, explain};
@@ -36,7 +36,7 @@ fn femi(id: &str, amount: i64) -> Purchase {
     Purchase { card: FEMI.to_owned(), ..purchase(id, amount) }
 }
 
-/// Clothes: nothing in the demo's lists is about them.
+/// At a clothes shop, which no term of the demo is about.
 fn clothes(purchase: Purchase) -> Purchase {
     Purchase { mcc: json!("5651"), ..purchase }
 }
@@ -113,7 +113,8 @@ async fn scenario_33_a_verification_holds_nothing_and_hears_of_the_card_only(
         mcc: json!("7995"),
         ..purchase(id, 0)
     };
-    // Gambling, and online by Ana: no rule about money or shops is asked when nothing is bought.
+    // Gambling, and online with Ana's card: an account verification is not subject to rules about
+    // money or shops.
     for (id, token) in [("Dee", DEE), ("Ana", ANA)] {
         let answer = world.authorise(&card(id, token)).await;
         assert!(answer.is_approved(), "{answer:?}");
@@ -156,10 +157,10 @@ async fn scenario_34_a_part_is_paid_where_the_till_and_the_agreement_take_one(
     let none = Purchase { partial: true, ..clothes(femi("None", 1)) };
     assert_eq!(world.authorise(&none).await.reason(), "no_money", "nothing is no part");
 
-    // Dee did not agree to parts.
+    // Dee's agreement has no partial approval.
     let dee = Purchase { partial: true, ..purchase("Dee", 100_00) };
     assert_eq!(world.authorise(&dee).await.reason(), "no_money");
-    // Where all can be paid, no amount is named.
+    // A full approval has no amount.
     let all = Purchase { partial: true, ..purchase("All", 10_00) };
     assert_eq!(world.authorise(&all).await.json()["amount"], Value::Null);
     world.check().await;
@@ -172,13 +173,14 @@ async fn scenario_35_cash_counts_as_cash_and_the_unknown_as_the_stricter(databas
     assert!(world.authorise(&cash("Machine", "6011", 15_00)).await.is_approved());
     assert_eq!(world.authorise(&cash("More", "6010", 5_01)).await.reason(), "over_period");
     assert!(world.authorise(&cash("Counter", "6010", 5_00)).await.is_approved());
-    // A purchase with cash back is a purchase.
+    // A purchase with cash back does not count as cash.
     let back = Purchase { cash_back: Some(10_00), ..purchase("Back", 15_00) };
     assert!(world.authorise(&back).await.is_approved());
     let odd = Purchase { cash_back: Some(15_01), ..purchase("Odd", 15_00) };
     assert_eq!(world.authorise(&odd).await.status, 400);
 
-    // Ana does not shop online. What does not say that the card was there counts as online.
+    // Ana's list refuses online purchases. Without evidence that the card was present, a purchase
+    // counts as online.
     let ana = |id| Purchase { card: ANA.to_owned(), ..purchase(id, 5_00) };
     let mut silent = ana("Silent").request(world.now());
     silent["data"]["object"]["card_presence"] = Value::Null;
@@ -206,7 +208,7 @@ async fn scenario_39_another_currency_is_refused_or_kept_for_a_person(database: 
     let world = World::open(database).await;
     let euros = Purchase { currency: "eur".to_owned(), ..purchase("Euro", 5_00) };
     assert_eq!(world.authorise(&euros).await.reason(), "other_currency");
-    // Only the shop's side is in euros: what counts is the amount in pounds.
+    // Only the merchant's amount is in euros: the billing amount in pounds counts.
     let bought = purchase("Abroad", 5_00);
     let mut request = bought.request(world.now());
     let asked = &mut request["data"]["object"]["pending_request"];
@@ -215,7 +217,7 @@ async fn scenario_39_another_currency_is_refused_or_kept_for_a_person(database: 
     assert!(world.authorise_body(&request.to_string()).await.is_approved());
     assert_eq!(world.figures("dee").await, [5_00, 0, DEE_HAS - 5_00]);
 
-    // Facts are not refused. They wait for a person, and no figure moves.
+    // Events are never rejected. These are exceptions, and no figure changes.
     let mut capture = bought.captured(world.now(), "euros", 5_80);
     capture["data"]["object"]["currency"] = json!("eur");
     world.send_event(&capture).await;
@@ -227,7 +229,7 @@ async fn scenario_39_another_currency_is_refused_or_kept_for_a_person(database: 
     world.check().await;
 }
 
-/// Asks with `"amount":1250` of the pending request written as `amount`.
+/// Sends a request in which `"amount":1250` of the pending request is replaced by `amount`.
 async fn ask_for(world: &World, amount: &str) -> TestResponse {
     let body = purchase("Odd", 12_50).request(world.now()).to_string();
     let pending = body.find("\"pending_request\":{").unwrap();
@@ -235,7 +237,7 @@ async fn ask_for(world: &World, amount: &str) -> TestResponse {
     world.authorise_body(&format!("{head}{}", tail.replacen("\"amount\":1250", amount, 1))).await
 }
 
-/// A refusal that names `field`, as a problem document.
+/// Asserts a problem response that names `field`.
 fn assert_names(answer: &TestResponse, field: &str, case: &str) {
     assert_eq!(answer.status, 400, "{case}: {answer:?}");
     let problem = answer.json();
@@ -311,7 +313,7 @@ async fn scenario_40_no_odd_amount_gets_in(database: TestDatabase) {
     for table in ["decision", "purchase", "issuer_event", "message", "exception"] {
         assert_eq!(world.count(table, "1 = 1").await, 0, "{table}");
     }
-    // A capture above nothing, and more than there can be: it has happened, so a person looks at it.
+    // A capture of a positive amount, and amounts out of range: events, so they become exceptions.
     for (number, amount) in [12_50, -100_000_000_001, i64::MIN].into_iter().enumerate() {
         let claim = format!("odd{number}");
         let mut event = purchase("Odd", 1).captured(world.now(), &claim, 12_50);
@@ -321,7 +323,7 @@ async fn scenario_40_no_odd_amount_gets_in(database: TestDatabase) {
     assert_eq!(world.exceptions().await, ["not_understood"; 3]);
     assert_eq!(world.count("purchase", "1 = 1").await, 0);
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
-    // What the issuer signed is read, with U+FFFD for what no text can hold.
+    // The signed body is read, with U+FFFD for characters that cannot be stored.
     let escaped = purchase("Escaped", 1).request(world.now()).to_string();
     let escaped = escaped.replace("TEST GROCER", "TEST\\u0000GROCER");
     assert!(world.authorise_body(&escaped).await.is_approved());
@@ -332,12 +334,12 @@ async fn scenario_40_no_odd_amount_gets_in(database: TestDatabase) {
 
 async fn scenario_41_sums_that_do_not_fit_are_refused(database: TestDatabase) {
     let world = World::open(database).await;
-    // The most that one message may ask for: an answer, not an accident, again and again.
+    // The largest amount of one message, repeatedly: a decline, and no overflow.
     for n in 0..3 {
         let much = purchase(&format!("Much{n}"), 100_000_000_000);
         assert_eq!(world.authorise(&much).await.reason(), "no_money");
     }
-    // Loads that only together are too much for any machine.
+    // Loads whose sum overflows.
     let most = "90000000000000000.00";
     let huge = DEMO.replace(
         "loads = [{ id = \"2026-11-23\", amount = \"45.00\" }]",
@@ -357,7 +359,7 @@ async fn scenario_41_sums_that_do_not_fit_are_refused(database: TestDatabase) {
 async fn scenario_37_three_decimals_and_decimals_that_stay_zero(database: TestDatabase) {
     let world = World::open_with(database, &programme_in("KWD", "10.000")).await;
     let dinar = |id, amount| Purchase { currency: "kwd".to_owned(), ..purchase(id, amount) };
-    // Stripe's dinars have three decimals, the last of them 0.
+    // Stripe's dinars have three decimals, the last of which is 0.
     let finer = world.authorise(&dinar("Finer", 1_255)).await;
     assert_names(&finer, "data.object.pending_request.amount", "KWD");
     assert!(world.authorise(&dinar("Dinar", 6_250)).await.is_approved());
@@ -380,7 +382,7 @@ async fn scenario_37_issuers_and_the_standard_may_differ(database: TestDatabase)
     world.check().await;
 }
 
-/// The demo, with streams that do not end and a limit of Femi's list put in another way.
+/// The demo with streams that do not end, and with another limit in Femi's list.
 fn without_end(limit: &str) -> String {
     let file = DEMO.replace("ends_on = 2027-09-30", "").replace("ends_on = 2027-03-31", "");
     let changed = file.replace("{ per = \"day\", amount = \"30.00\" }", limit);
@@ -418,7 +420,7 @@ async fn scenario_43_an_increment_counts_on_the_day_of_its_purchase(database: Te
     world.set_time("2026-11-23T23:50:00Z");
     let first = femi("Night", 20_00);
     assert!(world.authorise(&first).await.is_approved());
-    // Femi agreed on 30.00 a day for food, and midnight makes no second 30.00 of one purchase.
+    // Femi agreed on 30.00 a day for food. Midnight does not allow one purchase a second 30.00.
     world.set_time("2026-11-24T00:10:00Z");
     let more = Purchase { amount: 10_01, answers: 1, ..first.clone() };
     assert_eq!(world.authorise(&more).await.reason(), "over_period");
@@ -426,9 +428,9 @@ async fn scenario_43_an_increment_counts_on_the_day_of_its_purchase(database: Te
     assert!(world.authorise(&fits).await.is_approved());
     let again = Purchase { amount: 1, answers: 3, ..first.clone() };
     assert_eq!(world.authorise(&again).await.reason(), "over_period");
-    // The new day is untouched by it.
+    // The new day's limit is unused.
     assert!(world.authorise(&femi("Morning", 25_00)).await.is_approved());
-    // Undone and asked for again, it begins anew: it is a purchase of this day now.
+    // Reversed and requested again, it starts anew: it counts on this day.
     let undone = AuthorisationState { status: "reversed", name: "undone", answers: 4, ..APPROVED };
     world.send_event(&first.standing("updated", world.now(), &undone)).await;
     let anew = Purchase { amount: 5_01, answers: 4, ..first.clone() };
@@ -445,7 +447,7 @@ async fn scenario_43_an_increment_counts_on_the_day_of_its_purchase(database: Te
 async fn scenario_45_a_month_ends_with_its_last_day(database: TestDatabase) {
     let world =
         World::open_with(database, &without_end("{ per = \"month\", amount = \"10.00\" }")).await;
-    // A leap day, a month of 31 days that ends in summer time, and the turn of a year.
+    // A leap day, the end of a 31-day month in summer time, and the end of a year.
     let ends = [
         ("2028-02-29T23:59:59Z", "2028-03-01T00:00:00Z"),
         ("2028-08-31T22:59:59Z", "2028-08-31T23:00:00Z"),
@@ -503,7 +505,7 @@ async fn scenario_49_a_shop_without_a_usable_code_is_unsorted(database: TestData
             mcc: code.clone(),
             ..purchase(&format!("{id}{n}"), amount)
         };
-        // Above 15.00 Dee wants to talk first when nobody knows what the shop is.
+        // Shops of unknown category are limited to 15.00 per purchase.
         assert_eq!(world.authorise(&odd("Big", 15_01)).await.reason(), "over_purchase", "{code}");
         assert!(world.authorise(&odd("Small", 1_00)).await.is_approved(), "{code}");
     }
@@ -517,9 +519,10 @@ async fn scenario_49_a_shop_without_a_usable_code_is_unsorted(database: TestData
     assert_eq!(world.count("purchase", "mcc IS NULL").await, 9, "all but 9998 are no codes");
     assert_eq!(world.count("decision", "1 = 1").await, 22);
 
-    // Where the list says to ask, the reason is its own.
+    // Where the list says "ask", the reason is the ask's own.
     let asks = DEMO.replace(
-        "on = { category = \"unsorted\" }\nanswer = \"yes\"\nlimits = [{ per = \"purchase\", amount = \"15.00\" }]",
+        "on = { category = \"unsorted\" }\nanswer = \"yes\"\n\
+         limits = [{ per = \"purchase\", amount = \"15.00\" }]",
         "on = { category = \"unsorted\" }\nanswer = \"ask\"",
     );
     assert_ne!(asks, DEMO);
@@ -560,7 +563,7 @@ async fn scenario_50_a_shop_may_be_called_anything(database: TestDatabase) {
         assert_eq!(told[0].replay, Replay::Same, "{n}");
         assert_eq!(told[0].place, kept, "{n}");
     }
-    // What cannot be seen does not hide a shop from its term: two tries, and no third.
+    // Invisible characters do not separate a shop from its term: two tests, and no third.
     let tests = ["Theory Test Centre", "THEORY\u{200B} TEST CENTRE", "Theory Test\u{202E} Centre"];
     let answers = [true, true, false];
     for (n, (name, is_paid)) in tests.iter().zip(answers).enumerate() {
@@ -575,7 +578,7 @@ async fn scenario_50_a_shop_may_be_called_anything(database: TestDatabase) {
 
 async fn scenario_57_pots_pay_in_the_order_that_the_decision_knew(database: TestDatabase) {
     let world = World::open(database).await;
-    // Two pots may pay for pets: the one for pets only is first in Dee's list.
+    // Two pots may pay for pets; the one for pets only is first in Dee's list.
     let pets = |id: &str| Purchase { mcc: json!("5995"), ..purchase(id, 45_00) };
     let first = world.authorise(&pets("First")).await;
     assert!(first.is_approved());
@@ -591,7 +594,7 @@ async fn scenario_57_pots_pay_in_the_order_that_the_decision_knew(database: Test
     assert_eq!(parts(first.decision()).await, order(&[("pets", 40_00), ("week", 5_00)]));
     world.send_event(&pets("First").over(world.now(), "reversed")).await;
 
-    // The person turns the order round. New decisions follow it, the old one is told as it was.
+    // The person reverses the order. New decisions follow it; the old one is explained as before.
     let at = DEMO.find("[[person.pot]]\nid = \"pets\"").unwrap();
     let week = DEMO.find("[[person.pot]]\nid = \"week\"").unwrap();
     let end = DEMO.find("[[person.pot]]\nid = \"emergency\"").unwrap();

@@ -1,4 +1,4 @@
-//! More work than can be done, a database that does less than it should, and a full disk.
+//! More load than the gateway can process, slow databases, and a full disk.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -23,10 +23,10 @@ on_both_databases!(
     a_question_that_cannot_be_in_time_is_answered_at_once,
 );
 
-/// No answer may come later, whatever the database does.
+/// No response may take longer, whatever the database does.
 const LATEST: Duration = Duration::from_millis(1500);
 
-/// A gateway that leaves a busy machine more of that time than usual.
+/// A gateway with a shorter deadline, to leave more of [`LATEST`] to a busy machine.
 fn early() -> String {
     DEMO.replace("answer_within_ms = 1300", "answer_within_ms = 900")
 }
@@ -42,7 +42,7 @@ fn is_our_fault(answer: &TestResponse) -> bool {
     !answer.is_approved() && answer.reason() == "our_fault"
 }
 
-/// Tills that ask one question after another, until they are dropped.
+/// Tills that send one request after another, until they are dropped.
 fn busy_tills(caller: &Caller, tills: usize) -> JoinSet<()> {
     let mut busy = JoinSet::new();
     for till in 0..tills {
@@ -110,7 +110,7 @@ async fn scenario_73_twelve_days_of_events_keep_no_question_waiting(database: Te
 }
 
 async fn scenario_72_a_flood_takes_no_more_memory_than_the_queues_have(database: TestDatabase) {
-    const AT_ONCE: usize = 600;
+    const TOP_PRIORITY: usize = 600;
     const MOST_KB: u64 = 150_000;
 
     let store = prepare(&database, DEMO).await;
@@ -120,7 +120,7 @@ async fn scenario_72_a_flood_takes_no_more_memory_than_the_queues_have(database:
     let mut told = Vec::new();
     for wave in 0..3 {
         let caller = gateway.caller();
-        let flood = (0..AT_ONCE).map(|number| {
+        let flood = (0..TOP_PRIORITY).map(|number| {
             let name = if number % 200 == 0 { "Slow" } else { "Flood" };
             (caller.clone(), bought(&format!("{name}{wave}x"), number))
         });
@@ -130,7 +130,7 @@ async fn scenario_72_a_flood_takes_no_more_memory_than_the_queues_have(database:
     }
     let after = gateway.memory_kb();
     assert!(after < before + MOST_KB, "{before} KB, then {after} KB");
-    // As when the machine has no memory left.
+    // Killed as by the kernel when memory runs out.
     gateway.kill();
     speed_up(&database).await;
     let gateway = GatewayProcess::start(&database).await;
@@ -168,7 +168,7 @@ async fn a_question_that_cannot_be_in_time_is_answered_at_once(database: TestDat
     world.check().await;
 }
 
-/// Asks in waves while it is bad; every answer must be our fault, and come in time.
+/// Sends waves of requests during an outage. Every response must be our fault, and in time.
 async fn endure(caller: &Caller, name: &str, waves: usize) {
     let mut asking = Vec::new();
     for wave in 0..waves {
@@ -187,8 +187,8 @@ async fn endure(caller: &Caller, name: &str, waves: usize) {
 
 async fn world_behind_proxy() -> Option<(FaultyProxy, World)> {
     let database = TestDatabase::postgres().await?;
-    // As on any day: the file was applied by another process, so the gateway has no connection open
-    // but its first.
+    // As in production, the file is applied by another process, so the gateway has only its first
+    // connection open.
     let store = database.store().await;
     let now = MONDAY_MORNING.parse().unwrap();
     apply(&store, &NewIds::default(), now, &early(), RULES).await.unwrap();
@@ -279,11 +279,11 @@ async fn scenario_59_a_database_that_is_slow_piles_nothing_up() {
     let later = caller.counted("sayso_queue_depth").await;
     assert!(later <= queued, "twelve crowds later {later} wait, not {queued}");
     proxy.delay(Duration::ZERO);
-    // What is under way shows to be fast again, one lane after the other.
+    // The lanes become healthy again, one after the other.
     for number in 0..6 {
         let bought = bought("Soon", number);
         wait_until(async || world.authorise(&bought).await.is_approved()).await;
-        // As an issuer does: sent again until it is stored.
+        // An issuer retries an event until it is stored.
         let reversed = bought.over(world.now(), "reversed").to_string();
         wait_until(async || world.send_event_body(&reversed).await.status == 200).await;
     }
@@ -310,13 +310,13 @@ async fn scenario_62_a_database_whose_disk_is_full_approves_nothing() {
     assert_recovers(world).await;
 }
 
-/// A limit on the size of files stands for a disk that takes no more. The log is a pipe that nobody
-/// reads, and is full soon too.
+/// A file size limit stands for a full disk. The log is a pipe that nobody reads, which fills up
+/// soon.
 #[tokio::test]
 async fn scenario_62_a_full_disk_approves_nothing_and_a_full_log_stops_nothing() {
     let database = TestDatabase::sqlite();
     let store = prepare(&database, DEMO).await;
-    // In blocks of 512 bytes: what is there already, and a little more.
+    // The limit is in blocks of 512 bytes: the existing files and a little more.
     let script = "trap '' XFSZ; ulimit -f 3000; exec \"$@\"";
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_sayso")]);

@@ -1,4 +1,4 @@
-//! Money that people steer alone: held back, in pots of their own words, moved between them.
+//! Money that people manage alone: held back, in pots of their own, transferred between them.
 
 use sayso::operations::explain::{Replay, explain};
 use sayso::programme::apply::apply;
@@ -17,7 +17,7 @@ on_both_databases!(
     a_file_that_is_applied_again_leaves_own_pots_alone,
 );
 
-/// The demo without emergency money, so that Dee's week is all that pays for food.
+/// The demo without emergency money, so that only Dee's week pot pays for food.
 fn week_only() -> String {
     let food = "only = [\"food\", \"energy\", \"health\", \"around\", \"phone\"]\n";
     let loads = "loads = [{ id = \"start\", amount = \"20.00\" }]\n";
@@ -33,7 +33,7 @@ async fn dee(world: &World, path: &str, body: Value) -> TestResponse {
     world.post_as("dee", &format!("/v1/people/dee/{path}"), &body).await
 }
 
-/// Does it as Dee, and it is done.
+/// Posts as Dee, which must succeed, and returns the response.
 async fn done(world: &World, path: &str, body: Value) -> Value {
     let answer = dee(world, path, body).await;
     assert!(answer.status < 300, "{path}: {answer:?}");
@@ -50,7 +50,7 @@ fn pounds(minor: i64) -> Value {
     json!({"amount": minor, "currency": "GBP"})
 }
 
-/// What `purchase` of so much is answered: nothing if it is paid.
+/// The reason of the decline; empty if approved.
 async fn answered(world: &World, id: &str, amount: i64) -> String {
     world.authorise(&purchase(id, amount)).await.reason()
 }
@@ -78,7 +78,7 @@ async fn what_is_held_back_is_not_spent_until_its_day_and_nobody_else_sees_it(
     assert_eq!(told[0], "You hold £60 back of your week. It is there again on Wed 25 November.");
     let text = "You have £3.90 for this. You hold £60 back.";
     assert!(told[1].contains(text), "{told:?}");
-    // Staff see a pot like any other, and no restriction.
+    // Staff see an ordinary pot without a restriction.
     for staff in ["amina", "ruth", "priya"] {
         let pot = pot_seen_by(&world, staff, "week").await;
         assert_eq!((&pot["spendable"], pot.get("held_back")), (&pounds(60_00), None), "{staff}");
@@ -97,7 +97,7 @@ async fn what_is_held_back_is_not_spent_until_its_day_and_nobody_else_sees_it(
         assert_eq!(read.status, 200, "{read:?}");
         assert_eq!(read.body.contains("3.90") || read.body.contains("hold"), is_told, "{read:?}");
     }
-    // It ends at midnight of where the person lives, without anybody.
+    // It ends by itself at midnight of the programme's time zone.
     world.set_time("2026-11-25T04:59:59Z");
     assert_eq!(answered(&world, "TooSoon", 1).await, "no_money");
     world.set_time("2026-11-25T05:00:00Z");
@@ -127,7 +127,7 @@ async fn held_money_that_the_person_chose_to_wait_for_is_there_when_they_say_it_
     assert_eq!(answered(&world, "Waits", 4_00).await, "no_money");
     world.set_time("2026-11-25T08:00:00Z");
     assert_eq!(answered(&world, "Silence", 4_00).await, "no_money", "silence takes nothing back");
-    // A wish that is not said again within a week begins its wait anew.
+    // A wish that is not confirmed within a week starts its waiting period again.
     world.set_time("2026-12-02T08:00:00Z");
     let late = done(&world, "pots/week/take-back", json!({})).await;
     assert_eq!(late["held_back"]["asked_at"], "2026-12-02T08:00:00Z");
@@ -234,7 +234,8 @@ async fn a_claim_takes_own_pots_last_and_a_refund_comes_back_into_them(database:
     done(&world, "moves", json!({"from": "week", "to": "own-1", "amount": 20_00})).await;
     let hotel = purchase("Hotel", 40_00);
     assert!(world.authorise(&hotel).await.is_approved());
-    // More than was asked, and more than the week has: nobody owes what the person has.
+    // A capture above the request and above the week pot: the person's own pot pays before there is
+    // exposure.
     world.send_event(&hotel.captured(world.now(), "claim", 50_00)).await;
     assert_eq!(world.pot("dee", "week", "left").await, 0);
     assert_eq!(world.pot("dee", "own-1", "left").await, 13_90);

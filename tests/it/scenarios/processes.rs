@@ -1,4 +1,5 @@
-//! Real processes, killed and raced; files applied meanwhile; clients that go away.
+//! Real processes: killed, concurrent, with files applied meanwhile, and with clients that
+//! disconnect.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use sayso::programme::apply::{ApplyError, apply};
 use tokio::sync::Semaphore;
 
-use super::gateway::{GatewayProcess, count, prepare, prove};
+use super::gateway::{GatewayProcess, count, held_by_approval, prepare, prove};
 use crate::caller::{Caller, authorise_concurrently, wait_until};
 use crate::support::{DatabaseKind, TestDatabase, is_in_ci, project};
 use crate::world::{
@@ -26,7 +27,7 @@ on_both_databases!(
     clients_that_go_away_leave_nothing_open,
 );
 
-/// Numbers that look random, and are the same in every run.
+/// A seeded random number generator.
 struct SeededRandom(u64);
 
 impl SeededRandom {
@@ -37,10 +38,10 @@ impl SeededRandom {
     }
 }
 
-/// The issuer's own record: what was asked, and what was answered if anything was.
+/// The issuer's record: each request with its response, if one arrived.
 type IssuerLog = Vec<(Purchase, Option<TestResponse>)>;
 
-/// Four tills, each with one purchase after another, until the gateway does not answer any more.
+/// Four tills, each sending purchases one after another until the gateway stops responding.
 async fn shop_until_it_dies(caller: &Caller, round: u64) -> IssuerLog {
     let mut tills = Vec::new();
     for till in 0..4 {
@@ -74,6 +75,7 @@ async fn scenario_65_killed_at_any_moment_it_answers_the_same_again(database: Te
     let mut gateway = GatewayProcess::start(&database).await;
     let (mut unanswered, mut all) = (0, 0);
     let mut approved = 0;
+    let mut held = BTreeMap::new();
     for round in 0..ROUNDS {
         let caller = gateway.caller();
         let shopping = tokio::spawn(async move { shop_until_it_dies(&caller, round).await });
@@ -81,6 +83,8 @@ async fn scenario_65_killed_at_any_moment_it_answers_the_same_again(database: Te
         gateway.kill();
         let asked = shopping.await.unwrap();
         gateway = GatewayProcess::start(&database).await;
+        // Checked before any retry, because a retry would decide a lost hold again.
+        check_held(&held, &held_by_approval(&database).await, &asked);
 
         let again = asked.iter().map(|(bought, _)| (gateway.caller(), bought.clone()));
         for ((bought, first), (answer, _)) in asked.iter().zip(authorise_concurrently(again).await)
@@ -93,6 +97,7 @@ async fn scenario_65_killed_at_any_moment_it_answers_the_same_again(database: Te
                 None => unanswered += 1,
             }
         }
+        held = held_by_approval(&database).await;
     }
     assert!(unanswered >= ROUNDS, "it was killed while it worked: {unanswered} of {all}");
     assert_eq!(count(&database, "decision WHERE true").await, all);
@@ -103,7 +108,30 @@ async fn scenario_65_killed_at_any_moment_it_answers_the_same_again(database: Te
     store.close().await;
 }
 
-/// Much money for each of `count` people; no limits.
+/// Checks the holds `after` a kill by identity: all of `before`, every approval received since, and
+/// at most the unanswered requests. Returns `after`.
+fn check_held(
+    before: &BTreeMap<(String, String), i64>,
+    after: &BTreeMap<(String, String), i64>,
+    asked: &IssuerLog,
+) {
+    for (approval, held) in before {
+        assert_eq!(after.get(approval), Some(held), "{approval:?}");
+    }
+    let mut open = after.clone();
+    open.retain(|approval, _| !before.contains_key(approval));
+    for (bought, answer) in asked.iter().filter_map(|(bought, a)| Some((bought, a.as_ref()?))) {
+        let approval = (bought.id.clone(), answer.decision());
+        assert_eq!(open.remove(&approval), Some(1), "{approval:?} was heard and is not held");
+    }
+    let unheard: Vec<_> = asked.iter().filter(|(_, answer)| answer.is_none()).collect();
+    for ((reference, _), held) in open {
+        let is_unheard = unheard.iter().any(|(bought, _)| bought.id == reference);
+        assert!(is_unheard && held == 1, "{reference} was never asked, and {held} is held");
+    }
+}
+
+/// `count` people with much money and without limits.
 fn people_with_money(count: usize) -> String {
     let (settings, _) = DEMO.split_once("\n# The list that holds").unwrap();
     let person = |number: usize| {
@@ -133,7 +161,7 @@ loads = [{{ id = "start", amount = "1000000000.00" }}]
     format!("{settings}\n{people}")
 }
 
-/// Each purchase costs more than half of what is left, so that the money is enough for one of two.
+/// Each purchase costs more than half of what is left, so that the money covers one of two.
 async fn scenario_68_money_for_one_pays_for_one(database: TestDatabase) {
     const PEOPLE: usize = 300;
     const ROUNDS: usize = 34;
@@ -182,8 +210,8 @@ async fn scenario_68_money_for_one_pays_for_one(database: TestDatabase) {
     store.close().await;
 }
 
-/// Applies two files in turn while Dee's card is used, and lists Dee's chain: each decision with
-/// the version of the agreement that it went by, and each new agreement.
+/// Applies two files in turn while Dee's card is used. Returns Dee's chain: each decision with the
+/// version of the agreement that it used, and each new agreement.
 async fn shop_while_files_change(world: &World, first: &str, other: &str) -> Vec<BudgetPosting> {
     let is_done = Arc::new(AtomicBool::new(false));
     let mut tills = Vec::new();
@@ -203,7 +231,7 @@ async fn shop_while_files_change(world: &World, first: &str, other: &str) -> Vec
             let store = world.app.store();
             match apply(store, world.app.ids(), world.now(), &file, RULES).await {
                 Ok(applied) => break assert_eq!(applied.agreements, 1, "round {round}"),
-                // As the command line would say: try again.
+                // Transient: the command line would ask to try again.
                 Err(ApplyError::Store(error)) if error.is_transient() => {}
                 Err(error) => panic!("{error}"),
             }
@@ -217,7 +245,7 @@ async fn shop_while_files_change(world: &World, first: &str, other: &str) -> Vec
     chain_of_dee(world).await
 }
 
-/// One posting of interest.
+/// A posting that is relevant here.
 #[derive(Debug)]
 enum BudgetPosting {
     Agreement { version: u64 },
@@ -271,7 +299,7 @@ async fn scenario_51_no_decision_goes_by_an_agreement_that_has_ended(database: T
             BudgetPosting::Agreement { version } => in_force = version,
             BudgetPosting::Decision { version, is_approved, .. } => {
                 assert_eq!(version, in_force, "a decision by an agreement that was not in force");
-                // The first version allows food, the second does not, and so on.
+                // Odd versions allow food, even ones do not.
                 assert_eq!(is_approved, version % 2 == 1, "under version {version}");
                 seen[usize::from(is_approved)] += 1;
             }
@@ -282,7 +310,8 @@ async fn scenario_51_no_decision_goes_by_an_agreement_that_has_ended(database: T
     world.check().await;
 }
 
-/// The file that stops the card changes the start list's text too, so the chain shows the moment.
+/// The file that blocks the card also changes the start list, so that the chain shows when it took
+/// effect.
 async fn scenario_52_no_card_pays_after_it_was_frozen(database: TestDatabase) {
     let card = format!("token = \"{DEE}\"\nlast_four = \"5678\"\nstate = \"active\"");
     let first = dee_on_start_list();
@@ -316,7 +345,7 @@ async fn clients_that_go_away_leave_nothing_open(database: TestDatabase) {
         (0..CLIENTS).map(|number| purchase(&format!("Gone{number}"), 10)).collect();
     let mut leaving = Vec::new();
     for bought in &purchases {
-        // A client of its own: its connection goes with it.
+        // Each has its own client, so that its connection closes with it.
         let (caller, bought) = (world.caller(), bought.clone());
         let patience = Duration::from_micros(200 + random.below(3_000));
         leaving.push(tokio::spawn(async move {
@@ -332,8 +361,8 @@ async fn clients_that_go_away_leave_nothing_open(database: TestDatabase) {
     assert!(gone > 100, "only {gone} went away");
 
     wait_until(async || world.caller().counted("sayso_queue_depth").await == 0).await;
-    // What nobody waited for any more was never decided, and is now; what was decided for nobody is
-    // withdrawn, and stays so.
+    // Requests without a client were not decided, and are decided by the retry; those decided
+    // without a client are withdrawn, and stay so.
     let mut approved = 0;
     for some in purchases.chunks(30) {
         let again = some.iter().map(|bought| (world.caller(), bought.clone()));
@@ -350,7 +379,7 @@ async fn clients_that_go_away_leave_nothing_open(database: TestDatabase) {
         let open = "datname = current_database() AND state LIKE 'idle in transaction%'";
         wait_until(async || world.count("pg_stat_activity", open).await == 0).await;
     }
-    // The file, or the row, can be locked at once: nobody sits on it.
+    // The file or the row can be locked at once: no transaction is left open.
     super::faults::BudgetLock::take(&world.database, "dee").await.release().await;
     assert!(world.authorise(&purchase("After", 1_00)).await.is_approved());
     world.check().await;

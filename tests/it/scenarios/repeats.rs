@@ -1,5 +1,6 @@
-//! The same message again: a second time, at once, changed, in another order.
+//! Repeated messages: later, concurrent, changed, or in another order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,6 +8,7 @@ use sayso::card_path::authorise::{ReceivedAuthorisation, authorise};
 use sayso::card_path::issuers::{Issuer, Origin};
 use serde_json::{Map, Value, json};
 
+use super::gateway::held_by_approval;
 use crate::caller::{Caller, authorise_concurrently, send_events_concurrently};
 use crate::support::{DatabaseKind, TestDatabase};
 use crate::world::{
@@ -27,7 +29,7 @@ on_both_databases!(
     scenario_19_the_same_capture_is_booked_once,
 );
 
-/// The programme of the demo, with a lot more money for Dee.
+/// The demo programme with much more money for Dee.
 fn with_a_lot_of_money() -> String {
     patient(DEMO)
         .replace(r#"allocated = "3120.00""#, r#"allocated = "9000.00""#)
@@ -42,7 +44,7 @@ async fn scenario_01_a_repeat_is_answered_byte_for_byte(database: TestDatabase) 
     let postings = world.count("posting", "true").await;
 
     assert_eq!([world.authorise(&bought).await, world.authorise(&refused).await], first);
-    // Neither what happened to it since nor the time that passed changes the answer.
+    // Neither later events nor the time passed change the recorded response.
     world.send_event(&bought.created(world.now(), 12_50)).await;
     world.send_event(&bought.captured(world.now(), "c", 12_50)).await;
     world.advance_clock(jiff::ToSpan::hours(24 * 40));
@@ -54,7 +56,7 @@ async fn scenario_01_a_repeat_is_answered_byte_for_byte(database: TestDatabase) 
     world.check().await;
 }
 
-/// The gateway dies between the commit and the answer; the one that comes after it is asked again.
+/// The gateway dies between the commit and the response; its successor gets the retry.
 async fn scenario_06_what_was_committed_before_a_crash_is_the_answer_after_it(
     database: TestDatabase,
 ) {
@@ -71,9 +73,13 @@ async fn scenario_06_what_was_committed_before_a_crash_is_the_answer_after_it(
     tx.commit().await.unwrap();
 
     let after = world.another().await;
+    // Checked before any retry, because a retry would decide a lost hold again.
+    let approval = (bought.id.clone(), untold[0].response.decision.unwrap().to_string());
+    let held = held_by_approval(&world.database).await;
+    assert_eq!(held, BTreeMap::from([(approval.clone(), 12_50)]));
     let answer = world.caller_of(&after).authorise(&bought).await;
     assert!(answer.is_approved(), "{answer:?}");
-    assert_eq!(answer.decision(), untold[0].response.decision.unwrap().to_string());
+    assert_eq!(answer.decision(), approval.1);
     world.send_event(&bought.created(world.now(), 12_50)).await;
     assert_eq!(world.figure("dee", "held").await, 12_50);
     assert_eq!(world.count("decision", "true").await, 1);
@@ -81,7 +87,7 @@ async fn scenario_06_what_was_committed_before_a_crash_is_the_answer_after_it(
     world.check().await;
 }
 
-/// Two ways in: a second gateway on PostgreSQL, the same one on SQLite.
+/// Two clients: of two gateways on PostgreSQL, of one on SQLite.
 async fn two_ways(world: &World) -> ([Caller; 2], Option<sayso::app::gateway::App>) {
     match world.database.kind {
         DatabaseKind::Postgres => {
@@ -160,7 +166,7 @@ async fn stored_decision(world: &World) -> (String, String, String, i64) {
     sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap()
 }
 
-/// Two cards have two locks: here only the key of the decision can tell who was first.
+/// Two cards have two locks, so only the decision's key prevents a second decision.
 async fn scenario_03_two_contents_at_once_leave_one_decision(database: TestDatabase) {
     let world = World::open_with(database, &patient(DEMO)).await;
     let (ways, second) = two_ways(&world).await;
@@ -179,7 +185,7 @@ async fn scenario_03_two_contents_at_once_leave_one_decision(database: TestDatab
     done(world, second).await;
 }
 
-/// The same JSON with the keys of every object turned round.
+/// The same JSON with the keys of every object reversed.
 fn turned_round(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -259,7 +265,7 @@ async fn scenario_10_the_event_may_come_before_during_or_after_the_question(
     done(world, second).await;
 }
 
-/// All orders of `items`.
+/// All permutations of `items`.
 fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     if items.is_empty() {
         return vec![Vec::new()];
@@ -275,8 +281,8 @@ fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     all
 }
 
-/// What the issuer says about one purchase, at its own times: held, two parts captured, one paid
-/// back, the rest let go.
+/// The events of one purchase with increasing timestamps: held, two partial captures, a refund, the
+/// rest released.
 fn a_life(bought: &Purchase, start: Timestamp) -> Vec<Value> {
     let after = |seconds| start.checked_add(SignedDuration::from_secs(seconds)).unwrap();
     let raised = AuthorisationState { name: "raised", amount: 12_50, ..APPROVED };
@@ -363,7 +369,7 @@ async fn scenario_19_the_same_capture_is_booked_once(database: TestDatabase) {
         other["id"] = json!(format!("evt_other_{round}"));
         let again = [&capture, &other].into_iter().cycle().take(12).zip(ways.iter().cycle());
         let again: Vec<_> = again.map(|(event, way)| (way.clone(), event.clone())).collect();
-        // Each event id goes through both ways.
+        // Each event id goes through both clients.
         let crossed = [(ways[1].clone(), capture.clone()), (ways[0].clone(), other.clone())];
         send_events_concurrently(again.into_iter().chain(crossed)).await;
         world.send_event(&capture).await;

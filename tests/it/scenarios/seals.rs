@@ -1,4 +1,4 @@
-//! Seals: made at midnight where the programme is, once, by whichever gateway is there.
+//! Seals: made once at the programme's local midnight, by any one of the gateways.
 
 use std::slice;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn row(programme: &str, number: i64, at: &str) -> Vec<String> {
     vec![programme.to_owned(), number.to_string(), at.as_microsecond().to_string()]
 }
 
-/// Two programmes: one is 13 hours ahead of the other.
+/// Two programmes, one 13 hours ahead of the other.
 async fn a_served_gateway_seals_each_programme_at_its_own_midnight(database: TestDatabase) {
     let world = World::open_at(database, DEMO, "2026-11-23T10:59:59Z").await;
     let far = DEMO.replace("Europe/London", "Pacific/Auckland");
@@ -46,7 +46,7 @@ async fn a_served_gateway_seals_each_programme_at_its_own_midnight(database: Tes
     some_rounds().await;
     let auckland = row("lakeside", 1, "2026-11-23T11:00:00Z");
     assert_eq!(sealed(&world).await, slice::from_ref(&auckland));
-    // Nobody was there at midnight in London: it is made up for, once.
+    // No gateway ran at midnight in London: the seal is made later, once.
     world.set_time("2026-11-24T00:30:00Z");
     wait_until(async || sealed(&world).await.len() == 2).await;
     some_rounds().await;

@@ -1,4 +1,4 @@
-//! Money that comes in stages: at local midnight, to the second, and never a penny more or less.
+//! Staged release: at local midnight, exact to the second and to the penny.
 
 use sayso::operations::explain::{Replay, explain};
 use sayso::programme::apply::apply;
@@ -14,12 +14,12 @@ on_both_databases!(
     stages_of_a_pot_in_use_begin_with_what_is_left,
 );
 
-/// The demo, in which Dee's week lets £30.00 out each Monday, and no emergency money helps out.
+/// The demo with £30.00 released each Monday in Dee's week pot, and without emergency money.
 fn staged() -> String {
     released(r#"release = { amount = "30.00", every = "week", from = 2026-11-23 }"#)
 }
 
-/// The demo with `release` in Dee's week.
+/// The demo with `release` in Dee's week pot.
 fn released(release: &str) -> String {
     let week = "allocated = \"3120.00\"\n";
     let file = DEMO.replacen(week, &format!("{week}{release}\n"), 1);
@@ -33,7 +33,7 @@ fn released(release: &str) -> String {
     file
 }
 
-/// What `purchase` of so much is answered: nothing if it is paid.
+/// The reason of the decline; empty if approved.
 async fn answered(world: &World, id: &str, amount: i64) -> String {
     world.authorise(&purchase(id, amount)).await.reason()
 }
@@ -41,7 +41,7 @@ async fn answered(world: &World, id: &str, amount: i64) -> String {
 async fn scenario_42_a_stage_begins_at_local_midnight_to_the_second_at_every_gateway(
     database: TestDatabase,
 ) {
-    // In New York it is Monday when it is five in the morning in UTC.
+    // Monday begins in New York at five in the morning UTC.
     let file = staged().replace("Europe/London", "America/New_York");
     let world = World::open_with(database, &file).await;
     let other = world.another().await;
@@ -60,12 +60,12 @@ async fn scenario_42_a_stage_begins_at_local_midnight_to_the_second_at_every_gat
     world.set_time("2026-11-30T05:00:00Z");
     assert_eq!(answered(&world, "Beyond", 33_91).await, "not_yet");
     assert!(there.authorise(&purchase("Second", 33_90)).await.is_approved());
-    // The last stage brings what is left; then there is nothing to wait for.
+    // The last stage releases the rest; afterwards there is nothing to wait for.
     assert_eq!(answered(&world, "Last", 3_90).await, "not_yet");
     world.set_time("2026-12-07T05:00:00Z");
     assert_eq!(answered(&world, "None", 3_91).await, "no_money");
     assert_eq!(answered(&world, "All", 3_90).await, "");
-    // Nothing was posted when a stage began.
+    // A stage begins without a posting.
     assert_eq!(
         world.count("posting", "kind NOT IN ('agreement', 'pot', 'load', 'decision')").await,
         0
@@ -91,7 +91,8 @@ async fn what_comes_back_can_be_spent_again_once(database: TestDatabase) {
     assert_eq!(answered(&world, "Beyond", 10_01).await, "not_yet");
     assert_eq!(answered(&world, "Back", 10_00).await, "");
     assert_eq!(answered(&world, "Gone", 1).await, "not_yet");
-    // A claim that nobody was asked about takes what has not been let out; the next stage fills it.
+    // A capture without an authorisation uses money that is not released yet; the next stage fills
+    // the gap.
     let forced = purchase("Forced", 12_00);
     world.send_event(&forced.forced(world.now(), "forced", 12_00)).await;
     assert_eq!(world.pot("dee", "week", "left").await, 21_90);
@@ -123,7 +124,8 @@ async fn a_person_sees_what_can_be_spent_and_what_comes(database: TestDatabase) 
     assert_eq!((&pot["spendable"], pot.get("next")), (&pounds(63_90), None));
     let programme = "riverside".parse().unwrap();
     let shown = sayso::programme::show::show(world.app.store(), &programme);
-    let line = "release = { at_once = \"3.90\", amount = \"40.00\", every = \"month\", from = 2026-10-31 }";
+    let line = "release = { at_once = \"3.90\", amount = \"40.00\", every = \"month\", \
+                from = 2026-10-31 }";
     assert!(shown.await.unwrap().unwrap().contains(line));
     world.check().await;
 }
@@ -131,7 +133,7 @@ async fn a_person_sees_what_can_be_spent_and_what_comes(database: TestDatabase) 
 async fn stages_of_a_pot_in_use_begin_with_what_is_left(database: TestDatabase) {
     let world = World::open_with(database, &released("")).await;
     assert_eq!(answered(&world, "Before", 46_10).await, "");
-    // What was moved into a pot of her own is gone from this one too.
+    // Money transferred into a pot of her own counts as gone from this one.
     for (path, body) in [
         ("pots", json!({"of": "week", "name": "Boots"})),
         ("moves", json!({"from": "week", "to": "own-1", "amount": 3_90})),

@@ -19,8 +19,8 @@ on_both_databases!(
 async fn scenario_53_an_account_that_ends_while_it_acts_does_nothing(database: TestDatabase) {
     let world = World::open_with(database, &town()).await;
     let hal = world.token("hal").await;
-    // Dee's budget is locked, as by a purchase that is being decided. Hal's freeze has been let in,
-    // and waits for it.
+    // Dee's budget is locked, as by a concurrent decision. Hal's freeze has passed authentication,
+    // and waits for the lock.
     let mut connection = world.database.connect().await;
     let begin = match world.database.kind {
         DatabaseKind::Sqlite => "BEGIN IMMEDIATE",
@@ -42,7 +42,7 @@ async fn scenario_53_an_account_that_ends_while_it_acts_does_nothing(database: T
     assert_eq!(freeze.status, 404, "{freeze:?}");
     assert_eq!(world.count("card", "state = 'frozen_by_person'").await, 0);
     assert_eq!(world.count("act", "member_id = 'hal'").await, 0);
-    // The token has some minutes left, and opens nothing.
+    // The token has not expired yet, but is not accepted any more.
     let after = world.call(Method::GET, "/v1/me", &hal, None, None).await;
     assert_eq!(after.status, 401, "{after:?}");
     world.check().await;
@@ -57,14 +57,15 @@ async fn scenario_85_no_account_reaches_another_programme_by_any_address(databas
     assert_eq!(own.len(), 1);
     let mut reached = Vec::new();
     for account in ACCOUNTS {
-        // The two people have other names there.
+        // The two people have other ids there.
         let account = account.replace("dee", "zed").replace("femi", "zoe");
         let token = world.token_of("hillside", &account).await;
         for (route, _) in ROUTES {
             if !route.path.contains("{person}") {
                 continue;
             }
-            // Dee, her purchase and her helper are in the other programme: nothing of it is there.
+            // Dee, her purchase and her helper belong to the other programme, so they are not
+            // found.
             let path = route.about("dee", &bought.decision(), "hal");
             let answer = route.call(&world, &path, &token).await;
             if answer.status != 404 {
@@ -74,7 +75,7 @@ async fn scenario_85_no_account_reaches_another_programme_by_any_address(databas
     }
     assert!(reached.is_empty(), "\n{}", reached.join("\n"));
 
-    // The own person, with what is the other programme's: an identifier, a helper, a cursor.
+    // The person's own account with ids of the other programme: a purchase, a helper, a cursor.
     let zed = world.token_of("hillside", "zed").await;
     let get = async |path: String| world.call(Method::GET, &path, &zed, None, None).await;
     assert_eq!(get("/v1/people/zed".to_owned()).await.status, 200);
@@ -94,7 +95,7 @@ async fn scenario_85_no_account_reaches_another_programme_by_any_address(databas
         let answer = world.call(Method::POST, path, &zed, Some("one"), Some(body)).await;
         assert_eq!(answer.status, 404, "{answer:?}");
     }
-    // Whom one may see ends with the programme, and so does the key of a request.
+    // Visibility and idempotency keys are per programme.
     let ruth = world.token_of("hillside", "ruth").await;
     let people = world.call(Method::GET, "/v1/people", &ruth, None, None).await;
     let people: Vec<_> = data(&people).iter().map(|p| p["person"].to_string()).collect();
@@ -107,7 +108,7 @@ async fn scenario_85_no_account_reaches_another_programme_by_any_address(databas
     assert!(here.body.contains("ic_1Hill") && !here.body.contains("ic_1Demo"), "{here:?}");
     let frozen = "state = 'frozen_by_person' AND programme_id = 'riverside'";
     assert_eq!(world.count("card", frozen).await, 1);
-    // Nobody of the other programme left a trace here.
+    // No account of the other programme is recorded here.
     assert_eq!(world.count("look", "programme_id = 'riverside'").await, 0);
     world.check().await;
 }

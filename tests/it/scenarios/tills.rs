@@ -1,5 +1,4 @@
-//! Nobody slows a till: what strangers and members do to the rest of the gateway, no question waits
-//! for.
+//! Nothing that strangers and accounts do to the gateway delays an authorisation request.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -27,18 +26,19 @@ use crate::world::{ANA, DEMO, FEMI, Purchase, World, purchase};
 
 on_both_databases!(nobody_slows_a_till, issuers_and_operations_have_addresses_of_their_own,);
 
-/// How many connections an attacker keeps, saying nothing.
+/// The number of connections that an attacker keeps idle.
 const IDLE: usize = 3_000;
 const QUIET_FOR: Duration = Duration::from_secs(2);
 const ATTACKED_FOR: Duration = Duration::from_secs(6);
-/// What is never too late: no issuer waits for less. A busy machine with two cores may take as long for
-/// anything, in a build that is not optimised; what the attacks cost before was eight seconds.
+/// Always acceptable, because every issuer waits longer. A busy machine with two cores may take
+/// this long for anything in an unoptimised build; before the protection, the attacks caused eight
+/// seconds.
 const FLOOR: Duration = Duration::from_millis(1_500);
-/// What else the machine does can only make it slower: one round in which it had the time is enough.
+/// Other load can only slow a round down, so one round within the limits suffices.
 const ROUNDS: usize = 3;
 const MEMORY_MOST_KB: u64 = 50_000;
 
-/// Asks every 20 ms, whatever became of the question before; how long each answer took.
+/// Sends a request every 20 ms without waiting for responses. Returns the latencies, sorted.
 async fn authorise_steadily(caller: &Caller, name: &str, time: Duration) -> Vec<Duration> {
     let mut ticks = interval(Duration::from_millis(20));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -64,7 +64,7 @@ fn p99(sorted: &[Duration]) -> Duration {
     sorted[(sorted.len() * 99 / 100).min(sorted.len() - 1)]
 }
 
-/// An attacker with an account of the person's and of the worker's, on a thread of its own.
+/// An attacker with the accounts of the person and of the worker, on a thread of its own.
 struct AttackerThread {
     is_over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -103,7 +103,7 @@ impl AttackerThread {
     }
 }
 
-/// Connections that say nothing or half of something, the oldest renewed for ever.
+/// Idle connections, and connections with half a request; the oldest are renewed continuously.
 async fn say_nothing(address: SocketAddr, connected: &AtomicUsize) {
     let mut held = VecDeque::new();
     loop {
@@ -126,7 +126,7 @@ async fn say_nothing(address: SocketAddr, connected: &AtomicUsize) {
     }
 }
 
-/// Connections that ask for much and take nothing of it.
+/// Connections that request much and read nothing.
 async fn take_nothing(address: SocketAddr) {
     let mut held = Vec::new();
     for _ in 0..50 {
@@ -139,7 +139,7 @@ async fn take_nothing(address: SocketAddr) {
     std::future::pending::<()>().await;
 }
 
-/// Bodies as large as they may be, one after the other on a few connections.
+/// Bodies of the maximum size, one after the other on a few connections.
 async fn send_much(address: SocketAddr, tokens: &[String; 2], answered: &AtomicUsize) {
     let unknown = |count: usize, value: &Value| -> serde_json::Map<_, _> {
         (0..count).map(|number| (format!("{number:x}"), value.clone())).collect()
@@ -155,7 +155,7 @@ async fn send_much(address: SocketAddr, tokens: &[String; 2], answered: &AtomicU
                "words": "Stricter.",
                "session": {"how": "own_page", "place": "here", "minutes": 1}})
     };
-    // 7,000 terms in seventeen posts, and as many as a list may have.
+    // 7,000 terms in seventeen requests, and as many as a list may have.
     let large: Vec<_> = (0..17).map(|post| terms(post * 412, 412).to_string()).collect();
     let most: Vec<_> = (0..17).map(|post| terms(post * 180, 180).to_string()).collect();
     let bodies: Vec<_> = unknown.into_iter().chain(large).chain(most).collect();
@@ -186,7 +186,7 @@ async fn send_much(address: SocketAddr, tokens: &[String; 2], answered: &AtomicU
     tokio::join!(one(0), one(1), one(2), one(3));
 }
 
-/// Tokens of Dee and of her worker, as `sayso token` makes them.
+/// Tokens of Dee and of her worker, as `sayso token` issues them.
 async fn tokens_of(store: &Store) -> [String; 2] {
     let tokens = TokenService::new(store.clone(), ISSUER);
     let issue = async |member: &str| {
@@ -214,8 +214,9 @@ async fn nobody_slows_a_till(database: TestDatabase) {
         let during = gateway.memory_kb();
         let (connected, answered) = attack.end();
         let figures = format!(
-            "{:?}: quiet p99 {:?}, attacked p50 {:?}, p99 {:?}, slowest {:?} of {}; memory {before} KB, \
-             {during} KB under attack; {connected} idle connections, {answered} large bodies",
+            "{:?}: quiet p99 {:?}, attacked p50 {:?}, p99 {:?}, slowest {:?} of {}; \
+             memory {before} KB, {during} KB under attack; \
+             {connected} idle connections, {answered} large bodies",
             database.kind,
             p99(&quiet),
             attacked[attacked.len() / 2],
@@ -267,7 +268,7 @@ async fn issuers_and_operations_have_addresses_of_their_own(database: TestDataba
     }
     let caller = Caller::new(app.issuer_address(), world.clock.clone());
     assert!(caller.authorise(&purchase("Apart", 1)).await.is_approved());
-    // A full table of people's is not theirs.
+    // The connection limit for people does not apply to issuers.
     let mut crowd = Vec::new();
     for _ in 0..1_100 {
         crowd.push(TcpStream::connect(app.address()).await.unwrap());

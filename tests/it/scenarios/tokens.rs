@@ -1,5 +1,5 @@
-//! Tokens that are not ours, or count no more. Each is made here, from the key in the database, and
-//! changed in one place.
+//! Tokens that were forged, or are no longer valid. Each is made here with the key of the database,
+//! and changed in one place.
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -21,9 +21,9 @@ on_both_databases!(
     scenario_84_a_revoked_token_counts_no_more,
 );
 
-/// The key that signs now: its name, its private half as PEM, its public half.
+/// The token key in this state: its id, its private key as PEM, its public key.
 async fn key(world: &World, state: &str) -> (String, String, String) {
-    world.token("dee").await; // the first token makes the keys
+    world.token("dee").await; // the first token creates the keys
     let keys = world.app.store().token_keys().await.unwrap();
     let key = keys.into_iter().find(|key| key.state == state).unwrap();
     (key.id, key.private_pem.unwrap().expose_secret().to_owned(), key.public_x)
@@ -45,7 +45,7 @@ fn encoded(value: &Value) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-/// Signs these texts as they are, so that even what is no JSON object can be signed.
+/// Signs the texts unchanged, so that even invalid JSON can be signed.
 fn signed(header: &str, claims: &str, pem: &str) -> String {
     let message = format!("{header}.{claims}");
     let key = EncodingKey::from_ed_pem(pem.as_bytes()).unwrap();
@@ -57,7 +57,7 @@ async fn try_token(world: &World, token: &str) -> TestResponse {
     world.call(Method::GET, "/v1/people/dee", token, None, None).await
 }
 
-/// The name of a case and what is refused in it: nothing else may be wrong with it.
+/// Asserts that each token is rejected; the name of its case says why.
 async fn assert_refused(world: &World, cases: &[(String, String)]) {
     let mut taken = Vec::new();
     for (name, token) in cases {
@@ -69,7 +69,7 @@ async fn assert_refused(world: &World, cases: &[(String, String)]) {
     assert!(taken.is_empty(), "\n{}", taken.join("\n"));
 }
 
-/// `value` with `field` set, or taken away.
+/// `value` with `field` set, or removed.
 fn with(value: &Value, field: &str, new: Option<Value>) -> Value {
     let mut fields: Map<String, Value> = value.as_object().unwrap().clone();
     fields.shift_remove(field);
@@ -152,17 +152,17 @@ async fn scenario_84_a_token_that_is_changed_in_any_place_is_refused(database: T
         let changed = with(&claims, field, value);
         cases.push((changed.to_string(), token(&header, &changed)));
     }
-    // A claim that stands there twice could be read by two readers in two ways.
+    // Two parsers could read a duplicate claim differently.
     let text = claims.to_string().replace("\"sub\":\"dee\"", "\"sub\":\"femi\",\"sub\":\"dee\"");
     let twice = signed(&encoded(&header), &BASE64_URL_SAFE_NO_PAD.encode(text), &pem);
     cases.push(("a claim twice".to_owned(), twice));
     assert_refused(&world, &cases).await;
 
-    // Clocks may be half a minute apart, and no more.
+    // Clocks may differ by half a minute.
     for (field, value, is_good) in [
         ("nbf", now + 30, true),
         ("iat", now + 30, true),
-        ("exp", now - 29, false), // it would have lived for no time at all
+        ("exp", now - 29, false), // its lifetime would be negative
     ] {
         let changed = with(&claims, field, Some(json!(value)));
         let answer = try_token(&world, &token(&header, &changed)).await;
@@ -185,7 +185,7 @@ async fn scenario_84_a_token_signed_in_another_way_is_refused(database: TestData
     let (message, signature) = good.rsplit_once('.').unwrap();
     let mut cases = Vec::new();
     let mut add = |name: &str, token: String| cases.push((name.to_owned(), token));
-    // HS256 with our public key as the secret, in each form in which it can be had.
+    // HS256 with the public key as the secret, in each form in which it is available.
     let raw = BASE64_URL_SAFE_NO_PAD.decode(&public).unwrap();
     for secret in [raw.clone(), public.clone().into_bytes(), kid.clone().into_bytes(), Vec::new()] {
         for alg in ["HS256", "EdDSA"] {
@@ -196,7 +196,7 @@ async fn scenario_84_a_token_signed_in_another_way_is_refused(database: TestData
             add("a shared secret", format!("{text}.{}", mac.unwrap()));
         }
     }
-    // A key of the sender's own, which the header may offer or not.
+    // The sender's own key, in the header or not.
     let mut der = BASE64_STANDARD.decode("MC4CAQAwBQYDK2VwBCIEIA==").unwrap();
     der.extend([7; 32]);
     let own = BASE64_STANDARD.encode(der);
@@ -272,7 +272,7 @@ async fn scenario_84_keys_rotate_and_a_retired_one_outlives_its_tokens(database:
     let by_new = world.token("dee").await;
     assert_eq!(try_token(&world, &by_new).await.status, 200);
 
-    // Another gateway has read the keys before, and takes notice by itself.
+    // Another gateway has read the keys before, and reloads them by itself.
     let other = world.another().await;
     let elsewhere = world.caller_of(&other);
     assert!(elsewhere.is_ready().await);
@@ -285,7 +285,7 @@ async fn scenario_84_keys_rotate_and_a_retired_one_outlives_its_tokens(database:
     world.advance_clock(1.seconds());
     assert_eq!(try_token(&world, &last).await.status, 401);
     assert!(!published().await.contains(&kid), "nobody needs it any more");
-    // A key that is not safe any more goes at once, with every token that it signed.
+    // A compromised key is removed at once, with every token that it signed.
     let (stolen, stolen_pem, _) = key(&world, "current").await;
     let forged = signed(&encoded(&header(&stolen)), &encoded(&claims(&world)), &stolen_pem);
     assert_eq!(try_token(&world, &forged).await.status, 200);

@@ -1,4 +1,4 @@
-//! What people hear of a purchase after the answer, and of what is tried again and again.
+//! Notifications about a purchase after its response, and about repeated attempts.
 
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ on_both_databases!(
     money_that_is_added_is_told_of_in_one_message,
 );
 
-/// What somebody can read of Dee's messages, the oldest first.
+/// The texts of Dee's messages that `who` can read, oldest first.
 async fn told(world: &World, who: &str) -> Vec<String> {
     let page = world.get_as(who, "/v1/people/dee/messages?limit=100").await.json();
     let mut texts: Vec<_> = page["data"]
@@ -47,7 +47,7 @@ async fn what_comes_after_is_told_with_the_fact_and_once(database: TestDatabase)
     let world = World::open(database).await;
     let bread = purchase("Bread", 20_00);
     assert!(world.authorise(&bread).await.is_approved());
-    // As usual: the claim is what was held.
+    // The usual case: the capture equals the hold.
     for event in [bread.created(world.now(), 20_00), bread.captured(world.now(), "all", 20_00)] {
         world.send_event(&event).await;
     }
@@ -96,11 +96,11 @@ async fn what_the_card_company_refuses_is_told_unless_we_have_told_it(database: 
     let pin = "Not paid. No money was taken. The card company said no. The PIN or a number did not \
                match. You can try again. Or reply CALL and we will help you.";
     assert_eq!(told(&world, "dee").await, [pin]);
-    // The same till, the same sum, a minute later: it is the same matter. Another sum is not.
+    // Same till and amount, a minute later: no second message. Another amount gets one.
     world.advance_clock(1.minute());
     world.send_event(&refused(&purchase("Again", 20_00), &world, "verification_failed", 1)).await;
     assert_eq!(told(&world, "dee").await.len(), 1);
-    // We said no, and the person has heard of it: the issuer's word for it is no news.
+    // The decline was notified already, so the issuer's event about it is not.
     let gin = Purchase { mcc: json!("5921"), ..purchase("Gin", 20_00) };
     assert!(!world.authorise(&gin).await.is_approved());
     assert_eq!(told(&world, "dee").await.len(), 2);
@@ -108,7 +108,7 @@ async fn what_the_card_company_refuses_is_told_unless_we_have_told_it(database: 
         world.send_event(&refused(&gin, &world, reason, 1)).await;
     }
     assert_eq!(told(&world, "dee").await.len(), 2);
-    // We said yes.
+    // Approved by the gateway, and declined by the issuer.
     let bread = purchase("Bread", 20_00);
     assert!(world.authorise(&bread).await.is_approved());
     world.send_event(&refused(&bread, &world, "insufficient_funds", 1)).await;
@@ -118,7 +118,7 @@ async fn what_the_card_company_refuses_is_told_unless_we_have_told_it(database: 
         ["Not paid. No money was taken. The card company said no. It is not about you or your \
           money. Your money is safe. Reply CALL to talk."]
     );
-    // Nobody answered, and that is our fault.
+    // No response was sent, which is our fault.
     world.send_event(&refused(&purchase("Late", 20_00), &world, "webhook_timeout", 1)).await;
     let heard = told(&world, "dee").await;
     assert!(heard[3].contains("This was our fault."), "{heard:?}");
@@ -162,7 +162,7 @@ async fn a_shop_that_tries_again_and_again_is_one_message_and_one_matter(databas
     let ask = json!({"purchase": decisions[5]});
     assert_eq!(world.post_as("dee", "/v1/people/dee/asks", &ask).await.status, 201);
     let before = told(&world, "dee").await.len();
-    // Another shop, another day, or somebody at a till who pays another sum: another matter.
+    // Another shop, another day, or another amount at a till gets its own message.
     let other = Purchase { shop: "OTHERCO".to_owned(), ..stream(20) };
     assert!(!world.authorise(&other).await.is_approved());
     world.advance_clock(20.hours());
@@ -182,7 +182,7 @@ async fn a_frozen_card_that_is_paid_with_is_told_to_the_person_and_to_duty(datab
     let before = purchase("Before", 5_00);
     assert!(world.authorise(&before).await.is_approved());
     assert_eq!(world.post_as("dee", "/v1/people/dee/freeze", &json!({})).await.status, 200);
-    // What was approved before is fine.
+    // A capture of an approved purchase is not notified.
     world.send_event(&before.captured(world.now(), "all", 5_00)).await;
     let known = told(&world, "dee").await.len();
     let forced = purchase("Forced", 6_00);

@@ -1,5 +1,5 @@
-//! What the rules stand on cannot be read: one person hears in time that it is our fault, and nobody
-//! else notices.
+//! Data that a decision depends on is unreadable: that person's request gets an our-fault response
+//! in time, and nobody else is affected.
 
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _};
@@ -13,7 +13,7 @@ on_both_databases!(
     what_the_issuer_signed_is_kept_whatever_it_says,
 );
 
-/// Dee has a one-time OK for a phone shop, up to £79.
+/// The demo with a one-off permission for Dee: up to £79 at a phone shop.
 fn with_an_ok() -> String {
     let femi = "[[person]]\nid = \"femi\"";
     let ok = format!(
@@ -38,7 +38,7 @@ async fn scenario_56_rules_that_cannot_be_read_are_our_fault_for_one_person_alon
     meddle(&world, "UPDATE permission SET scope = 'nonsense' WHERE budget_id = 'dee'").await;
     let caller = world.caller();
     let anas = |number| Purchase { card: ANA.to_owned(), ..purchase(&format!("Ana{number}"), 10) };
-    // All at once, so that some share a batch with what cannot be read.
+    // Concurrent requests, so that some share a batch with the unreadable data.
     let asked = (0..12).map(|number| {
         let (caller, is_dees) = (caller.clone(), number % 3 == 0);
         let bought = if is_dees { purchase(&format!("Dee{number}"), 10) } else { anas(number) };
@@ -55,8 +55,8 @@ async fn scenario_56_rules_that_cannot_be_read_are_our_fault_for_one_person_alon
     world.check().await;
 }
 
-/// Half of a pair of surrogates, an escaped NUL and a date in another age: the issuer would send each
-/// of them again for ever.
+/// Unpaired surrogates, an escaped NUL and a date far in the future: if rejected, the issuer would
+/// retry them for ever.
 async fn what_the_issuer_signed_is_kept_whatever_it_says(database: TestDatabase) {
     let world = World::open_with(database, &patient(DEMO)).await;
     let odd = |event: &serde_json::Value| {
@@ -79,7 +79,7 @@ async fn what_the_issuer_signed_is_kept_whatever_it_says(database: TestDatabase)
     let names = "SELECT merchant FROM decision";
     let name = world.database.rows(names).await[0][0].clone();
     assert!(name.contains("TEST \u{fffd} GRO\u{fffd}CER 😀"), "{name}");
-    // How a purchase stands in the year 292277026596 is for somebody to look at.
+    // A snapshot of the year 292277026596 is an exception.
     let mut standing = purchase("Far", 1_00).over(world.now(), "reversed");
     standing["created"] = json!(i64::MAX);
     for _ in 0..2 {
@@ -90,7 +90,7 @@ async fn what_the_issuer_signed_is_kept_whatever_it_says(database: TestDatabase)
     world.check().await;
 }
 
-/// What was used between another question's facts and its commit is not there any more.
+/// A use by a concurrent request must be seen before the commit.
 async fn a_one_time_ok_pays_once_however_many_ask_at_once(database: TestDatabase) {
     let world = World::open_with(database, &with_an_ok()).await;
     let other = world.another().await;

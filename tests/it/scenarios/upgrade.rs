@@ -1,5 +1,5 @@
-//! A database from before limits followed refunds, written by the version of then: it is proved as
-//! it is, and goes on by the rules of now.
+//! A database of the version before refunds freed limits: it verifies unchanged, and continues by
+//! the current rules.
 
 use sayso::app::gateway::App;
 use sayso::platform::clock::Clock;
@@ -12,7 +12,7 @@ use crate::world::{RULES, purchase};
 
 on_both_databases!(refunds_from_before_stay_as_they_were_counted);
 
-/// In an order in which every row finds what it refers to.
+/// In an order that satisfies foreign keys.
 const TABLES: [&str; 23] = [
     "rules",
     "programme",
@@ -41,18 +41,18 @@ const TABLES: [&str; 23] = [
 
 const SHOPS: &str = include_str!("../../../merchant-rules/shops.toml");
 
-/// Bought for 20.00, of which 8.00 came back.
+/// A purchase of 20.00, of which 8.00 were refunded.
 const REFUNDED: &str = "iauth_14Ef2E9EqydfkOMOiLonlbNf";
 
 async fn insert_all(database: &TestDatabase) {
     let text = include_str!("../../fixtures/before_the_whole_story.json");
-    // Secrets have another name since they are sealed.
+    // The column of the secrets was renamed when they were sealed.
     insert_rows(database, text, &TABLES, |column| column.replace("secret", "sealed")).await;
-    // Nothing was sealed then.
+    // There was no sealing key then.
     database.rows("DELETE FROM sealing_key").await;
 }
 
-/// Inserts the rows of `text`, table by table; `called` says what a column is called by now.
+/// Inserts the rows of `text`, table by table; `called` maps old column names to current ones.
 pub(crate) async fn insert_rows(
     database: &TestDatabase,
     text: &str,
@@ -67,7 +67,7 @@ pub(crate) async fn insert_rows(
         let names: Vec<_> = columns.iter().map(|name| called(name.as_str().unwrap())).collect();
         for row in tables[table]["rows"].as_array().unwrap() {
             let row = row.as_array().unwrap();
-            // What is null is left out: its type need not be known.
+            // Nulls are omitted, because their type is not known.
             let said: Vec<_> =
                 names.iter().zip(row).filter(|(_, value)| !value.is_null()).collect();
             let places: Vec<_> = (1..=said.len()).map(|place| format!("${place}")).collect();
@@ -113,7 +113,7 @@ async fn refunds_from_before_stay_as_they_were_counted(database: TestDatabase) {
     assert!(proof().await.is_clean(), "{}", proof().await.to_text());
     assert_eq!(counter(&database).await, [["4500", "4"]], "what came back did not count then");
 
-    // More comes back now: limits get that, and no more.
+    // A further refund frees its own amount of the limits, and no more.
     let mut refund = purchase("Before", 20_00).refunded(clock.now(), "now", 5_00);
     refund["data"]["object"]["authorization"] = json!(REFUNDED);
     refund["data"]["object"]["card"] = json!("ic_1ReplayDee0000000001");
@@ -123,7 +123,7 @@ async fn refunds_from_before_stay_as_they_were_counted(database: TestDatabase) {
     assert_eq!(database.rows(back).await, [[r#"{"limit_back":500}"#]]);
     assert!(proof().await.is_clean(), "{}", proof().await.to_text());
 
-    // What limits got back cannot be more than what came back.
+    // Limits cannot have been freed by more than was refunded.
     let mut connection = database.connect().await;
     let more = r#"UPDATE purchase SET extra = '{"limit_back":1301}' WHERE refunded_minor = 1300"#;
     sqlx::query(more).execute(&mut connection).await.unwrap();

@@ -1,5 +1,5 @@
-//! What happens when no message comes: holds expire by our own clock, and approvals that the
-//! issuer never confirms are told.
+//! Upkeep without messages: holds expire by the gateway's clock, and unconfirmed approvals become
+//! exceptions.
 
 use jiff::ToSpan as _;
 use sayso::operations::exceptions;
@@ -18,7 +18,7 @@ on_both_databases!(
     scenario_31_a_dispute_waits_for_its_claim,
 );
 
-/// What Dee has at the beginning, in all her pots.
+/// What all of Dee's pots have at the beginning.
 const DEE_HAS: i64 = 273_90;
 
 async fn unconfirmed(world: &World) -> Vec<String> {
@@ -42,7 +42,7 @@ async fn scenario_7_an_approval_that_is_not_confirmed_is_told_after_ten_minutes(
     assert_eq!(world.upkeep().await.unconfirmed, 1);
     assert_eq!(unconfirmed(&world).await, [format!("riverside-stripe/{}", silent.id)]);
     assert_eq!(world.figures("dee").await[0], 12_00, "the hold stays until somebody knows");
-    // The message was only late: nobody has to look any more.
+    // The event was only late: the exception is settled.
     world.send_event(&silent.created(world.now(), 7_00)).await;
     assert!(unconfirmed(&world).await.is_empty());
     world.check().await;
@@ -63,8 +63,8 @@ async fn scenario_12_a_hold_that_nobody_speaks_of_is_given_back(database: TestDa
     assert_eq!(world.upkeep().await, UpkeepReport::default(), "nothing is given back twice");
     assert_eq!(world.count("counter", "amount_minor <> 0 OR purchases <> 0").await, 0);
 
-    // What the issuer said before its last word that we knew changes nothing. What it said after
-    // that counts, though we hear it late: its hold lives.
+    // An event older than the last known snapshot changes nothing. A newer one counts although it
+    // arrives late: its hold continues.
     let days_ago = |days: i64| world.now().checked_sub((24 * days).hours()).unwrap();
     let (old, newer) = (days_ago(8), days_ago(1));
     let mut message = bought.created(old, 12_50);
@@ -85,7 +85,7 @@ async fn scenario_12_a_hotel_has_longer(database: TestDatabase) {
     let world = World::open(database).await;
     let hotel =
         Purchase { mcc: json!("7011"), shop: "TEST HOTEL".to_owned(), ..purchase("Room", 20_00) };
-    // The issuer's network approved it without us.
+    // The issuer's network approved it by itself.
     world.send_event(&hotel.created(world.now(), 20_00)).await;
     let held = world.figures("dee").await[0];
     assert!(held > 0, "some pot pays for it");
@@ -126,7 +126,7 @@ async fn scenario_31_disputed_money_moves_once(database: TestDatabase) {
     assert_eq!(say("submitted", "submitted").await, (paid, 0));
     assert_eq!(say("funds_reinstated", "submitted").await, (paid, 12_50), "not theirs yet");
     assert_eq!(say("closed", "won").await, (has, 0), "moved on, once");
-    // The shop objects and wins.
+    // The shop objects, and the dispute is lost.
     assert_eq!(say("funds_rescinded", "lost").await, (paid, 0));
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     world.check().await;

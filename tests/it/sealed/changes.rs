@@ -1,4 +1,4 @@
-//! Changing the key: all of it or nothing, also when the process dies on the way.
+//! Key changes: complete or without effect, also when the process dies meanwhile.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ on_both_databases!(
     two_that_begin_at_the_same_time_agree_on_one_key,
 );
 
-/// A programme and tokens in a database of their own, by the command line.
+/// A programme and its tokens in a database of their own, created by the command line.
 struct TestInstallation(TempDir);
 
 impl TestInstallation {
@@ -49,7 +49,7 @@ impl TestInstallation {
         fs::read_to_string(self.data("sayso.db.key")).unwrap()
     }
 
-    /// Whether everything is in order, and the secrets can be read and written.
+    /// Whether `sayso doctor` is content, and the secrets can be read and written.
     fn is_good(&self) -> bool {
         let doctor = self.run(&["doctor"]);
         let shown = self.run(&["programme", "show"]);
@@ -78,7 +78,7 @@ fn the_key_is_changed_and_the_old_one_opens_nothing() {
         "{}",
         given.out
     );
-    // From a file to one elsewhere, and on from a key that is given as it is.
+    // From a key file to another one, and from there to a key given in the environment.
     let elsewhere = place.0.path().join("elsewhere.key");
     let named = elsewhere.to_str().unwrap();
     assert_eq!(place.run(&["keys", "reseal", "--new-key-file", named]).code, Some(0));
@@ -176,7 +176,7 @@ async fn a_gateway_at_work_goes_on_while_the_key_is_changed(database: TestDataba
     let new = store.reseal(None).await.unwrap().to_string();
     assert_ne!(new, before);
     assert!(!everything_in(&world.database).await.contains(&format!("sealed:1:{before}")));
-    // What was read before it changed, what is read now, and what is written.
+    // Cached secrets, reloaded secrets, and written ones.
     assert!(world.authorise(&purchase("Read", 1_00)).await.is_approved());
     world.app.directory().refresh(world.now()).await.unwrap();
     assert!(world.authorise(&purchase("Refreshed", 1_00)).await.is_approved());
@@ -187,8 +187,8 @@ async fn a_gateway_at_work_goes_on_while_the_key_is_changed(database: TestDataba
     assert_eq!(world.count("connection_secret", &by_new).await, 2);
     assert_eq!(world.count("token_key", &by_new).await, 2);
 
-    // A gateway elsewhere has no more than the old key: it goes on with what it has read, and says
-    // so; and it seals nothing with a key that counts no more.
+    // A gateway with only the old key continues with its cached secrets, reports the problem, and
+    // seals nothing with the old key.
     fs::write(&file, &old).unwrap();
     store.reseal(Some(&folder.path().join("another"))).await.unwrap();
     let refused = world.app.directory().refresh(world.now()).await.unwrap_err();
@@ -207,7 +207,7 @@ async fn two_that_begin_at_the_same_time_agree_on_one_key(database: TestDatabase
     let (first, second) = tokio::join!(one.use_key(&place), two.use_key(&place));
     first.unwrap();
     second.unwrap();
-    // Two keys in two places are one too many.
+    // Two keys in two places are ambiguous.
     let other = database.bare_store().await;
     let elsewhere = KeySource::File(folder.path().join("elsewhere"));
     let error = other.use_key(&elsewhere).await.unwrap_err().to_string();

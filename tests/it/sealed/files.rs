@@ -1,4 +1,4 @@
-//! Files that Sayso makes are their user's only, whatever the process's own mask lets through.
+//! Files that Sayso creates are accessible to their user only, regardless of the process's umask.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +13,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Runs `sayso` in `folder` under a mask.
+/// Runs `sayso` in `folder` with a umask.
 fn under_mask(folder: &Path, mask: &str, arguments: &str) -> Command {
     let mut command = Command::new("sh");
     let script = format!("umask {mask}; exec {} {arguments}", env!("CARGO_BIN_EXE_sayso"));
@@ -22,7 +22,7 @@ fn under_mask(folder: &Path, mask: &str, arguments: &str) -> Command {
     command
 }
 
-/// Everything below `folder` that Sayso made, with what others may do.
+/// Everything that Sayso created below `folder`, with the permissions of others.
 fn modes(folder: &Path) -> Vec<(String, u32)> {
     let data = folder.join(".local/share/sayso");
     let mut found = vec![("sayso".to_owned(), mode(&data))];
@@ -40,7 +40,8 @@ fn whatever_is_made_is_for_its_user_only_under_any_mask() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         fs::write(folder.join("demo.toml"), DEMO).unwrap();
-        // With the last mask nothing below the folder could be made by its name alone.
+        // Created beforehand, because under the last umask the process cannot enter folders that it
+        // creates.
         fs::create_dir_all(folder.join(".local/share")).unwrap();
         let applied = under_mask(folder, mask, "programme apply demo.toml").status().unwrap();
         assert!(applied.success(), "{mask}");

@@ -1,4 +1,5 @@
-//! Secrets at rest: sealed with a key that the database does not hold, in files of their user only.
+//! Secrets at rest: sealed with a key that the database does not contain, in files of their user
+//! only.
 
 mod changes;
 mod files;

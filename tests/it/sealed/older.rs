@@ -1,4 +1,4 @@
-//! A database that the version before secrets were sealed has written, taken over by this one.
+//! A database of the version before secrets were sealed, migrated to this one.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ use crate::world::{RULES, SECRET, purchase};
 
 on_both_databases!(an_older_database_migrates_seals_its_secrets_and_verifies);
 
-/// In an order in which every row finds what it refers to.
+/// In an order that satisfies foreign keys.
 const TABLES: [&str; 21] = [
     "rules",
     "programme",
@@ -41,14 +41,14 @@ const TABLES: [&str; 21] = [
     "token_key",
     "duty",
 ];
-/// The key that signed tokens then.
+/// The id of the key that signed tokens then.
 const SIGNED: &str = "e8Y2YrV141EsI02URga9chkn1KYMNmuFici4_1dvQqo";
-/// A secret that had been replaced: no row has it, but the file has.
+/// A replaced secret: no row contains it, but the database file does.
 const REPLACED: &str = "whsec_replaced_0123456789abcdef01234567";
-/// Too short: earlier versions took it, and then took no message at all.
+/// Too short: earlier versions accepted it in the file, and then rejected every message.
 const TOO_SHORT: &str = "whsec_0123456789";
 
-/// The schema as it was.
+/// Creates the schema of that version.
 async fn migrate_to_4(database: &TestDatabase) {
     let kind = match database.kind {
         DatabaseKind::Sqlite => "sqlite",
@@ -105,21 +105,21 @@ async fn an_older_database_migrates_seals_its_secrets_and_verifies(database: Tes
     let key = "SELECT remains FROM sealing_key";
     assert_eq!(database.rows(key).await, [["none"]]);
 
-    // The issuer's messages are still known, though one secret was never one.
+    // The issuer's messages are still authenticated, although one stored secret is unusable.
     let caller = Caller::new(app.address(), clock.clone());
     assert!(caller.authorise(&purchase("After", 1_00)).await.is_approved());
     let live = app.directory().connection(&"riverside-stripe".parse().unwrap()).unwrap();
     assert_eq!((live.secrets_at(clock.now()).len(), live.unusable.len()), (2, 1));
     assert_eq!(live.unusable[0].name, "a-short");
     assert!(live.unusable[0].why.contains("shorter than 24"), "{:?}", live.unusable);
-    // Whoever applies the file hears of it.
+    // Applying the file reports it.
     let riverside = "riverside".parse().unwrap();
     let shown = show(app.store(), &riverside).await.unwrap().unwrap();
     let refused = apply(app.store(), app.ids(), clock.now(), &shown, RULES).await.unwrap_err();
     let refused = refused.to_string();
     let named = "connection riverside-stripe, secret a-short: the stored one is of no use";
     assert!(refused.contains(named) && refused.contains("shorter than 24"), "{refused}");
-    // The key that signed tokens still does.
+    // The token key is still valid.
     let (programme, dee) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     let issued = app.tokens().issue(app.ids(), &programme, &dee, clock.now()).await.unwrap();
     assert_eq!(app.tokens().verify(&issued.text, clock.now()).await.unwrap().member, dee);

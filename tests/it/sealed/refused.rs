@@ -1,4 +1,4 @@
-//! Secrets that could prove nothing: a file with one is refused, by its name.
+//! Weak secrets: a file that contains one is rejected, and the error names it.
 
 use sayso::programme::apply::ApplyError;
 use sayso::programme::show::show;
@@ -24,7 +24,7 @@ async fn refusal(world: &World, file: &str) -> String {
     }
 }
 
-/// The demo without its secrets, from the first to before the streams.
+/// The demo without its secrets, from the first one to the streams.
 fn without_secrets() -> String {
     let begin = DEMO.find("[[connection.secret]]").unwrap();
     let end = DEMO.find("# Whose money").unwrap();
@@ -57,10 +57,10 @@ async fn every_secret_that_is_applied_verifies_and_every_other_one_is_refused_by
     let ended = ended.replace("\"realtime-1\"", "\"realtime-1\"\nuntil = 2026-11-22T00:00:00Z");
     let told = refusal(&world, &ended).await;
     assert!(told.contains("connection riverside-stripe: no secret of it counts"), "{told}");
-    // One that goes on is enough.
+    // One that is still valid suffices.
     world.apply(&ended.replace("2026-11-23T08:00:00Z", "2026-11-23T08:00:01Z")).await;
 
-    // Whatever is taken proves messages.
+    // Every accepted secret authenticates messages.
     for value in ["whsec_0123456789abcdef01", "whsec_Zm9v+/==_-aaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
         world.apply(&DEMO.replace(SECRET, value)).await;
         let body = purchase(value, 1_00).request(world.now()).to_string();

@@ -1,4 +1,4 @@
-//! What the database itself shows of secrets: nothing.
+//! The database's own contents reveal nothing of the secrets.
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ on_both_databases!(
     nothing_that_is_logged_or_debugged_shows_a_secret,
 );
 
-/// A key that seals nothing here.
+/// A key that sealed nothing here.
 pub(super) const OTHER_KEY: &str = "other+other+other+other+other+other+other+0=";
 
-/// Every byte of an SQLite database's files, every row of another one.
+/// Every byte of an SQLite database's files; every row of a PostgreSQL database.
 pub(super) async fn everything_in(database: &TestDatabase) -> String {
     let mut all = String::new();
     match database.kind {
@@ -52,7 +52,7 @@ pub(super) fn file(database: &TestDatabase, ending: &str) -> PathBuf {
     PathBuf::from(format!("{}{ending}", database.url.strip_prefix("sqlite:").unwrap()))
 }
 
-/// What of an Ed25519 key in its PEM form is the same for all.
+/// The prefix that all Ed25519 keys have in common in PEM form.
 pub(super) const PRIVATE: &str = "MC4CAQAwBQYDK2VwBCIEI";
 
 async fn no_secret_can_be_read_from_the_database_alone(database: TestDatabase) {
@@ -70,7 +70,7 @@ async fn no_secret_can_be_read_from_the_database_alone(database: TestDatabase) {
     world.check().await;
 }
 
-/// Copies the sealed text of one secret over another one's.
+/// Copies the sealed text of one secret over that of another one.
 async fn copy(world: &World, from: &str, to: &str) {
     let sql = format!(
         "UPDATE connection_secret SET sealed = (SELECT s.sealed FROM connection_secret s \
@@ -97,7 +97,7 @@ async fn a_sealed_secret_counts_in_its_own_row_only(database: TestDatabase) {
         .await;
     world.app.directory().refresh(world.now()).await.unwrap();
     assert_eq!(ask("Renamed").await, 401, "under another name it opens nothing");
-    // The file puts it right.
+    // Applying the file restores it.
     world.apply(DEMO).await;
     assert_eq!(ask("Applied").await, 200);
     world.check().await;
@@ -154,7 +154,7 @@ async fn another_key_or_none_is_told_with_what_to_do(database: TestDatabase) {
     let bad = start(KeySource::Given("hunter2".into())).await;
     assert!(bad.contains("32 random bytes in base64") && !bad.contains("hunter2"), "{bad}");
 
-    // What needs no secret needs no key.
+    // Operations without secrets need no key.
     let store = world.database.bare_store().await;
     assert!(sayso::operations::verify(&store, None).await.unwrap().is_clean());
     let shown = sayso::programme::show::show(&store, &"riverside".parse().unwrap()).await.unwrap();
@@ -187,7 +187,7 @@ async fn nothing_that_is_logged_or_debugged_shows_a_secret(database: TestDatabas
     let caller = gateway.caller();
     caller.wait_until_ready(true).await;
     assert!(caller.authorise(&purchase("Logged", 1_00)).await.is_approved());
-    // One that counts for nothing is logged, by its name.
+    // An unusable one is logged by its name.
     database
         .rows("UPDATE connection_secret SET sealed = 'whsec_plain' WHERE name = 'events-1'")
         .await;

@@ -1,4 +1,5 @@
-//! A claim may print another name than the question did: it is compared by what the shop is known by.
+//! The descriptor of a capture may differ from that of its authorisation: they are compared by the
+//! identity of the shop.
 
 use serde_json::Value;
 
@@ -34,7 +35,8 @@ async fn a_claim_of_the_same_shop_fits_whatever_it_prints(database: TestDatabase
                 &AuthorisationState { amount: 2_00, ..APPROVED },
             ))
             .await;
-        // The clearing names another kind of shop, unless the number must stay the same.
+        // The capture has another category code, unless the code must stay the same with the
+        // number.
         let mcc = if claimed_number == number { "5411" } else { "5999" };
         let claim = at(claimed, claimed_number, mcc);
         world.send_event(&claim.captured(world.now(), &format!("claim{name}"), 2_00)).await;

@@ -1,5 +1,5 @@
-//! A list that names a shop means the shop, by whatever name it is written; a list from before there
-//! was a table goes on as it was.
+//! A term that names a shop covers the shop under each of its names; a list from before the table
+//! of shops stays in effect.
 
 use jiff::ToSpan as _;
 use sayso::domain::agreement::{Agreement, Scope};
@@ -29,7 +29,7 @@ fn term(on: &str, week: &str) -> String {
     )
 }
 
-/// The demo in which Dee has one more term.
+/// The demo with an additional term for Dee.
 fn with_term(on: &str, week: &str) -> String {
     patient(&DEMO.replacen(FIRST, &format!("{}{FIRST}", term(on, week)), 1))
 }
@@ -38,11 +38,12 @@ fn at(name: &str, shop: &str, amount: i64) -> Purchase {
     Purchase { shop: shop.to_owned(), ..purchase(name, amount) }
 }
 
-/// As a gateway that knew no table of shops would have read the file.
+/// Rules without a table of shops, as an earlier version had.
 const NO_SHOPS: RulesTexts<'_> = RulesTexts { categories: RULES, shops: Some("ignore = []") };
 
 impl AgreementFixture {
-    /// Applies `file`, and says yes to what it wants of Dee's list; how many lists started.
+    /// Applies `file` and consents to its change of Dee's list. Returns the number of changed
+    /// lists.
     async fn goes_by(&self, file: &str, rules: RulesTexts<'_>) -> Result<usize, String> {
         let ids = self.world.app.ids();
         let applied = apply(self.store(), ids, self.now(), &peopled(file), rules).await;
@@ -50,7 +51,7 @@ impl AgreementFixture {
         match applied {
             Ok(applied) => {
                 let answers = self.world.agree(&applied.waiting).await;
-                // A shop that the list says yes to steps over Dee's own blocks, which cool first.
+                // A yes to a shop bypasses Dee's own blocks, which have a cooling-off period.
                 if answers.iter().any(|answer| answer["version"].is_null()) {
                     self.world.advance_clock(169.hours());
                     self.world.agree(&applied.waiting).await;
@@ -97,7 +98,7 @@ async fn a_list_from_before_there_was_a_table_is_unchanged_and_still_meets(datab
     let before = fixture.in_force("dee").await;
     assert_eq!(shop_term(&before), named("Tesco Stores"));
     assert!(fixture.world.authorise(&at("A", "TESCO STORES 3278", 15_00)).await.is_approved());
-    // The table comes: nothing about the list has changed.
+    // Adding the table of shops does not change the list.
     assert_eq!(fixture.goes_by(&file, RULES.into()).await, Ok(0));
     assert_eq!(fixture.in_force("dee").await, before);
     let over = fixture.world.authorise(&at("B", "TESCO STORES 6021", 15_00)).await;
@@ -105,7 +106,7 @@ async fn a_list_from_before_there_was_a_table_is_unchanged_and_still_meets(datab
     let shown = show(fixture.store(), &"riverside".parse().unwrap()).await.unwrap().unwrap();
     assert!(shown.contains("on = { shop = \"Tesco Stores 3278\" }"), "{shown}");
     assert_eq!(fixture.goes_by(&shown, RULES.into()).await, Ok(0));
-    // A change of the file is a change, and means the shop.
+    // A change in the file is a change of the list, and covers the shop by its identity.
     let more = with_term("{ shop = \"Tesco Stores 3278\" }", "30.00");
     assert_eq!(fixture.goes_by(&more, RULES.into()).await, Ok(1));
     assert_eq!(fixture.shop_term().await, named("Tesco"));
@@ -125,7 +126,7 @@ async fn two_names_of_one_shop_are_one_term(database: TestDatabase) {
     let twice = patient(&DEMO.replacen(FIRST, &format!("{terms}{FIRST}"), 1));
     let refused = fixture.goes_by(&twice, RULES.into()).await.unwrap_err();
     assert!(refused.contains("person dee: two terms of their list are about Tesco"), "{refused}");
-    // Where they were two before there was a table, they stay what they were.
+    // Two terms from before the table stay two terms.
     assert_eq!(fixture.goes_by(&twice, NO_SHOPS).await, Ok(1));
     assert_eq!(fixture.goes_by(&twice, RULES.into()).await, Ok(0));
     fixture.world.check().await;
@@ -133,7 +134,8 @@ async fn two_names_of_one_shop_are_one_term(database: TestDatabase) {
 
 async fn a_programme_has_shops_of_its_own(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
-    let own = "[[shop]]\nname = \"Riverside Larder\"\nprints = [\"rvl *\", \"riverside community *\"]\n\
+    let own = "[[shop]]\nname = \"Riverside Larder\"\n\
+               prints = [\"rvl *\", \"riverside community *\"]\n\
                \n# Whose money";
     let file =
         with_term("{ shop = \"Riverside Larder\" }", "5.00").replacen("# Whose money", own, 1);
@@ -163,7 +165,7 @@ async fn a_decision_keeps_the_shop_that_it_saw(database: TestDatabase) {
     let facts: serde_json::Value = serde_json::from_str(rows[0][0].as_str()).unwrap();
     assert_eq!(facts["shops"], sayso::programme::rules::built_in_shops().version());
     assert_eq!(facts["shop"], ShopKey::from_name("Tesco").unwrap().to_string());
-    // The table forgets the shop: what was decided stays decided.
+    // Without the shop in the table, earlier decisions stay as they are.
     assert_eq!(fixture.goes_by(&file, NO_SHOPS).await, Ok(0));
     let same = fixture.world.database.rows("SELECT merchant FROM decision").await;
     assert!(same[0][0].contains("TESCO PFS"), "{same:?}");

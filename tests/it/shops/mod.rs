@@ -1,4 +1,4 @@
-//! Shops as people mean them, whatever their tills print.
+//! Shops by identity, regardless of their descriptors.
 
 mod claims;
 mod lists;

@@ -1,5 +1,5 @@
-//! Which past purchases a term would have met is seen before anybody agrees, and a term names a shop
-//! by its name or by a purchase there.
+//! The past purchases that a term would cover are shown before anybody agrees. A term names a shop
+//! by its name, or by a purchase there.
 
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ async fn what_a_term_would_meet_is_seen_before_it_is_agreed(database: TestDataba
     let food = fixture.look("dee", "would-meet?on=category:food").await;
     assert_eq!(food["purchases"].as_array().unwrap().len(), 5);
     assert_eq!(places(&fixture.look("dee", "would-meet?shop=Asda").await), Vec::<String>::new());
-    // Somebody else says why they look, and the person can read it.
+    // Other accounts must give a reason, which the person can read.
     let why = "would-meet?shop=Tesco&reason=We+talk+about+it";
     assert_eq!(fixture.look("amina", why).await["purchases"].as_array().unwrap().len(), 2);
     let looks = fixture.look("dee", "looks").await;

@@ -1,4 +1,4 @@
-//! An OK for a shop is met at the next till of the same shop, and at no other.
+//! A permission for a shop covers every descriptor of that shop, and of no other one.
 
 use sayso::domain::ask::GrantScope;
 
@@ -17,7 +17,7 @@ fn at(name: &str, shop: &str, number: &str) -> Purchase {
     Purchase { shop: shop.to_owned(), network_id, amount: 14_00, ..handset(name) }
 }
 
-/// Refused at `first`, asked for, allowed; says whether `next` is paid then.
+/// Declined at `first`, asked for and granted. Returns whether `next` is then approved.
 async fn is_met(town: &AskFixture, number: usize, first: [&str; 2], next: [&str; 2]) -> bool {
     let [shop, id] = first;
     let refused = town.world.authorise(&at(&format!("First{number}"), shop, id)).await;
@@ -33,7 +33,7 @@ async fn an_ok_meets_the_shop_whatever_it_prints_next(database: TestDatabase) {
     let amazon = ["AMZN Mktp UK*2E5QZ9A14", "000123400"];
     assert!(is_met(&town, 1, amazon, ["AMAZON.CO.UK*R84XK2LQ4", ""]).await);
     assert!(is_met(&town, 2, ["TESCO STORES 3278", ""], ["TESCO PFS 4231", ""]).await);
-    // Two sellers behind one firm, whatever their numbers.
+    // Two sellers of one payment facilitator, with any merchant numbers.
     let argos = ["PAYPAL *ARGOS", "PP0001"];
     assert!(!is_met(&town, 3, argos, ["PAYPAL *BETFAIR", "PP0001"]).await);
     assert!(is_met(&town, 4, ["PAYPAL *JOES BIKES", "PP1"], ["SQ *JOE'S BIKES", "SQ7"]).await);

@@ -1,4 +1,4 @@
-//! What tills print, read with the table of shops that comes with Sayso.
+//! Descriptors, identified by the built-in table of shops.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ fn every_line_of_a_councils_purchases_is_its_shop() {
             Some(found) => assert_eq!(found, *meant, "{line:?} is taken for another shop"),
             None => unknown.push(line),
         }
-        // Whoever writes the plain name means these lines.
+        // The plain name covers these descriptors.
         let key = shops().key_of(meant).unwrap();
         assert_eq!(known_as(line).is(&key), shop_of(line).is_some(), "{line:?}");
     }
@@ -79,7 +79,8 @@ fn what_looks_like_a_shop_and_is_not_stays_apart() {
             assert!(!shops().is_same(&known_as(line), &known_as(other)), "{line:?} {other:?}");
         }
     }
-    // The name of a shop of the table is no name of another one, however alike they print.
+    // The name of a shop in the table is never that of another one, however similar the descriptors
+    // are.
     let restaurant = Merchant::new(Mcc::parse("5812").ok(), "SHELL 12");
     assert!(!shops().identify(&restaurant).is(&shops().key_of("Shell").unwrap()));
 }
@@ -120,7 +121,7 @@ fn payment_firms_keep_their_sellers_apart_and_marketplaces_do_not() {
     assert!(same("SQ *JO'S CAFE", "SQ *JOS CAFE 2"));
     assert!(!same("SQ *JO'S CAFE", "SQ *ANNS CAFE"));
     assert!(!same("PAYPAL *ARGOS", "PAYPAL *BETFAIR"));
-    // Whatever number the firm has in the network, it is not the seller's.
+    // The facilitator's merchant number does not identify the seller.
     let behind =
         |line: &str| shops().identify(&Merchant::new(None, line).with_network_id("PP0001"));
     assert!(!shops().is_same(&behind("PAYPAL *JOE"), &behind("PAYPAL *ANN")));
@@ -140,7 +141,7 @@ fn a_shop_that_no_table_has_is_known_by_its_name_or_its_number() {
     assert!(same(at("XQMKT*2E5QZ", "000123400"), at("ZZ PLACE*77", "000123400")));
     assert!(!same(at("XQMKT*2E5QZ", "000123400"), at("ZZ PLACE*77", "000123401")));
     assert!(!same(at("XQMKT", "000000000"), at("ZZ PLACE", "000000000")), "no number at all");
-    // Shops that the table knows as two are two, though they share a till.
+    // Two shops of the table are different, even with the same merchant number.
     assert!(!same(at("TESCO STORES", "7"), at("COSTA", "7")));
     assert!(same(at("365", ""), at("365", "")) && !same(at("365", ""), at("99", "")));
     let unknown = Merchant::new(Mcc::parse("5942").ok(), "XQMKT*2E").with_network_id("0012");

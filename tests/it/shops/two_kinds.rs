@@ -60,7 +60,7 @@ fn the_stricter_of_two_kinds_holds_unless_the_shop_or_the_code_is_named() {
         answer(vec![no(hotels()), about(gambling(), TermAnswer::Ask)]),
         "CategoryOff { category: Category(\"hotels\") }"
     );
-    // A yes to one kind loosens nothing of the other, and counts nothing in it.
+    // Allowing one kind does not loosen the other one, and does not count towards its limits.
     assert_eq!(answer(vec![yes(hotels()), yes(gambling())]), "paid under category:hotels");
     assert_eq!(answer(vec![yes(gambling())]), "paid under everything_else");
     let code = || Scope::Code(a_request().merchant.mcc().unwrap());
@@ -83,7 +83,7 @@ fn the_kinds_of_casinos_arcades_and_duty_free_shops() {
     for code in ["3504", "3640", "7011", "5411", "5813", "5994", "7995"] {
         assert_eq!(also(code), Vec::<&str>::new(), "{code}");
     }
-    // Every hotel whose own name says casino is one.
+    // Every hotel code whose name contains "Casino" is also gambling.
     for rule in built_in() {
         for (code, name) in rule.codes.iter().filter(|(_, name)| name.contains("Casino")) {
             let kinds = built_in().kinds_of(Some(*code));

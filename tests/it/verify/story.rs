@@ -1,4 +1,5 @@
-//! A busy day on the real path: files applied, questions answered, messages booked, seals made.
+//! A busy day through the real code: files applied, authorisations decided, events booked, seals
+//! made.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,9 @@ use sayso::domain::purchase::presentment::{
 use sayso::domain::shop::merchant::{Mcc, Merchant};
 use sayso::finance::seal;
 use sayso::ledger::record::event::ReceivedEvent;
-use sayso::people::agreements::{ProposalAnswerRequest, UseCaseContext, answer};
+use sayso::people::agreements::{ProposalAnswerRequest, answer};
 use sayso::people::members::Principal;
+use sayso::people::members::UseCaseContext;
 use sayso::people::pots::{HoldBackRequest, NewGoal, hold_back, move_money, open_goal, set_paying};
 use sayso::platform::clock::{Clock, ClockControl};
 use sayso::platform::ids::NewIds;
@@ -83,58 +85,65 @@ impl Story {
         day
     }
 
-    /// Holds, captures in part and above, refunds with and without their purchase.
-    async fn morning(&self, desk: &Committer) {
-        self.ask(desk, ANA, "food-1", 12_50, 0).await;
-        self.standing(desk, ANA, "food-1", AuthorisationStatus::Open { total: pounds(12_50) })
+    /// Holds, partial captures and captures above the hold, refunds with and without their
+    /// purchase.
+    async fn morning(&self, committer: &Committer) {
+        self.ask(committer, ANA, "food-1", 12_50, 0).await;
+        self.standing(committer, ANA, "food-1", AuthorisationStatus::Open { total: pounds(12_50) })
             .await;
-        self.present(desk, ANA, "food-1", PresentmentDirection::Capture, 10_00).await;
-        self.standing(desk, ANA, "food-1", AuthorisationStatus::Closed { claimed: pounds(10_00) })
-            .await;
-        self.ask(desk, ANA, "meal-1", 40_00, 0).await;
-        self.present(desk, ANA, "meal-1", PresentmentDirection::Capture, 46_00).await;
-        self.present(desk, ANA, "meal-1", PresentmentDirection::Refund, 6_50).await;
-        self.ask(desk, ANA, "cash-1", 20_00, 5_00).await;
-        self.present(desk, ANA, "late-1", PresentmentDirection::Refund, 7_00).await;
-        self.ask(desk, ANA, "much-1", 900_00, 0).await;
-        self.ask(desk, "card_nobody", "lost-1", 9_00, 0).await;
-        self.present(desk, "card_nobody", "lost-2", PresentmentDirection::Capture, 9_00).await;
-        self.ask(desk, BOB, "food-2", 15_00, 0).await;
-        self.present(desk, BOB, "food-2", PresentmentDirection::Capture, 70_00).await;
-        self.present(desk, BOB, "food-2", PresentmentDirection::Refund, 31_00).await;
-        self.other(desk).await;
+        self.present(committer, ANA, "food-1", PresentmentDirection::Capture, 10_00).await;
+        self.standing(
+            committer,
+            ANA,
+            "food-1",
+            AuthorisationStatus::Closed { claimed: pounds(10_00) },
+        )
+        .await;
+        self.ask(committer, ANA, "meal-1", 40_00, 0).await;
+        self.present(committer, ANA, "meal-1", PresentmentDirection::Capture, 46_00).await;
+        self.present(committer, ANA, "meal-1", PresentmentDirection::Refund, 6_50).await;
+        self.ask(committer, ANA, "cash-1", 20_00, 5_00).await;
+        self.present(committer, ANA, "late-1", PresentmentDirection::Refund, 7_00).await;
+        self.ask(committer, ANA, "much-1", 900_00, 0).await;
+        self.ask(committer, "card_nobody", "lost-1", 9_00, 0).await;
+        self.present(committer, "card_nobody", "lost-2", PresentmentDirection::Capture, 9_00).await;
+        self.ask(committer, BOB, "food-2", 15_00, 0).await;
+        self.present(committer, BOB, "food-2", PresentmentDirection::Capture, 70_00).await;
+        self.present(committer, BOB, "food-2", PresentmentDirection::Refund, 31_00).await;
+        self.other(committer).await;
     }
 
-    /// A new version of the agreement, more money, a withdrawal, and holds that stay open.
-    async fn afternoon(&self, desk: &Committer) {
-        self.ask(desk, ANA, "food-3", 30_00, 0).await;
+    /// A new version of the agreement, more money, a withdrawal, and open holds.
+    async fn afternoon(&self, committer: &Committer) {
+        self.ask(committer, ANA, "food-3", 30_00, 0).await;
         self.withdraw("food-3").await;
-        self.ask(desk, ANA, "food-4", 25_00, 3_00).await;
-        self.standing(desk, ANA, "food-4", AuthorisationStatus::Open { total: pounds(20_00) })
+        self.ask(committer, ANA, "food-4", 25_00, 3_00).await;
+        self.standing(committer, ANA, "food-4", AuthorisationStatus::Open { total: pounds(20_00) })
             .await;
-        self.present(desk, ANA, "late-1", PresentmentDirection::Capture, 4_00).await;
-        self.present(desk, ANA, "cash-1", PresentmentDirection::Capture, 8_00).await;
-        self.ask(desk, BOB, "food-5", 1_00, 0).await;
+        self.present(committer, ANA, "late-1", PresentmentDirection::Capture, 4_00).await;
+        self.present(committer, ANA, "cash-1", PresentmentDirection::Capture, 8_00).await;
+        self.ask(committer, BOB, "food-5", 1_00, 0).await;
         self.steer().await;
-        self.ask(desk, ANA, "open-1", 11_00, 0).await;
-        self.standing(desk, ANA, "gone-1", AuthorisationStatus::Reversed).await;
+        self.ask(committer, ANA, "open-1", 11_00, 0).await;
+        self.standing(committer, ANA, "gone-1", AuthorisationStatus::Reversed).await;
     }
 
-    /// Ana holds money back, and moves some into a pot of her own, which pays from now on.
+    /// Ana holds money back, and transfers some into a pot of her own, which then pays.
     async fn steer(&self) {
         let member = "ana".parse().unwrap();
         let programme = PROGRAMME.parse().unwrap();
-        let (acting, ana) =
+        let (principal, ana) =
             (Principal { programme, member, at: self.clock.now() }, "ana".parse().unwrap());
-        let (desk, [week, own]) = ((&self.directory, &self.ids), ["week", "own-1"].map(pot));
+        let context = UseCaseContext { directory: &self.directory, ids: &self.ids };
+        let [week, own] = ["week", "own-1"].map(pot);
         let boots = NewGoal { of: week.clone(), name: "Boots".to_owned(), sum: Some(40_00) };
         let later = HoldBackRequest { amount: 5_00, until: None, cooling_days: 7 };
         let mut tx = self.store.begin().await.unwrap();
-        open_goal(&mut tx, desk, &acting, &ana, &boots).await.unwrap();
-        move_money(&mut tx, desk, &acting, &ana, (&week, &own), 30_00).await.unwrap();
-        move_money(&mut tx, desk, &acting, &ana, (&own, &week), 10_00).await.unwrap();
-        set_paying(&mut tx, desk, &acting, &ana, &own, true).await.unwrap();
-        hold_back(&mut tx, desk, &acting, &ana, &week, later).await.unwrap();
+        open_goal(&mut tx, context, &principal, &ana, &boots).await.unwrap();
+        move_money(&mut tx, context, &principal, &ana, (&week, &own), 30_00).await.unwrap();
+        move_money(&mut tx, context, &principal, &ana, (&own, &week), 10_00).await.unwrap();
+        set_paying(&mut tx, context, &principal, &ana, &own, true).await.unwrap();
+        hold_back(&mut tx, context, &principal, &ana, &week, later).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -148,11 +157,12 @@ impl Story {
         applied.waiting
     }
 
-    /// Ana says yes to what a file wants of her list.
+    /// Ana consents to a file's change of her list.
     async fn agree(&self, waiting: &PendingProposal) {
         let programme = PROGRAMME.parse().unwrap();
-        let acting = Principal { programme, member: "ana".parse().unwrap(), at: self.clock.now() };
-        let desk = UseCaseContext { directory: &self.directory, ids: &self.ids };
+        let principal =
+            Principal { programme, member: "ana".parse().unwrap(), at: self.clock.now() };
+        let committer = UseCaseContext { directory: &self.directory, ids: &self.ids };
         let place = "at home".to_owned();
         let session = ConsentSession {
             how: ConsentChannel::OwnPhone,
@@ -167,7 +177,9 @@ impl Story {
             words: String::new(),
         };
         let mut tx = self.store.begin().await.unwrap();
-        answer(&mut tx, desk, &acting, &waiting.person, waiting.proposal, yes).await.unwrap();
+        answer(&mut tx, committer, &principal, &waiting.person, waiting.proposal, yes)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -177,10 +189,10 @@ impl Story {
         seal(&self.store, &programme, id, self.clock.now()).await.unwrap();
     }
 
-    async fn ask(&self, desk: &Committer, card: &str, purchase: &str, minor: i64, back: i64) {
+    async fn ask(&self, committer: &Committer, card: &str, purchase: &str, minor: i64, back: i64) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
         let request = request(card, purchase, minor, back);
-        desk.authorise(request, self.clock.now(), deadline).await;
+        committer.authorise(request, self.clock.now(), deadline).await;
     }
 
     async fn withdraw(&self, purchase: &str) {
@@ -193,7 +205,7 @@ impl Story {
 
     async fn standing(
         &self,
-        desk: &Committer,
+        committer: &Committer,
         card: &str,
         purchase: &str,
         standing: AuthorisationStatus,
@@ -209,12 +221,12 @@ impl Story {
         let purchase = purchase.parse().unwrap();
         let (about, answers) = (about(card), Vec::new());
         let report = AuthorisationSnapshot { purchase, about, standing, position, answers };
-        self.book(desk, EventBody::Snapshot(Box::new(report))).await;
+        self.book(committer, EventBody::Snapshot(Box::new(report))).await;
     }
 
     async fn present(
         &self,
-        desk: &Committer,
+        committer: &Committer,
         card: &str,
         purchase: &str,
         direction: PresentmentDirection,
@@ -228,14 +240,14 @@ impl Story {
             amount: pounds(minor),
             releases: None,
         };
-        self.book(desk, EventBody::Presentment(Box::new(presentment))).await;
+        self.book(committer, EventBody::Presentment(Box::new(presentment))).await;
     }
 
-    async fn other(&self, desk: &Committer) {
-        self.book(desk, EventBody::Other).await;
+    async fn other(&self, committer: &Committer) {
+        self.book(committer, EventBody::Other).await;
     }
 
-    async fn book(&self, desk: &Committer, body: EventBody) {
+    async fn book(&self, committer: &Committer, body: EventBody) {
         let number = self.messages.get();
         self.messages.set(number + 1);
         let event = IssuerEvent {
@@ -250,7 +262,7 @@ impl Story {
             text: format!("{{\"number\":{number},\"shop\":\"Corner Café\"}}"),
             received_at: self.clock.now(),
         };
-        desk.book(received).await.unwrap();
+        committer.book(received).await.unwrap();
     }
 }
 
@@ -280,7 +292,7 @@ fn pounds(minor: i64) -> Money {
 
 fn request(card: &str, purchase: &str, minor: i64, back: i64) -> AuthorisationRequest {
     let amount = pounds(minor);
-    // What stays open is bought in euros.
+    // Purchases that stay open are priced in euros.
     let is_abroad = purchase.starts_with("open");
     let euros = Money::from_minor(minor, "EUR".parse().unwrap());
     AuthorisationRequest {

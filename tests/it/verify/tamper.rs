@@ -1,4 +1,4 @@
-//! Changing rows behind the gateway's back, with every guard of the database switched off.
+//! Changes rows without the gateway, with all triggers and constraints of the database disabled.
 
 use sayso::ledger::posting::{JOURNAL, POSTING};
 use sayso::ledger::record::agreement::{AGREEMENT, TERM};
@@ -31,7 +31,7 @@ static TABLES: [&Table; 15] = [
     &SEAL,
 ];
 
-/// The same numbers on every run.
+/// A seeded random number generator.
 pub(super) struct SeededRandom(pub(super) u64);
 
 impl SeededRandom {
@@ -56,13 +56,14 @@ pub(super) struct StoredRow {
 }
 
 impl StoredRow {
-    /// Whether a finding in `table` is about this row: the row's own, or one that vouches for it.
+    /// Whether a finding in `table` detects a change of this row: in its own table, or in one that
+    /// refers to it.
     pub(super) fn is_named_by(&self, table: &str) -> bool {
         let vouchers: &[&str] = match self.table.name {
             "hold" => &["purchase"],
             "term" => &["agreement"],
             "issuer_event" => &["presentment"],
-            // The last link is missed by the budget, and by its own transfers.
+            // A missing last posting is detected by the budget, and by its own transfers.
             "posting" => &["budget", "journal"],
             _ => &[],
         };
@@ -99,7 +100,7 @@ impl StoredRow {
     }
 }
 
-/// One change of one value.
+/// A change of one value.
 #[derive(Debug)]
 pub(super) struct ValueChange {
     #[expect(dead_code, reason = "shown when the change is not found")]
@@ -114,7 +115,7 @@ impl ValueChange {
     }
 }
 
-/// All rows that are proved, and a connection that no guard watches.
+/// All verified rows, and a connection without triggers and constraints.
 pub(super) struct Database {
     connection: AnyConnection,
     kind: DatabaseKind,
@@ -146,13 +147,13 @@ impl Database {
         Self { connection, kind: database.kind, rows }
     }
 
-    /// Every row that must be proved: kept messages are not in the books.
+    /// Every row that is verified. Events in state `kept` are not booked, so they are excluded.
     pub(super) fn rows(&self) -> Vec<StoredRow> {
         let is_kept = |row: &&StoredRow| row.table.text(&row.values, "state") == "kept";
         self.rows.iter().filter(|row| !is_kept(row)).cloned().collect()
     }
 
-    /// Changes of one value each, for ever: in turn of every column of every table that says something.
+    /// An endless sequence of changes of one value, over every column of every table in turn.
     pub(super) fn changes(
         &self,
         mut random: SeededRandom,
@@ -183,13 +184,13 @@ impl Database {
         })
     }
 
-    /// Puts `new` in the place of `old`; says whether the database allowed it.
+    /// Replaces `old` by `new`; false if the database rejected it.
     pub(super) async fn replace(&mut self, old: &StoredRow, new: &StoredRow) -> bool {
         let kind = self.kind;
         let mut tx = self.connection.begin().await.unwrap();
         assert_eq!(delete(&mut tx, old).await, 1, "{old:?}");
         if let Err(error) = insert(&mut tx, new).await {
-            // SQLite is told to check nothing; keys are unique all the same.
+            // SQLite checks no constraints here, except for unique keys.
             let is_unique =
                 error.as_database_error().is_some_and(DatabaseError::is_unique_violation);
             assert!(is_unique || kind == DatabaseKind::Postgres, "{error}");
@@ -214,7 +215,7 @@ fn with_one_change(text: &str, random: &mut SeededRandom) -> String {
     let at = random.below(characters.len());
     let old = characters[at];
     characters[at] = match random.below(3) {
-        // Another spelling of the same letter, where there is one.
+        // Another letter of the same kind, where there is one.
         0 if old.is_ascii_lowercase() => old.to_ascii_uppercase(),
         1 if old.is_ascii_digit() => {
             char::from_digit((old.to_digit(10).unwrap() + 1) % 10, 10).unwrap()

@@ -1,3 +1,3 @@
-//! The issuers' JSON exactly as they spell it: serde and nothing else.
+//! The issuers' JSON exactly as sent: serde types and nothing else.
 
 pub mod stripe;

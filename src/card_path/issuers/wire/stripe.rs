@@ -1,16 +1,16 @@
-//! Stripe Issuing's messages, as of API version `2026-10-28.endive`: the fields that we read.
+//! Stripe Issuing's messages as of API version `2026-10-28.endive`: only the fields that are read.
 //!
-//! Unknown fields are ignored, a field that comes twice is refused. Amounts are whole numbers in
-//! Stripe's minor units, which are not always ISO 4217's.
+//! Unknown fields are ignored; a repeated field is refused. Amounts are integers in Stripe's minor
+//! units, which are not always those of ISO 4217.
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// Why a question was refused: the card was not read safely enough.
+/// The reason of a decline because the card was read by an insecure method.
 pub const INSECURE_METHOD: &str = "insecure_authorization_method";
 
-/// The `type` of the question that waits for an answer.
+/// The `type` of an authorisation request, which waits for a response.
 pub const AUTHORIZATION_REQUEST: &str = "issuing_authorization.request";
 /// The `type` of the first snapshot of an authorization.
 pub const AUTHORIZATION_CREATED: &str = "issuing_authorization.created";
@@ -19,9 +19,9 @@ pub const AUTHORIZATION_UPDATED: &str = "issuing_authorization.updated";
 /// The `type` of a capture or a refund.
 pub const TRANSACTION_CREATED: &str = "issuing_transaction.created";
 
-/// The `type` of the first message about a dispute.
+/// The `type` of the first event of a dispute.
 pub const DISPUTE_CREATED: &str = "issuing_dispute.created";
-/// The `type`s of messages about a dispute.
+/// The `type`s of all events of a dispute.
 pub const DISPUTE_KINDS: [&str; 6] = [
     DISPUTE_CREATED,
     "issuing_dispute.submitted",
@@ -30,9 +30,9 @@ pub const DISPUTE_KINDS: [&str; 6] = [
     DISPUTE_FUNDS_REINSTATED,
     DISPUTE_FUNDS_RESCINDED,
 ];
-/// The `type` of a dispute whose money was given back.
+/// The `type` of a dispute whose amount was credited.
 pub const DISPUTE_FUNDS_REINSTATED: &str = "issuing_dispute.funds_reinstated";
-/// The `type` of a dispute whose money was taken again.
+/// The `type` of a dispute whose credit was taken back.
 pub const DISPUTE_FUNDS_RESCINDED: &str = "issuing_dispute.funds_rescinded";
 
 /// The envelope of every message.
@@ -47,7 +47,7 @@ pub struct Event<T> {
     pub data: Data<T>,
 }
 
-/// An envelope whose content is not looked at.
+/// An envelope whose content is ignored.
 pub type EventEnvelope = Event<IgnoredAny>;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -55,12 +55,12 @@ pub struct Data<T> {
     pub object: T,
 }
 
-/// `issuing.authorization`: in the question, and in every snapshot.
+/// `issuing.authorization`, in the authorisation request and in every snapshot.
 #[derive(Debug, Clone, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "Stripe named them")]
 pub struct Authorization {
     pub id: String,
-    /// What is held in total; 0 in the first question.
+    /// The total held; 0 in the first request.
     pub amount: i64,
     pub amount_details: Option<AmountDetails>,
     pub approved: bool,
@@ -71,26 +71,26 @@ pub struct Authorization {
     /// `present` or `not_present`.
     #[serde(default, deserialize_with = "text_if_any")]
     pub card_presence: Option<String>,
-    /// When it was bought, in Unix seconds.
+    /// When the purchase was made, in Unix seconds.
     #[serde(default, deserialize_with = "number_if_any")]
     pub created: Option<i64>,
     pub currency: String,
-    /// The currency that the merchant asks in.
+    /// The merchant's currency.
     #[serde(default, deserialize_with = "text_if_any")]
     pub merchant_currency: Option<String>,
     pub merchant_data: Option<MerchantData>,
-    /// The money that is asked for; null in everything but the question.
+    /// The amount requested now; null except in an authorisation request.
     pub pending_request: Option<PendingRequest>,
-    /// The questions that were answered, oldest first.
+    /// The requests answered so far, oldest first.
     pub request_history: Vec<AnsweredRequest>,
     /// `pending`, `closed`, `reversed` or `expired`.
     pub status: String,
-    /// The claims and refunds so far.
+    /// The captures and refunds so far.
     #[serde(default)]
     pub transactions: Vec<ListedTransaction>,
 }
 
-/// A claim or refund as an authorization lists it.
+/// A capture or refund as an authorisation lists it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ListedTransaction {
     /// Negative for a capture.
@@ -113,7 +113,7 @@ pub struct Card {
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct PendingRequest {
-    /// What is asked in addition to what is held.
+    /// The amount requested in addition to what is held.
     pub amount: i64,
     pub amount_details: Option<AmountDetails>,
     pub currency: String,
@@ -126,15 +126,15 @@ pub struct PendingRequest {
 pub struct AnsweredRequest {
     pub amount: i64,
     pub approved: bool,
-    /// Who answered and why: `webhook_approved`, `webhook_timeout` and many more.
+    /// Who decided and why: `webhook_approved`, `webhook_timeout` and many more.
     #[serde(default, deserialize_with = "text_if_any")]
     pub reason: Option<String>,
 }
 
-/// Words of the shop's bank, in any quality: what is not text counts as absent.
+/// Data of the acquirer, in any quality: a value that is not text counts as absent.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct MerchantData {
-    /// The ISO 18245 code.
+    /// The MCC (ISO 18245).
     #[serde(default, deserialize_with = "text_if_any")]
     pub category_code: Option<String>,
     #[serde(default, deserialize_with = "text_if_any")]
@@ -147,7 +147,7 @@ pub struct MerchantData {
     pub network_id: Option<String>,
 }
 
-/// `issuing.transaction`: a capture (below zero) or a refund (above zero).
+/// `issuing.transaction`: a capture (negative) or a refund (positive).
 #[derive(Debug, Clone, Deserialize)]
 pub struct Transaction {
     pub id: String,
@@ -162,7 +162,7 @@ pub struct Transaction {
     /// In `merchant_currency`, with the sign of `amount`.
     #[serde(default, deserialize_with = "number_if_any")]
     pub merchant_amount: Option<i64>,
-    /// The currency that the merchant claims, or gives back, in.
+    /// The merchant's currency.
     #[serde(default, deserialize_with = "text_if_any")]
     pub merchant_currency: Option<String>,
     pub merchant_data: Option<MerchantData>,
@@ -171,11 +171,11 @@ pub struct Transaction {
     pub type_: String,
 }
 
-/// `issuing.dispute`: what was disputed, and what has come of it.
+/// `issuing.dispute`: what is disputed, and the outcome so far.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Dispute {
     pub id: String,
-    /// Above zero.
+    /// Positive.
     pub amount: i64,
     pub currency: String,
     /// `unsubmitted`, `submitted`, `won`, `lost` or `expired`.
@@ -183,7 +183,7 @@ pub struct Dispute {
     pub transaction: TransactionLink,
 }
 
-/// The transaction that a dispute is about: its identifier, or all of it.
+/// The transaction that a dispute is about: its identifier, or the whole object.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub enum TransactionLink {
@@ -191,18 +191,18 @@ pub enum TransactionLink {
     Whole { id: String },
 }
 
-/// The answer to the question.
+/// The response to an authorisation request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuthorizationResponse {
     pub approved: bool,
-    /// Less than was asked; only if `is_amount_controllable`.
+    /// The approved amount if it is less than requested; only if `is_amount_controllable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
 }
 
-/// Our note on the authorization.
+/// Our metadata on the authorisation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,10 +211,12 @@ pub struct Metadata {
     pub reason: Option<&'static str>,
 }
 
+/// An integer, or `None` for any other value.
 fn number_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     Value::deserialize(deserializer).map(|value| value.as_i64())
 }
 
+/// A string, or `None` for any other value.
 fn text_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Value::deserialize(deserializer).map(|value| match value {
         Value::String(text) => Some(text),

@@ -1,4 +1,4 @@
-//! What is told about a list, and what a list says.
+//! Tests of the texts about lists.
 
 use super::*;
 use crate::domain::agreement::change::{List, TermKey, changes};
@@ -59,7 +59,7 @@ fn a_pause_says_who_why_until_and_how_to_have_it_looked_at() {
     );
 }
 
-/// Names that a programme gives.
+/// Fake display names of a programme.
 struct FakeNames;
 
 impl DisplayNames for FakeNames {

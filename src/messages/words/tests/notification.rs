@@ -1,9 +1,9 @@
-//! What is told about asks and appeals.
+//! Tests of the texts about asks and appeals.
 
 use super::*;
 use crate::domain::ask::AskRefusalReason;
 
-/// Every piece of news, with all that its words may need.
+/// The text of every notification.
 fn all_news(parameters: &NotificationParameters<'_>) -> Vec<(Notification, String)> {
     let notification = |notification: &Notification| {
         (*notification, Words::english().notification(*notification, parameters))

@@ -1,4 +1,4 @@
-//! What helps at a till, and what must not be told there.
+//! Tests of the texts at a till: what helps there, and what must not be named there.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Whatever a file says: writing it and reading it gives the same.
+//! Property tests: any file reads back as it was written.
 
 use proptest::prelude::*;
 
@@ -7,9 +7,10 @@ use crate::domain::people::role::MemberState;
 use crate::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
 use crate::domain::shop::table::{DescriptorPattern, ShopKind};
 
-/// A text as people write it, with what TOML must escape.
+/// A text as people write it, with characters that TOML must escape.
 fn words() -> impl Strategy<Value = String> {
-    "[A-Za-z0-9£é\u{1F600}\"'\\\\#=\\[\\]{}]([A-Za-z0-9 £é\"'\\\\#=,.\\[\\]{}]{0,30}[a-z\"\\\\])?"
+    "[A-Za-z0-9£é\u{1F600}\"'\\\\#=\\[\\]{}]\
+     ([A-Za-z0-9 £é\"'\\\\#=,.\\[\\]{}]{0,30}[a-z\"\\\\])?"
 }
 
 fn slug() -> impl Strategy<Value = String> {
@@ -85,7 +86,7 @@ fn a_limit(currency: Currency) -> impl Strategy<Value = Limit> {
     ]
 }
 
-/// A term that can have been agreed: a draft, bent into shape where the rules want it.
+/// A valid term: a random draft, adjusted where the rules for terms require it.
 fn a_term(currency: Currency) -> impl Strategy<Value = ListedTerm> {
     let answer = proptest::sample::select(vec![TermAnswer::Yes, TermAnswer::Ask, TermAnswer::No]);
     let decides =
@@ -307,14 +308,14 @@ fn a_file() -> impl Strategy<Value = ProgrammeFile> {
 }
 
 proptest! {
-    /// Whatever a file says, writing it and reading it gives the same.
+    /// Any file reads back as it was written.
     #[test]
     fn what_is_written_reads_back(file in a_file()) {
         let written = write(&file);
         prop_assert_eq!(parsed(&written), file, "{}", written);
     }
 
-    /// Whatever happens to a file, it is read, or refused with problems on lines that it has.
+    /// A damaged file is read, or refused with problems on lines that it has.
     #[test]
     fn a_damaged_file_is_read_or_refused_with_a_line(
         at in 0..SMALL.len(),

@@ -1,9 +1,9 @@
-//! Each mistake, with the line and the words it is told with.
+//! Each mistake, with the line and the text of its problem.
 
 use super::*;
 
-/// Changes `from` to `to` in the small file and expects one problem, on the line of `from` or on
-/// `line`, whose place and text contain the given words.
+/// `from`, `to`, line, place and text: the small file with `from` replaced by `to` has one problem.
+/// It is on that line, and its place and its text contain the given words.
 struct Case(&'static str, &'static str, usize, &'static str, &'static str);
 
 #[rustfmt::skip]
@@ -13,7 +13,8 @@ const CASES: &[Case] = &[
     Case("id = \"river\"", "id = \"river\"\nid = \"two\"", 3, "", "not TOML: duplicate key"),
     Case("[[worker]]", "[[helper]]\nid = 1\n[[worker]]", 7, "", "\"helper\" is not a field"),
     Case("country = \"GB\"", "country = \"GB\"\ncolour = 1", 7, "programme", "the fields are id"),
-    Case("state = \"replaced\"", "stat = \"lost\"", 39, "person \"dee\", card 1", "\"stat\" is not"),
+    Case("state = \"replaced\"", "stat = \"lost\"", 39, "person \"dee\", card 1",
+         "\"stat\" is not"),
     Case("\"a\", amount", "\"a\", sum = 1, amount", 46, "load \"a\"", "\"sum\" is not a field"),
     Case("name = \"Amina\"\n", "", 7, "worker \"amina\"", "name is missing"),
     Case("last_four = \"5678\"\n", "", 35, "card 1", "last_four is missing"),
@@ -29,10 +30,10 @@ const CASES: &[Case] = &[
     Case("\"5678\"", "\"567\"", 38, "card 1", "last four digits"),
     Case("\"020 7946 0000\"", "\"ask me\"", 10, "worker", "not a phone number"),
     Case("only = [\"food\"]", "only = [\"fod\"]", 45, "pot \"week\"", "no category \"fod\""),
-    Case("only = [\"food\"]", "release = { amount = \"0\", every = \"week\", from = 2027-01-04 }", 45,
-         "pot \"week\", release", "amount is nothing"),
-    Case("only = [\"food\"]", "release = { amount = \"9\", every = \"year\", from = 2027-01-04 }", 45,
-         "pot \"week\", release", "\"day\" or \"week\" or \"month\""),
+    Case("only = [\"food\"]", "release = { amount = \"0\", every = \"week\", from = 2027-01-04 }",
+         45, "pot \"week\", release", "amount is nothing"),
+    Case("only = [\"food\"]", "release = { amount = \"9\", every = \"year\", from = 2027-01-04 }",
+         45, "pot \"week\", release", "\"day\" or \"week\" or \"month\""),
     Case("only = [\"food\"]", "release = { amount = \"9\", every = \"week\" }", 45,
          "pot \"week\", release", "from is missing"),
     Case("only = [\"food\"]", "release = \"9\"", 45, "pot \"week\", release", "not a table"),
@@ -40,13 +41,15 @@ const CASES: &[Case] = &[
     Case("never = [\"gambling\"]", "never = [\"Gambling\"]", 25, "stream \"homes\"", "no category"),
     Case("\"Europe/London\"", "\"Europe/Lodnon\"", 4, "programme", "no time zone"),
     Case("country = \"GB\"", "country = \"UK\"", 6, "programme", "no country \"UK\""),
-    Case("country = \"GB\"", "country = \"GB\"\nhome_countries = [\"JE\", \"Jersey\"]", 7, "programme",
-         "no country \"Jersey\""),
-    Case("country = \"GB\"", "country = \"GB\"\nhome_countries = \"JE\"", 7, "programme", "[brackets]"),
+    Case("country = \"GB\"", "country = \"GB\"\nhome_countries = [\"JE\", \"Jersey\"]", 7,
+         "programme", "no country \"Jersey\""),
+    Case("country = \"GB\"", "country = \"GB\"\nhome_countries = \"JE\"", 7, "programme",
+         "[brackets]"),
     Case("country = \"GB\"", "country = \"GB\"\nunknown_country = \"away\"", 7, "programme",
          "write \"home\" or \"abroad\""),
     Case("currency = \"GBP\"", "currency = \"gbp\"", 5, "programme", "not an ISO 4217"),
-    Case("issuer = \"stripe\"", "issuer = \"strip\"", 13, "connection \"link\"", "write \"stripe\""),
+    Case("issuer = \"stripe\"", "issuer = \"strip\"", 13, "connection \"link\"",
+         "write \"stripe\""),
     Case("answer = \"no\"", "answer = \"never\"", 54, "term 1", "\"yes\" or \"ask\" or \"no\""),
     Case("decides = \"person\"", "decides = \"dee\"", 56, "term 1", "\"person\" or \"together\""),
     Case("per = \"purchase\"", "per = \"year\"", 68, "term 3, limit 1", "\"purchase\" or \"day\""),
@@ -61,15 +64,19 @@ const CASES: &[Case] = &[
     Case("amount = \"10.00\"", "count = 2", 68, "limit 1", "one purchase has no count"),
     Case(", amount = \"10.00\"", "", 68, "limit 1", "either an amount or a count"),
     Case("amount = \"40.00\"", "amount = \"0\"", 46, "load \"a\"", "amount is nothing"),
-    Case("amount = \"40.00\"", "amount = \"40.01\"", 46, "pot \"week\"", "GBP 60.01, above the GBP 60"),
+    Case("amount = \"40.00\"", "amount = \"40.01\"", 46, "pot \"week\"",
+         "GBP 60.01, above the GBP 60"),
     Case("2000", "\"2000\"", 15, "connection", "not a whole number"),
     Case("1300", "2000", 16, "connection \"link\"", "not below the issuer's deadline_ms"),
     Case("cooling_days = 7", "cooling_days = -7", 55, "term 1, own_block", "not a whole number"),
     Case("country = \"GB\"", "country = \"GB\"\nexchange_margin_percent = 26", 7, "programme",
          "exchange_margin_percent is not a whole number from 0 to 25, without quotes"),
-    Case("country = \"GB\"", "country = \"GB\"\nexchange_margin_percent = -1", 7, "programme", "0 to 25"),
-    Case("country = \"GB\"", "country = \"GB\"\nexchange_margin_percent = 2.5", 7, "programme", "0 to 25"),
-    Case("country = \"GB\"", "country = \"GB\"\nexchange_margin_percent = \"5\"", 7, "programme", "quotes"),
+    Case("country = \"GB\"", "country = \"GB\"\nexchange_margin_percent = -1", 7, "programme",
+         "0 to 25"),
+    Case("country = \"GB\"", "country = \"GB\"\nexchange_margin_percent = 2.5", 7, "programme",
+         "0 to 25"),
+    Case("country = \"GB\"", "country = \"GB\"\nexchange_margin_percent = \"5\"", 7, "programme",
+         "quotes"),
     Case("uses = 1", "uses = 0", 74, "permission 1", "from 1"),
     Case("up_to = \"25.00\"", "up_to = \"0.00\"", 73, "permission 1", "up_to is nothing"),
     Case("ends_on = 2027-09-30", "ends_on = \"2027-09-30\"", 26, "stream", "not a date"),
@@ -78,7 +85,7 @@ const CASES: &[Case] = &[
     Case("to = \"23:00\"", "to = \"24:00\"", 61, "term 2, hours", "not a time of day"),
     Case("to = \"23:00\"", "to = \"06:00\"", 61, "term 2, hours", "end as they begin"),
     Case("partial = false", "partial = \"no\"", 51, "agreement", "neither true nor false"),
-    // Terms that nobody can have agreed.
+    // Terms that are invalid as a whole.
     Case("reason = \"Talk first.\"\n", "", 65, "term 3", "needs a reason"),
     Case("answer = \"ask\"\nreason = \"Dee asked.\"\nreview_on = 2027-02-16\n",
          "answer = \"ask\"\nreason = \"Dee asked.\"\n", 59, "term 2", "reviewed (review_on)"),
@@ -86,8 +93,9 @@ const CASES: &[Case] = &[
     Case("answer = \"no\"", "answer = \"yes\"", 52, "term 1", "block on oneself"),
     Case("on = { shop = \"Corner Shop\" }", "on = \"everything\"", 52, "term 1", "limits only"),
     Case("shop = \"Corner Shop\"", "shop = \"***\"", 53, "term 1", "neither letters nor digits"),
-    Case("{ shop = \"Corner Shop\" }", "{ shop = \"A\", code = \"5541\" }", 53, "term 1", "exactly one"),
-    // Twice.
+    Case("{ shop = \"Corner Shop\" }", "{ shop = \"A\", code = \"5541\" }", 53, "term 1",
+         "exactly one"),
+    // Duplicates.
     Case("[[connection]]", "[[worker]]\nid = \"amina\"\nname = \"B\"\n[[connection]]", 12,
          "worker \"amina\"", "already on line 8"),
     Case("[person.agreement]", "[[person.pot]]\nid = \"week\"\nname = \"x\"\nstream = \"homes\"\n\
@@ -99,10 +107,13 @@ const CASES: &[Case] = &[
          "connection \"link\", secret \"one\"", "already on line 18"),
     Case("[[stream]]", "[[connection]]\nname = \"link\"\nissuer = \"stripe\"\ndeadline_ms = 2\n\
           answer_within_ms = 1\n\
-          secret = [{ name = \"one\", value = \"(kept)\" }]\n[[stream]]", 22, "connection", "already on line 12"),
-    Case("[[start.term]]", "[[stream]]\nid = \"homes\"\nname = \"x\"\nfunder = \"x\"\n[[start.term]]",
+          secret = [{ name = \"one\", value = \"(kept)\" }]\n[[stream]]", 22, "connection",
+         "already on line 12"),
+    Case("[[start.term]]",
+         "[[stream]]\nid = \"homes\"\nname = \"x\"\nfunder = \"x\"\n[[start.term]]",
          28, "stream", "already on line 22"),
-    Case("on = { shop = \"Corner Shop\" }", "on = \"hours\"\nhours = { from = \"01:00\", to = \"02:00\" }",
+    Case("on = { shop = \"Corner Shop\" }",
+         "on = \"hours\"\nhours = { from = \"01:00\", to = \"02:00\" }",
          61, "term 2", "already on line 53"),
     Case("[[person]]", "[[person]]\nid = \"dee\"\nname = \"x\"\nworker = \"amina\"\n[[person]]", 35,
          "person \"dee\"", "already on line 31"),
@@ -116,22 +127,26 @@ const CASES: &[Case] = &[
     Case("stream = \"homes\"", "stream = \"health\"", 43, "pot \"week\"", "no stream \"health\""),
     // Accounts and duties.
     Case("human = \"hal\"\n", "", 77, "member \"hal\"", "human is missing"),
-    Case("role = \"helper\"", "role = \"friend\"", 81, "member \"hal\"", "\"person\" or \"helper\""),
+    Case("role = \"helper\"", "role = \"friend\"", 81, "member \"hal\"",
+         "\"person\" or \"helper\""),
     Case("person = \"dee\"\nsees", "sees", 77, "member \"hal\"", "person is missing"),
-    Case("person = \"dee\"\nsees", "person = \"dan\"\nsees", 82, "member \"hal\"", "no person \"dan\""),
+    Case("person = \"dee\"\nsees", "person = \"dan\"\nsees", 82, "member \"hal\"",
+         "no person \"dan\""),
     Case("[\"balance\"]", "[\"all\"]", 83, "member \"hal\"", "sees has \"all\""),
     Case("worker = \"amina\"\nanswer", "answer", 84, "member \"amina\"", "worker is missing"),
     Case("worker = \"amina\"\nanswer", "worker = \"amina\"\nperson = \"dee\"\nanswer", 90,
          "member \"amina\"", "a worker has no person"),
     Case("[\"dee\"]", "[\"dan\"]", 91, "member \"amina\"", "no person \"dan\""),
-    Case("[[duty]]", "[[member]]\nid = \"hal\"\nhuman = \"x\"\nname = \"x\"\nrole = \"auditor\"\n[[duty]]",
+    Case("[[duty]]",
+         "[[member]]\nid = \"hal\"\nhuman = \"x\"\nname = \"x\"\nrole = \"auditor\"\n[[duty]]",
          94, "member \"hal\"", "already on line 78"),
     Case("member = \"amina\"", "member = \"ben\"", 94, "duty 1", "no member \"ben\""),
     Case("to = 2026-11-27T09:00:00Z\ncovers", "to = 2026-11-20T09:00:00Z\ncovers", 96, "duty 1",
          "not after from"),
     Case("covers = \"amina\"", "covers = \"ben\"", 97, "duty 1", "no worker \"ben\""),
     // Texts.
-    Case("[[connection.secret]]\nname = \"one\"\nvalue = \"whsec_0123456789abcdef01\"\nuntil = 2027-01-01T00:00:00Z\n",
+    Case("[[connection.secret]]\nname = \"one\"\nvalue = \"whsec_0123456789abcdef01\"\n\
+          until = 2027-01-01T00:00:00Z\n",
          "", 11, "connection \"link\"", "it has no secret"),
     Case("abcdef01", "abcdef0", 19, "secret \"one\"", "shorter than 24 characters"),
     Case("whsec_0123", "sk_live_0123", 19, "secret \"one\"", "does not begin with whsec_"),
@@ -199,7 +214,7 @@ fn a_list_has_bounds_that_only_what_was_taken_before_may_pass() {
         1,
     );
     assert_eq!(problems(&both), []);
-    // What is stored already is read as it is.
+    // The same text is accepted when it comes from the store.
     let start = |text: &str| {
         let table: toml::Table = text.parse().unwrap();
         let mut table = table;
@@ -253,7 +268,7 @@ fn ten_mistakes_are_told_at_once_in_the_order_of_lines() {
     assert!(syntax.iter().all(|problem| problem.text.contains("not TOML")), "{syntax:#?}");
     let found = problems(&text.replace("review_on = soon", "review_on = \"soon\""));
     let lines: Vec<_> = found.iter().map(|problem| problem.line).collect();
-    // The misspelt funder is two: a field that is not one, and one that is missing.
+    // The misspelt funder is two problems: an unknown field, and a missing one.
     assert_eq!(lines, [6, 9, 16, 19, 21, 24, 33, 43, 54, 70, 72], "{found:#?}");
     let whole = FileProblems { problems: found }.to_string();
     assert_eq!(whole.lines().count(), 11);

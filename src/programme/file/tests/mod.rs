@@ -1,4 +1,4 @@
-//! What the demo says, and that what was written reads back.
+//! The content of the demo's file, and reading back what was written.
 
 mod any_file;
 mod mistakes;
@@ -18,7 +18,7 @@ use super::*;
 
 const DEMO: &str = include_str!("../../../../merchant-rules/demo.toml");
 
-/// Everything a file can say, in few lines. Its line numbers are what the cases below count.
+/// Everything that a file can say, in few lines. The cases in `mistakes` count its line numbers.
 const SMALL: &str = r#"[programme]
 id = "river"
 name = "River"
@@ -186,7 +186,7 @@ fn a_person_without_terms_has_the_start_list() {
     assert_eq!(dee.terms(&file.settings.start), file.settings.start);
 }
 
-/// The demo with the secrets that a written file has.
+/// `file` with the secrets of a written file.
 fn kept(mut file: ProgrammeFile) -> ProgrammeFile {
     for connection in &mut file.settings.connections {
         for secret in &mut connection.secrets {
@@ -203,7 +203,8 @@ fn the_demo_and_the_small_file_read_back_as_they_were() {
         let written = write(&file);
         assert_eq!(parsed(&written), file, "{written}");
         assert_eq!(write(&parsed(&written)), written, "writing twice is writing once");
-        // What the demo's file says in words of its own, the written one says in the same order.
+        // The written file has the fields of the original in the same order, except for three that
+        // it may leave out or add.
         let fields = |text: &str| -> Vec<String> {
             let keys = text.lines().filter(|line| line.starts_with("[[") || line.contains(" = "));
             keys.map(|line| line.split(" = ").next().unwrap().to_owned()).collect()
