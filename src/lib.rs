@@ -15,5 +15,6 @@ pub mod web;
 
 /// jemalloc, because a batch allocates thousands of small values on one thread and frees them on
 /// another. The C library's allocator spent a quarter of the gateway's time on them.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

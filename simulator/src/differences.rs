@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::report::{ResponseOutcome, count_with_noun, money};
 
 /// Limit on the examples of one kind of difference.
-const MAX_EXAMPLES: usize = 3;
+const EXAMPLES_MAX: usize = 3;
 
 /// An answer that differs from the recorded outcome.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl Differences {
             amount_minor: difference.amount_minor,
         });
         sum.examples.sort_by_key(|example| example.line);
-        sum.examples.truncate(MAX_EXAMPLES);
+        sum.examples.truncate(EXAMPLES_MAX);
     }
 
     /// The number of answers that differ.

@@ -177,7 +177,7 @@ pub struct SimulationReport {
     pub left_out: Vec<String>,
     /// Assumptions about the recorded file and the programme file.
     pub notes: Vec<String>,
-    /// The number of broken expectations beyond [`MAX_LISTED`].
+    /// The number of broken expectations beyond [`LISTED_MAX`].
     broken_not_listed: usize,
     /// How often each disturbance of the transport occurred.
     disturbances: BTreeMap<&'static str, usize>,
@@ -202,9 +202,9 @@ pub struct Latency {
 }
 
 /// Limit on the broken expectations that are listed one by one.
-const MAX_LISTED: usize = 200;
+const LISTED_MAX: usize = 200;
 /// One minute in microseconds: longer than any message waits for its response.
-const MAX_LATENCY_US: u64 = 60_000_000;
+const LATENCY_US_MAX: u64 = 60_000_000;
 
 impl SimulationReport {
     pub(crate) fn new(seed: u64, deadline: Duration) -> anyhow::Result<Self> {
@@ -226,8 +226,8 @@ impl SimulationReport {
             answers: BTreeMap::new(),
             reasons: BTreeMap::new(),
             deadline,
-            questions: Histogram::new_with_max(MAX_LATENCY_US, 3)?,
-            events: Histogram::new_with_max(MAX_LATENCY_US, 3)?,
+            questions: Histogram::new_with_max(LATENCY_US_MAX, 3)?,
+            events: Histogram::new_with_max(LATENCY_US_MAX, 3)?,
         })
     }
 
@@ -278,7 +278,7 @@ impl SimulationReport {
     }
 
     fn push(&mut self, broken: BrokenExpectation) {
-        if self.broken.len() < MAX_LISTED {
+        if self.broken.len() < LISTED_MAX {
             self.broken.push(broken);
         } else {
             self.broken_not_listed += 1;

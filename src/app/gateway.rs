@@ -155,8 +155,7 @@ impl App {
         directory.refresh(clock.now()).await?;
         let readiness = Readiness::default();
         readiness.mark_refreshed();
-        let settings =
-            CommitterSettings { committers, batch_most: BATCH_MAX, queue_most: QUEUE_MAX };
+        let settings = CommitterSettings { committers, batch_max: BATCH_MAX, queue_max: QUEUE_MAX };
         let committer = Committer::start(&store, &directory, &clock, &ids, settings);
         let tokens = TokenService::new(store.for_api(), &token_issuer);
         let state = AppState::new(AppStateParts {

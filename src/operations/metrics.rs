@@ -23,6 +23,7 @@ const BREAKER: &str = "sayso_breaker_state";
 const MARK_FAILURES: &str = "sayso_mark_failures_total";
 const LOG_LINES_LOST: &str = "sayso_log_lines_lost_total";
 const QUEUE_DEPTH: &str = "sayso_queue_depth";
+const UPKEEP_FAILED: &str = "sayso_upkeep_failed_total";
 
 /// Bounds of the histogram of response times, in seconds. Fine up to two seconds, the limit of
 /// issuers.
@@ -45,23 +46,33 @@ static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
 });
 
 fn describe() {
-    describe_counter!(DECISIONS, "Answers given to issuers, by outcome and told reason.");
+    describe_counter!(DECISIONS, "Responses to authorisation requests, by outcome and reason.");
     describe_histogram!(
         DECISION_SECONDS,
         metrics::Unit::Seconds,
-        "Time from the arrival of a question to its answer."
+        "Time from the arrival of an authorisation request to its response."
     );
-    describe_counter!(REFUSED, "Messages that were not taken, by why.");
-    describe_counter!(EVENTS, "Later messages of issuers that were stored, by kind.");
-    describe_counter!(OUR_FAULT, "Questions that we did not decide or record in time, by why.");
-    describe_counter!(CONFLICTS, "References that came again with other content.");
-    describe_counter!(RETRIES, "Transactions that were run again after a conflict or an outage.");
-    describe_counter!(WITHDRAWALS, "Approvals that came too late and are taken back.");
+    describe_counter!(REFUSED, "Messages that were refused, by why.");
+    describe_counter!(EVENTS, "Issuer events that were stored, by kind.");
+    describe_counter!(
+        OUR_FAULT,
+        "Authorisation requests that were not decided or recorded in time, by why."
+    );
+    describe_counter!(CONFLICTS, "References that were sent again with other content.");
+    describe_counter!(RETRIES, "Transactions that were retried after a conflict or an outage.");
+    describe_counter!(
+        WITHDRAWALS,
+        "Approvals that were withdrawn because the issuer did not receive them."
+    );
     describe_counter!(WITHDRAWALS_FAILED, "Withdrawals that could not be written and are retried.");
-    describe_gauge!(BREAKER, "0: questions reach the database. 1: some do. 2: none does.");
-    describe_counter!(MARK_FAILURES, "Times that the mark beside the database was not written.");
-    describe_counter!(LOG_LINES_LOST, "Lines of the log that nobody took in time.");
-    describe_gauge!(QUEUE_DEPTH, "Questions and messages that wait for a committer.");
+    describe_gauge!(BREAKER, "0: closed. 1: half-open. 2: open.");
+    describe_counter!(MARK_FAILURES, "Failed writes of the mark beside the database.");
+    describe_counter!(LOG_LINES_LOST, "Log lines that were dropped because the queue was full.");
+    describe_gauge!(QUEUE_DEPTH, "Authorisation requests that wait for a lane.");
+    describe_counter!(
+        UPKEEP_FAILED,
+        "Due rows that upkeep could not process; the next round retries."
+    );
 }
 
 /// Installs the recorder. What is counted before is lost.

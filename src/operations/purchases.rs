@@ -352,7 +352,7 @@ async fn add_refusals(
         let text = texts.get(&(programme, connection.clone(), reference.to_string()));
         let settings = &budget_ref.programme.settings;
         let issuer = settings.connections.iter().find(|known| known.id == connection);
-        let issuer = issuer.and_then(|known| known.issuer.parse::<Issuer>().ok());
+        let issuer = issuer.map(|known| known.issuer);
         let refusal = text.zip(issuer).and_then(|(text, issuer)| last_refusal(issuer, text));
         let approved_total = purchase.approved_total()?;
         summary.refused = Some(match refusal {

@@ -112,11 +112,11 @@ pub struct UnusableSecret {
 }
 
 impl LiveConnection {
-    fn new(programme: &ProgrammeId, connection: &Connection, issuer: Issuer) -> Self {
+    fn new(programme: &ProgrammeId, connection: &Connection) -> Self {
         Self {
             programme: programme.clone(),
             id: connection.id.clone(),
-            issuer,
+            issuer: connection.issuer,
             secrets: Vec::new(),
             unusable: Vec::new(),
             api_version: connection.api_version.clone().unwrap_or_default(),
@@ -255,8 +255,7 @@ impl Directory {
         for (programme, version) in programmes {
             let settings = self.version(&programme, version).await?;
             for connection in &settings.settings.connections {
-                let Ok(issuer) = connection.issuer.parse() else { continue };
-                let mut live = LiveConnection::new(&programme, connection, issuer);
+                let mut live = LiveConnection::new(&programme, connection);
                 for row in secrets.iter().filter(|row| row.connection == connection.id) {
                     live.add(row);
                 }

@@ -30,12 +30,13 @@ pub use self::agreement::guides::GuideRow;
 pub use self::agreement::proposals::{DueProposal, VersionRow};
 pub use self::ask::appeals::DueAppeal;
 pub use self::ask::asks::DueAsk;
-pub use self::card::owners::{CardKey, CardOwnerCache};
+pub use self::card::budget_cache::{CardKey, CardOwnerCache};
+pub use self::card::cards::CardRow;
 pub use self::people::acts::{ActAudience, ActRow, LookRow};
 pub use self::people::idempotency::{IdempotencyClaim, IdempotencyKey};
 pub use self::people::inbox::{InboxCursor, InboxQuery, InboxRow};
 pub use self::people::members::DutyRow;
-pub use self::people::persons::{CardRow, PersonRow};
+pub use self::people::persons::PersonRow;
 pub use self::people::queues::{QueueCursor, QueueItem};
 pub use self::people::tokens::TokenKeyRow;
 pub use self::programme::applications::ApplicationRow;
@@ -54,13 +55,14 @@ pub use self::purchase::message_threads::MessageThreadKey;
 pub use self::purchase::upkeep::OpenPurchase;
 pub use self::report::activity::LoadRow;
 pub use self::report::proof::{LedgerRows, LedgerScan};
-pub use self::report::reports::{ExceptionRow, MAX_DECISIONS_FOUND, MessageRow, ProgrammeSums};
+pub use self::report::reports::{DECISIONS_FOUND_MAX, ExceptionRow, MessageRow, ProgrammeSums};
 pub use self::secret::files::{ExposedPath, create_private_folder, database_files, exposed_paths};
 pub use self::secret::key_file::KeyError;
 use self::secret::mark::Mark;
 pub use self::secret::mark::{MarkStatus, MarkedPosting};
 pub use self::secret::sealing::SealingKeyStatus;
 use self::secret::sealing::SealingState;
+use self::sql::migrations::migrator;
 use self::sql::pools::{Address, Pools, Workload};
 pub use self::sql::query_plans::QueryPlan;
 use self::sql::statements::Statements;
@@ -91,6 +93,9 @@ impl Dialect {
 /// [`StoreError::is_in_doubt`].
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// A statement does not select the columns that its reader expects. Debug builds only.
+    #[error("a statement selects another column where {0} is read")]
+    ColumnOrder(&'static str),
     #[error("the database refused or could not be reached")]
     Database(#[from] sqlx::Error),
     /// No transaction could be begun.
@@ -138,6 +143,7 @@ impl StoreError {
             | Self::File(..)
             | Self::Key(_)
             | Self::Corrupt(_)
+            | Self::ColumnOrder(_)
             | Self::UnknownScheme(_)
             | Self::NotSqlite(_) => false,
         }
@@ -153,6 +159,7 @@ impl StoreError {
             | Self::File(..)
             | Self::Key(_)
             | Self::Corrupt(_)
+            | Self::ColumnOrder(_)
             | Self::Contended(_)
             | Self::UnknownScheme(_)
             | Self::NotSqlite(_) => false,
@@ -305,11 +312,7 @@ impl Store {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = self.pools.writers(self.workload).acquire().await?;
-        let migrations = match self.dialect {
-            Dialect::Sqlite => sqlx::migrate!("migrations/sqlite"),
-            Dialect::Postgres => sqlx::migrate!("migrations/postgres"),
-        };
-        migrations.run(&mut *connection).await?;
+        migrator(self.dialect).run(&mut *connection).await?;
         Ok(())
     }
 

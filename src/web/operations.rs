@@ -44,8 +44,10 @@ pub(super) async fn ready(State(state): State<OperationsState>) -> Response {
     let mut problems: Vec<String> =
         state.readiness.problems().into_iter().map(str::to_owned).collect();
     if !health.is_ready {
-        let seconds = health.unchanged_for.as_secs();
-        problems.push(format!("nothing could be recorded for {seconds} seconds"));
+        problems.push(match health.trouble_for {
+            Some(time) => format!("nothing could be recorded for {} seconds", time.as_secs()),
+            None => "recording works again: the circuit breaker closes step by step".to_owned(),
+        });
     }
     if health.has_lost_rows {
         problems.push("the database lacks what was committed; sayso doctor says more".to_owned());

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Limit on the listed line ranges of one kind.
-const MAX_LINE_RANGES: usize = 15;
+const LINE_RANGES_MAX: usize = 15;
 /// Limit on the quoted texts of one kind.
-const MAX_SHOWN_TEXTS: usize = 3;
-const MAX_SHOWN_CHARS: usize = 40;
+const SHOWN_TEXTS_MAX: usize = 3;
+const SHOWN_CHARS_MAX: usize = 40;
 
 /// A problem in one field of one row, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ fn summary(column: &str, what: &str, problems: &[&RowProblem]) -> String {
     let mut text = format!("column {column}: {what}");
     let mut shown: Vec<&str> = Vec::new();
     for problem in problems.iter().filter(|problem| !problem.text.is_empty()) {
-        if shown.len() < MAX_SHOWN_TEXTS && !shown.contains(&problem.text.as_str()) {
+        if shown.len() < SHOWN_TEXTS_MAX && !shown.contains(&problem.text.as_str()) {
             shown.push(&problem.text);
         }
     }
@@ -58,7 +58,7 @@ fn count(rows: usize) -> String {
 }
 
 fn truncated(text: &str) -> String {
-    let short: String = text.chars().take(MAX_SHOWN_CHARS).collect();
+    let short: String = text.chars().take(SHOWN_CHARS_MAX).collect();
     if short.len() < text.len() { format!("{short}…") } else { short }
 }
 
@@ -71,7 +71,7 @@ fn line_ranges(lines: &[usize]) -> String {
             Some(_) | None => line_ranges.push((*line, *line)),
         }
     }
-    let listed = line_ranges.iter().take(MAX_LINE_RANGES);
+    let listed = line_ranges.iter().take(LINE_RANGES_MAX);
     let within: usize = listed.clone().map(|(first, last)| last - first + 1).sum();
     let named: Vec<_> = listed
         .map(

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Limit on the person's concurrent messages.
-const MAX_AT_ONCE: usize = 3;
+const AT_ONCE_MAX: usize = 3;
 /// First number of the purchases made for unlinked captures and refunds, which no plan numbers.
 const FIRST_UNLINKED_NUMBER: usize = 1 << 40;
 
@@ -114,7 +114,7 @@ impl PersonRunner {
                 lives.insert(planned.life);
                 self.moves_made += 1;
                 outgoing.extend(self.make(&planned)?);
-                if is_with_next && outgoing.len() < MAX_AT_ONCE {
+                if is_with_next && outgoing.len() < AT_ONCE_MAX {
                     let next = self.next(slot);
                     open = next.filter(|next| !lives.contains(&next.life));
                 }

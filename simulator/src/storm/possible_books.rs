@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Limit on the candidates, far above what a storm leads to. Further ones are dropped.
-const MAX_CANDIDATES: usize = 64;
+const CANDIDATES_MAX: usize = 64;
 
 /// The effect of one message on the books.
 #[derive(Debug, Clone)]
@@ -95,7 +95,7 @@ impl PossibleBooks {
             for order in orders(effects.len()) {
                 for at in times {
                     for explained in explain(books, effects, &order, *at) {
-                        if next.len() < MAX_CANDIDATES
+                        if next.len() < CANDIDATES_MAX
                             && !next.iter().any(|known| known.is_same(&explained))
                         {
                             next.push(explained);

@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// How long an event is retried before the storm fails.
-const MAX_RETRY_TIME: Duration = Duration::from_mins(2);
-const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
+const RETRY_TIME_MAX: Duration = Duration::from_mins(2);
+const RETRY_DELAY_MAX: Duration = Duration::from_millis(500);
 
 /// The client side of the connections, shared by everybody in the storm.
 #[derive(Debug)]
@@ -188,11 +188,11 @@ impl Transport {
                 }
                 Ok(_) | Err(_) => {}
             }
-            if started.elapsed() > MAX_RETRY_TIME {
-                bail!("an event was not stored for {} seconds", MAX_RETRY_TIME.as_secs());
+            if started.elapsed() > RETRY_TIME_MAX {
+                bail!("an event was not stored for {} seconds", RETRY_TIME_MAX.as_secs());
             }
             sleep(delay).await;
-            delay = (delay * 2).min(MAX_RETRY_DELAY);
+            delay = (delay * 2).min(RETRY_DELAY_MAX);
         }
         None.context("it was sent at least once")
     }

@@ -8,8 +8,10 @@ use std::panic;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::CommandError;
 
@@ -18,14 +20,19 @@ const QUEUE_CAPACITY: usize = 1024;
 
 /// Starts logging with the given filter, such as `info` or `sayso=debug`.
 pub(super) fn start(filter: &str) -> Result<(), CommandError> {
-    let filter = EnvFilter::try_new(filter)
+    let filter = filter
+        .parse::<Targets>()
         .map_err(|error| CommandError::new(format!("SAYSO_LOG cannot be understood: {error}")))?;
     let (queue, waiting) = sync_channel(QUEUE_CAPACITY);
     let cannot = |error| CommandError::new(format!("logging cannot be started: {error}"));
     thread::Builder::new().name("log".to_owned()).spawn(|| write_out(waiting)).map_err(cannot)?;
-    let lines = fmt().with_env_filter(filter).with_writer(move || LogLine::to(&queue));
-    let started =
-        if io::stderr().is_terminal() { lines.try_init() } else { lines.json().try_init() };
+    let lines = fmt::layer().with_writer(move || LogLine::to(&queue));
+    let filtered = tracing_subscriber::registry().with(filter);
+    let started = if io::stderr().is_terminal() {
+        filtered.with(lines).try_init()
+    } else {
+        filtered.with(lines.json()).try_init()
+    };
     started.map_err(|error| CommandError::new(format!("logging cannot be started: {error}")))?;
     // Only the location of a panic is logged, because its message may contain personal data.
     panic::set_hook(Box::new(|panicked| {

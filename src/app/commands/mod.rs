@@ -63,7 +63,7 @@ enum OutputFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the complete system on this machine: a fresh database, three people, a week of
+    /// Runs the complete system on this machine: a fresh database, three people, four days of
     /// purchases
     Demo {
         /// Ends after the proof, with 1 if anything was wrong; otherwise keeps serving

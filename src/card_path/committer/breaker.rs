@@ -13,7 +13,7 @@ use metrics::gauge;
 /// How many failed transactions in a row open the breaker.
 const FAILURE_THRESHOLD: u32 = 3;
 /// The most requests that a half-open breaker admits until the next success.
-const WIDTH_MOST: u32 = 16;
+const WIDTH_MAX: u32 = 16;
 
 const STATE: &str = "sayso_breaker_state";
 
@@ -38,7 +38,7 @@ enum BreakerState {
 
 impl BreakerState {
     const fn half_open(width: u32) -> Self {
-        if width > WIDTH_MOST {
+        if width > WIDTH_MAX {
             return Self::Closed { failures: 0 };
         }
         Self::HalfOpen { width, left: width }

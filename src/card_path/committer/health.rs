@@ -17,9 +17,9 @@ pub struct CommitterHealth {
     /// Whether the breaker is closed, no lane's last transaction met an outage, and no transaction
     /// is stuck.
     pub is_ready: bool,
-    /// While ready, the time since the latest change. Otherwise the time since the first lane
-    /// failed or got stuck.
-    pub unchanged_for: Duration,
+    /// Since when a lane has been unable to commit; none if every lane can. Then the circuit breaker
+    /// may still be half-open.
+    pub trouble_for: Option<Duration>,
     /// Authorisation requests that wait, over all lanes.
     pub queued: usize,
     /// Whether committed rows are missing from the database, so that nothing may be approved.
@@ -77,9 +77,10 @@ impl LaneHealth {
     pub(super) fn end(&self, lane: usize, is_healthy: bool) {
         self.with(lane, |sample| {
             sample.last_duration = sample.busy_for().unwrap_or_default();
-            sample.busy_since = None;
+            let began = sample.busy_since.take();
             if sample.is_healthy != is_healthy {
-                sample.since = Instant::now();
+                // A transaction that hung until it failed was trouble from its beginning.
+                sample.since = began.filter(|_| !is_healthy).unwrap_or_else(Instant::now);
                 sample.is_healthy = is_healthy;
             }
         });
@@ -117,11 +118,8 @@ impl LaneHealth {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_ready =
             is_open && samples.iter().all(|sample| sample.is_healthy && !sample.is_stuck());
-        // The longest trouble of a lane; without any, the latest change decides.
-        let latest_change = samples.iter().map(|sample| sample.since.elapsed()).min();
-        let trouble = samples.iter().filter_map(LaneSample::trouble_for).max();
-        let unchanged_for = trouble.or(latest_change).unwrap_or_default();
-        CommitterHealth { is_ready, unchanged_for, queued, has_lost_rows }
+        let trouble_for = samples.iter().filter_map(LaneSample::trouble_for).max();
+        CommitterHealth { is_ready, trouble_for, queued, has_lost_rows }
     }
 
     fn with(&self, lane: usize, change: impl FnOnce(&mut LaneSample)) {
@@ -158,14 +156,18 @@ mod tests {
         lanes.with(0, |sample| sample.since = ago(60));
         lanes.with(1, |sample| sample.since = ago(40));
         lanes.with(2, |sample| sample.since = ago(50));
-        let seconds = || lanes.health(0, true, false).unchanged_for.as_secs();
-        assert_eq!(seconds(), 40, "all is well since the latest change");
+        let seconds = || lanes.health(0, true, false).trouble_for.map(|time| time.as_secs());
+        assert_eq!(seconds(), None);
         lanes.with(1, |sample| sample.is_healthy = false);
         lanes.with(2, |sample| sample.is_healthy = false);
-        assert_eq!(seconds(), 50, "the first of two that fail");
+        assert_eq!(seconds(), Some(50), "the first of two that fail");
         lanes.with(1, |sample| sample.is_healthy = true);
         lanes.with(2, |sample| sample.is_healthy = true);
         lanes.with(0, |sample| sample.busy_since = Some(ago(7)));
-        assert_eq!(seconds(), 7, "a commit that hangs");
+        assert_eq!(seconds(), Some(7), "a commit that hangs");
+        lanes.end(0, false);
+        assert_eq!(seconds(), Some(7), "it failed after it hung");
+        lanes.end(0, true);
+        assert_eq!(seconds(), None);
     }
 }

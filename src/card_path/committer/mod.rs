@@ -53,15 +53,15 @@ pub struct CommitterSettings {
     /// to the cost of all its requests.
     pub committers: usize,
     /// The most authorisation requests in one commit; at least 1.
-    pub batch_most: usize,
+    pub batch_max: usize,
     /// The most authorisation requests, and the most events, that wait in each lane; at least 1. A
     /// request beyond it is declined at once as our fault; an event beyond it is [`NotStored`].
-    pub queue_most: usize,
+    pub queue_max: usize,
 }
 
 impl Default for CommitterSettings {
     fn default() -> Self {
-        Self { committers: 2, batch_most: 256, queue_most: 4096 }
+        Self { committers: 2, batch_max: 256, queue_max: 4096 }
     }
 }
 
@@ -88,7 +88,7 @@ pub struct Committer {
 #[derive(Debug)]
 struct LaneHandle {
     number: usize,
-    batch_most: usize,
+    batch_max: usize,
     authorisations: mpsc::Sender<PendingAuthorisation>,
     events: mpsc::Sender<PendingEvent>,
 }
@@ -113,13 +113,12 @@ impl Committer {
             ids: ids.clone(),
         };
         let (health, breaker) = (Arc::new(LaneHealth::new(count)), Arc::new(CircuitBreaker::new()));
-        let batch_most = settings.batch_most.max(1);
+        let batch_max = settings.batch_max.max(1);
         let mut handles = Vec::with_capacity(count);
         let mut tasks = Vec::with_capacity(count);
         for number in 0..count {
-            let (authorisations, pending_authorisations) =
-                mpsc::channel(settings.queue_most.max(1));
-            let (events, pending_events) = mpsc::channel(settings.queue_most.max(1));
+            let (authorisations, pending_authorisations) = mpsc::channel(settings.queue_max.max(1));
+            let (events, pending_events) = mpsc::channel(settings.queue_max.max(1));
             let lane = Lane {
                 transactions: transactions.clone(),
                 health: Arc::clone(&health),
@@ -131,10 +130,10 @@ impl Committer {
             let queues = LaneQueues {
                 authorisations: pending_authorisations,
                 events: pending_events,
-                batch_most,
+                batch_max,
             };
             tasks.push(tokio::spawn(lane.run(queues)));
-            handles.push(LaneHandle { number, batch_most, authorisations, events });
+            handles.push(LaneHandle { number, batch_max, authorisations, events });
         }
         let tasks = Arc::new(std::sync::Mutex::new(tasks));
         Self { lanes: Arc::new(handles), store: store.clone(), health, breaker, tasks }
@@ -182,7 +181,7 @@ impl Committer {
             return Err("database_behind");
         }
         // Full batches in front of the one that the request would join.
-        let batches = lane.queued().checked_div(lane.batch_most).unwrap_or_default();
+        let batches = lane.queued().checked_div(lane.batch_max).unwrap_or_default();
         let wait =
             self.health.estimated_wait(lane.number, u32::try_from(batches).unwrap_or(u32::MAX));
         if wait > deadline.saturating_duration_since(Instant::now()) {

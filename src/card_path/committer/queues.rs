@@ -8,7 +8,7 @@ use super::pending::PendingAuthorisation;
 use crate::ledger::record::event::ReceivedEvent;
 
 /// The most issuer events in one commit: few, because authorisation requests wait for it.
-const EVENTS_MOST: usize = 64;
+const EVENTS_MAX: usize = 64;
 
 /// An issuer event on its way to a commit.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct LaneQueues {
     pub(super) authorisations: mpsc::Receiver<PendingAuthorisation>,
     pub(super) events: mpsc::Receiver<PendingEvent>,
     /// The most authorisation requests in one batch.
-    pub(super) batch_most: usize,
+    pub(super) batch_max: usize,
 }
 
 /// The work of one turn of a lane: a batch of each kind, so that neither kind waits for more than
@@ -38,18 +38,18 @@ impl LaneQueues {
     /// Waits for work, at most until `wake`; the batch may then be empty. `None` once both queues
     /// are closed and empty and there is no `wake`.
     pub(super) async fn next(&mut self, wake: Option<Instant>) -> Option<LaneBatch> {
-        let Self { authorisations, events, batch_most } = self;
+        let Self { authorisations, events, batch_max } = self;
         let mut batch = LaneBatch::default();
         tokio::select! {
             biased;
-            _ = authorisations.recv_many(&mut batch.authorisations, *batch_most),
+            _ = authorisations.recv_many(&mut batch.authorisations, *batch_max),
                 if is_open(authorisations) => {}
-            _ = events.recv_many(&mut batch.events, EVENTS_MOST), if is_open(events) => {}
+            _ = events.recv_many(&mut batch.events, EVENTS_MAX), if is_open(events) => {}
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             else => return None,
         }
-        fill(authorisations, &mut batch.authorisations, *batch_most);
-        fill(events, &mut batch.events, EVENTS_MOST);
+        fill(authorisations, &mut batch.authorisations, *batch_max);
+        fill(events, &mut batch.events, EVENTS_MAX);
         Some(batch)
     }
 

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use super::lane::halves;
 use crate::card_path::authorise::{AuthorisationKey, ReceivedAuthorisation};
 
-/// How long a failed withdrawal waits: twice as long after each failure, up to [`MAX_BACKOFF`].
+/// How long a failed withdrawal waits: twice as long after each failure, up to [`BACKOFF_MAX`].
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
-const MAX_BACKOFF: Duration = Duration::from_mins(1);
+const BACKOFF_MAX: Duration = Duration::from_mins(1);
 
 /// The withdrawals of a lane that are yet to be committed.
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ impl WithdrawalQueue {
             return false;
         }
         let due = Instant::now() + backoff;
-        let backoff = backoff.saturating_mul(2).min(MAX_BACKOFF);
+        let backoff = backoff.saturating_mul(2).min(BACKOFF_MAX);
         self.0.push_back(WithdrawalBatch { authorisations, due, backoff });
         true
     }

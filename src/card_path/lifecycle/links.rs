@@ -16,7 +16,7 @@ use crate::ledger::book::PurchaseKey;
 use crate::store::{StoreError, Tx};
 
 /// The most links of a budget's chain that are searched for a purchase that a presentment fits.
-const LINKS_MOST: u32 = 500;
+const LINKS_MAX: u32 = 500;
 
 /// Whether a presentment is booked on the purchase that it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +173,7 @@ pub(super) struct RelinkOptions {
 }
 
 /// The other purchases of `budget` at the shop and on the connection of a presentment, from the
-/// newest [`LINKS_MOST`] links of its chain.
+/// newest [`LINKS_MAX`] links of its chain.
 pub(super) async fn candidates(
     tx: &mut Tx,
     programme: &ProgrammeId,
@@ -184,7 +184,7 @@ pub(super) async fn candidates(
         return Ok(BTreeSet::new());
     }
     let claimed = ShopMatcher::of_message(message);
-    let links = tx.links_since(programme, budget, jiff::Timestamp::MIN, LINKS_MOST).await?;
+    let links = tx.links_since(programme, budget, jiff::Timestamp::MIN, LINKS_MAX).await?;
     let ids: BTreeSet<_> = links.iter().filter_map(|link| link.purchase).collect();
     let ids: Vec<_> = ids.into_iter().collect();
     let purchases = tx.purchases_by_id(programme, &ids).await?;

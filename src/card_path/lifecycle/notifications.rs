@@ -8,7 +8,6 @@ use super::BookingTask;
 use super::change::PurchaseChange;
 use super::context::LifecycleContext;
 use super::purchase_message::PurchaseMessage;
-use crate::card_path::issuers::Issuer;
 use crate::domain::id::MessageId;
 use crate::domain::money::MoneyError;
 use crate::domain::people::recipient::Recipient;
@@ -143,7 +142,7 @@ impl LifecycleContext<'_> {
         let Some(report) = snapshot_of(message) else { return Vec::new() };
         let connections = &self.programme.settings.connections;
         let known = connections.iter().find(|known| known.id == message.event.connection);
-        let Some(issuer) = known.and_then(|known| known.issuer.parse::<Issuer>().ok()) else {
+        let Some(issuer) = known.map(|known| known.issuer) else {
             return Vec::new();
         };
         let known_answers = before.snapshot.as_ref().map_or(0, |last| last.position.answers);

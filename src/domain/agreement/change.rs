@@ -18,7 +18,7 @@ use crate::domain::shop::merchant::MerchantRules;
 
 /// The most terms that a list has, because people do not read more and every decision scans all of
 /// them.
-pub const MAX_TERMS: usize = 200;
+pub const TERMS_MAX: usize = 200;
 
 /// The content of an agreement, without who agreed to it and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct List {
 pub enum ListError {
     #[error("two terms are about {0}; keep one")]
     Twice(Scope),
-    #[error("a list has at most {MAX_TERMS} terms; put some together")]
+    #[error("a list has at most {TERMS_MAX} terms; put some together")]
     TooLong,
     #[error("{0} has two limits of the same kind for the same period; keep one")]
     LimitTwice(Scope),
@@ -65,7 +65,7 @@ impl List {
     ///
     /// [`ListError`]: the first rule that this list breaks.
     pub fn check(&self, before: &Self, currency: Currency) -> Result<(), ListError> {
-        if self.terms.len() > MAX_TERMS.max(before.terms.len()) {
+        if self.terms.len() > TERMS_MAX.max(before.terms.len()) {
             return Err(ListError::TooLong);
         }
         let mut seen = BTreeSet::new();

@@ -17,7 +17,7 @@ use crate::domain::shop::merchant::MerchantRules;
 /// How long a draft is kept.
 pub const DRAFT_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// How many drafts for one person an account may have.
-pub const MAX_DRAFTS: usize = 10;
+pub const DRAFTS_MAX: usize = 10;
 /// How long the other side has to answer.
 pub const PROPOSAL_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long a refused change cannot be proposed again.

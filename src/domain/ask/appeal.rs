@@ -37,7 +37,7 @@ stored_enum!(
 );
 
 /// How many appeals of one person may be open at the same time.
-pub const MAX_OPEN_APPEALS: usize = 10;
+pub const OPEN_APPEALS_MAX: usize = 10;
 /// For how long a refused ask or a declined purchase can be appealed; after that it has been bought
 /// or is no longer wanted.
 pub const APPEAL_WINDOW: SignedDuration = SignedDuration::from_hours(31 * 24);

@@ -11,7 +11,7 @@ use crate::domain::ask::{Ask, EscalationStep, Urgency};
 use crate::domain::time::working_time::WorkingTime;
 
 /// The longest answer time that a programme may promise, in working hours.
-pub const MAX_ANSWER_HOURS: u32 = 3;
+pub const ANSWER_HOURS_MAX: u32 = 3;
 /// The final deadline of an ordinary ask, counted from when it was sent.
 pub const DECISION_DEADLINE: SignedDuration = SignedDuration::from_hours(72);
 /// The least time that all steps of an essential ask have together, because it may be sent just

@@ -19,11 +19,11 @@ use crate::domain::people::role::stored_enum;
 use crate::domain::shop::merchant::{Category, MerchantRules};
 
 /// How many asks of one person may be open at the same time.
-pub const MAX_OPEN_ASKS: usize = 3;
+pub const OPEN_ASKS_MAX: usize = 3;
 /// How long a one-time OK lasts by default.
 pub const DEFAULT_PERMISSION_LIFETIME: SignedDuration = SignedDuration::from_hours(48);
 /// The longest lifetime that an answer may set.
-pub const MAX_PERMISSION_LIFETIME: SignedDuration = SignedDuration::from_hours(31 * 24);
+pub const PERMISSION_LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(31 * 24);
 /// The categories of [`Urgency::Essential`]: nobody should have to wait for them.
 const ESSENTIALS: [&str; 5] = ["food", "energy", "health", "around", "phone"];
 
@@ -437,7 +437,7 @@ fn permission(
     let effective_from = effective_from(given.at, given.cooling_days);
     let after = |span| effective_from.checked_add(span).unwrap_or(Timestamp::MAX);
     let ends_at = ends_at.unwrap_or_else(|| after(DEFAULT_PERMISSION_LIFETIME));
-    if ends_at <= effective_from || ends_at > after(MAX_PERMISSION_LIFETIME) {
+    if ends_at <= effective_from || ends_at > after(PERMISSION_LIFETIME_MAX) {
         return Err(AskReplyError::Ends);
     }
     Ok(Permission {

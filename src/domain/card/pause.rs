@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::id::{HumanId, MemberId, PauseId, TalkId};
 
 /// The longest that one pause may last.
-pub const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const PAUSE_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// For how long after a pause the same human being cannot begin another one, because pause after
 /// pause would be a rule that nobody agreed to.
 pub const PAUSE_COOLDOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -31,7 +31,7 @@ pub struct Pause {
 pub enum PauseError {
     #[error("a pause ends after it begins")]
     EndsFirst,
-    #[error("a pause is at most {} days long", MAX_PAUSE.as_hours().div_euclid(24))]
+    #[error("a pause is at most {} days long", PAUSE_MAX.as_hours().div_euclid(24))]
     TooLong,
     #[error("the card is paused already")]
     PausedAlready,
@@ -60,7 +60,7 @@ impl Pause {
         if self.ends_at <= self.begins_at {
             return Err(PauseError::EndsFirst);
         }
-        if self.ends_at.duration_since(self.begins_at) > MAX_PAUSE {
+        if self.ends_at.duration_since(self.begins_at) > PAUSE_MAX {
             return Err(PauseError::TooLong);
         }
         if before.iter().any(|pause| pause.over_at() > self.begins_at) {

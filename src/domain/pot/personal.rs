@@ -9,7 +9,7 @@ use crate::domain::money::Money;
 use crate::domain::pot::PotPlan;
 
 /// The longest cooling time for taking back held money, in days.
-pub const MAX_COOLING_DAYS: u32 = 365;
+pub const COOLING_DAYS_MAX: u32 = 365;
 
 /// How long after its cooling time a request to take money back can be confirmed.
 const CONFIRMATION_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -51,7 +51,7 @@ pub enum HoldBackError {
     Nothing,
     #[error("the day must be after today")]
     NotLater,
-    #[error("{MAX_COOLING_DAYS} days are the most")]
+    #[error("{COOLING_DAYS_MAX} days are the most")]
     TooLong,
     #[error("you chose to wait before this gets less: take it back first")]
     Cooling,
@@ -74,7 +74,7 @@ impl HoldBack {
     /// # Errors
     ///
     /// The amount is not positive, `until` is not after `today`, `cooling_days` exceeds
-    /// [`MAX_COOLING_DAYS`], or ([`HoldBackError::Cooling`]) money would become available sooner
+    /// [`COOLING_DAYS_MAX`], or ([`HoldBackError::Cooling`]) money would become available sooner
     /// than the current cooling time allows.
     pub fn new(
         amount: Money,
@@ -89,7 +89,7 @@ impl HoldBack {
         if until.is_some_and(|until| until <= today) {
             return Err(HoldBackError::NotLater);
         }
-        if cooling_days > MAX_COOLING_DAYS {
+        if cooling_days > COOLING_DAYS_MAX {
             return Err(HoldBackError::TooLong);
         }
         let new = Self { amount, until, cooling_days, asked_at: None };

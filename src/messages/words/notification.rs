@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::phrase::Phrase;
 use super::{Words, sms};
-use crate::domain::ask::{AskRefusalReason, MAX_OPEN_ASKS, NotAskableError};
+use crate::domain::ask::{AskRefusalReason, NotAskableError, OPEN_ASKS_MAX};
 use crate::domain::money::Money;
 
 /// What people are notified of.
@@ -271,10 +271,10 @@ impl Words {
         self.text(Phrase::DullReply)
     }
 
-    /// Says that [`MAX_OPEN_ASKS`] asks are open, which is the most.
+    /// Says that [`OPEN_ASKS_MAX`] asks are open, which is the most.
     pub fn too_many_asks(&self) -> String {
         let mut args = FluentArgs::new();
-        args.set("most", MAX_OPEN_ASKS);
+        args.set("most", OPEN_ASKS_MAX);
         self.fill(Phrase::TooManyAsks.id(), None, &args)
     }
 

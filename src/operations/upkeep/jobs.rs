@@ -145,9 +145,9 @@ impl DueJob for EscalateAsks<'_> {
 }
 
 /// Reminds of overdue appeals.
-pub(super) struct EscalateAppeals<'a>(pub(super) Due<'a>);
+pub(super) struct RemindOfAppeals<'a>(pub(super) Due<'a>);
 
-impl DueJob for EscalateAppeals<'_> {
+impl DueJob for RemindOfAppeals<'_> {
     type Row = DueAppeal;
     type Error = UseCaseError;
 
@@ -168,7 +168,8 @@ impl DueJob for EscalateAppeals<'_> {
         for due in rows {
             let (context, programme) = (self.0.use_case(), self.0.programme);
             let is_overdue =
-                asks::escalate_overdue_appeal(&mut tx, context, programme, due, self.0.now).await?;
+                asks::remind_of_overdue_appeal(&mut tx, context, programme, due, self.0.now)
+                    .await?;
             escalated = escalated.saturating_add(usize::from(is_overdue));
         }
         tx.commit().await?;

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use self::jobs::{
-    BookParkedEvents, Due, DueJob, EndProposals, EscalateAppeals, EscalateAsks, ExpireHolds,
-    JobError,
+    BookParkedEvents, Due, DueJob, EndProposals, EscalateAsks, ExpireHolds, JobError,
+    RemindOfAppeals,
 };
 use crate::domain::id::ProgrammeId;
 use crate::domain::purchase::Purchase;
@@ -27,7 +27,8 @@ use crate::store::{Store, StoreError};
 const FIRST_REVIEW_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 /// The most rows of one page.
 const PAGE_MAX: u32 = 64;
-/// The most purchases or events of one transaction, because authorisations wait for its locks.
+/// The most purchases or events of one transaction, because authorisations wait for its locks: a
+/// page.
 const BATCH_MAX: usize = 64;
 /// How long a response is kept for its idempotency key, as the API documents it.
 const IDEMPOTENCY_RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -96,7 +97,7 @@ impl Upkeep {
             let due = || Due { context: &context, programme: &programme, now };
             add(&mut report.expired, run_due(&ExpireHolds(due())).await);
             add(&mut report.stepped_up, run_due(&EscalateAsks(due())).await);
-            add(&mut report.stepped_up, run_due(&EscalateAppeals(due())).await);
+            add(&mut report.stepped_up, run_due(&RemindOfAppeals(due())).await);
             add(&mut report.ended_proposals, run_due(&EndProposals(due())).await);
             match self.review(&programme, now).await {
                 Ok(unconfirmed) => add(&mut report.unconfirmed, unconfirmed),
@@ -177,21 +178,30 @@ async fn run_due<J: DueJob>(job: &J) -> usize {
         while let Some(batch) = open.pop() {
             match job.run(batch).await {
                 Ok(count) => add(&mut done, count),
+                // The rest would fail in the same way, so the next round does it.
+                Err(error) if error.is_outage() => {
+                    count_failure(&error);
+                    return done;
+                }
                 Err(error) => open.extend(split(batch, &error)),
             }
         }
     }
 }
 
-/// The halves of a failed `batch`, unless it is one row or the database as a whole has failed.
+/// The halves of a failed `batch`, unless it is one row.
 fn split<'a, T>(batch: &'a [T], error: &impl JobError) -> Vec<&'a [T]> {
-    if error.is_outage() || batch.len() < 2 {
-        metrics::counter!("sayso_upkeep_failed_total").increment(1);
-        log_and_skip(error);
+    if batch.len() < 2 {
+        count_failure(error);
         return Vec::new();
     }
     let (first, second) = batch.split_at(batch.len().div_euclid(2));
     vec![second, first]
+}
+
+fn count_failure(error: &impl JobError) {
+    metrics::counter!("sayso_upkeep_failed_total").increment(1);
+    log_and_skip(error);
 }
 
 fn add(total: &mut usize, count: usize) {

@@ -5,7 +5,7 @@
 use super::{ProposalProgress, ProposalRequest, required_words};
 use crate::domain::agreement::change::{List, changes};
 use crate::domain::agreement::proposal::{
-    ConsentGranularity, ConsentSession, DRAFT_LIFETIME, MAX_DRAFTS, Proposal, ProposalError,
+    ConsentGranularity, ConsentSession, DRAFT_LIFETIME, DRAFTS_MAX, Proposal, ProposalError,
     ProposalKind, ProposalState,
 };
 use crate::domain::id::{PersonId, ProposalId};
@@ -26,7 +26,7 @@ pub struct DraftRequest {
 ///
 /// # Errors
 ///
-/// [`UseCaseError::Conflict`] when the account has [`MAX_DRAFTS`] drafts for this person.
+/// [`UseCaseError::Conflict`] when the account has [`DRAFTS_MAX`] drafts for this person.
 pub async fn draft(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -37,9 +37,9 @@ pub async fn draft(
     let admitted =
         AdmittedBudget::open(tx, context, principal, person, |_| Capability::Draft).await?;
     let (programme, budget) = (&admitted.access.programme, &admitted.access.budget);
-    if tx.drafts_kept(programme, budget, &principal.member, principal.at).await? >= MAX_DRAFTS {
+    if tx.drafts_kept(programme, budget, &principal.member, principal.at).await? >= DRAFTS_MAX {
         let what =
-            format!("you keep {MAX_DRAFTS} drafts for this person already; take one back first");
+            format!("you keep {DRAFTS_MAX} drafts for this person already; take one back first");
         return Err(UseCaseError::Conflict(what));
     }
     let words = required_words("words", &draft.words)?;

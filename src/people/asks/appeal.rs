@@ -14,7 +14,7 @@ use super::outbox::OutboxWriter;
 use super::{LockedBudget, optional_words};
 use crate::domain::ask::appeal::{
     Appeal, AppealError, AppealFinding, AppealOutcome, AppealState, AppealSubject,
-    INTERIM_LIMIT_WINDOW, InterimGrant, InterimLimits, InterimMeasure, MAX_OPEN_APPEALS,
+    INTERIM_LIMIT_WINDOW, InterimGrant, InterimLimits, InterimMeasure, OPEN_APPEALS_MAX,
     interim_cap,
 };
 use crate::domain::ask::permission::Permission;
@@ -71,8 +71,8 @@ pub async fn appeal(
         return Ok(known.clone());
     }
     let appealed = context_of(tx, &locked, &about, principal.at).await?;
-    if tx.open_appeals(&locked.programme_id, &locked.budget).await? >= MAX_OPEN_APPEALS {
-        let what = format!("{MAX_OPEN_APPEALS} appeals wait already; take one back first");
+    if tx.open_appeals(&locked.programme_id, &locked.budget).await? >= OPEN_APPEALS_MAX {
+        let what = format!("{OPEN_APPEALS_MAX} appeals wait already; take one back first");
         return Err(UseCaseError::Conflict(what));
     }
     let answer_by = locked.clock().decide_by(principal.at, appealed.urgency);
@@ -413,7 +413,7 @@ pub async fn take_back_appeal(
 }
 
 /// Notifies all sides of an overdue appeal and sets its next reminder. False if not overdue.
-pub async fn escalate_overdue_appeal(
+pub async fn remind_of_overdue_appeal(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
     programme: &ProgrammeId,

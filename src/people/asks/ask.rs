@@ -8,8 +8,8 @@ use crate::domain::agreement::{Gate, Scope};
 use crate::domain::ask::clock::StaffAvailability;
 use crate::domain::ask::permission::{Grantor, Permission, PermissionUsage};
 use crate::domain::ask::{
-    ActorIdentity, Ask, AskAnswer, AskKind, AskState, EscalationStep, GrantScope, MAX_OPEN_ASKS,
-    NotAskableError, Urgency, askable,
+    ActorIdentity, Ask, AskAnswer, AskKind, AskState, EscalationStep, GrantScope, NotAskableError,
+    OPEN_ASKS_MAX, Urgency, askable,
 };
 use crate::domain::decision::authorisation::AuthorisationRequest;
 use crate::domain::decision::reason_code::ReasonCode;
@@ -82,7 +82,7 @@ pub(super) struct ResolvedSubject {
 /// # Errors
 ///
 /// [`UseCaseError::Invalid`] when it cannot be asked for, in words that the person reads;
-/// [`UseCaseError::Conflict`] when [`MAX_OPEN_ASKS`] asks are open.
+/// [`UseCaseError::Conflict`] when [`OPEN_ASKS_MAX`] asks are open.
 pub async fn ask(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -105,7 +105,7 @@ pub async fn ask(
     if let Some(same) = open.iter().find(is_same) {
         return Ok(same.clone());
     }
-    if open.len() >= MAX_OPEN_ASKS {
+    if open.len() >= OPEN_ASKS_MAX {
         return Err(UseCaseError::Conflict(Words::english().too_many_asks()));
     }
     let cover = tx.cover(&locked.programme_id, &locked.worker, principal.at).await?;

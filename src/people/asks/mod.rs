@@ -34,7 +34,7 @@ use crate::store::{BookRequest, StoreError, Tx};
 
 pub use answer::{AskAnswerRequest, answer, mark_seen, pass_on, review_answer, suggest};
 pub use appeal::{
-    AppealAnswerRequest, answer_appeal, appeal, escalate_overdue_appeal, take_back_appeal,
+    AppealAnswerRequest, answer_appeal, appeal, remind_of_overdue_appeal, take_back_appeal,
 };
 pub use appealable::appealable;
 pub use ask::{AskRequest, AskTarget, ask, take_back};

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::card_path::issuers::Issuer;
 use crate::domain::id::ConnectionId;
 use crate::programme::file::{Connection, KEPT, ProgrammeFile, Secret, SecretValue, Settings};
 use crate::store::{SecretRow, StoreError, Tx};
@@ -49,7 +48,7 @@ impl SecretChanges {
                 Ok(value) => self.rows.push(SecretRow {
                     programme: settings.id.clone(),
                     connection: connection.id.clone(),
-                    issuer: connection.issuer.clone(),
+                    issuer: connection.issuer.name().to_owned(),
                     name: secret.name.clone(),
                     secret: Some(value),
                     live_until: secret.until,
@@ -91,9 +90,9 @@ fn value_of(
         }
     };
     let Some(value) = stored else { return Err("the stored one cannot be opened".to_owned()) };
-    match connection.issuer.parse::<Issuer>().map(|issuer| issuer.check_secret(value)) {
-        Ok(Err(error)) => Err(format!("the stored one is of no use: {error}")),
-        Ok(Ok(())) | Err(_) => Ok(value.clone()),
+    match connection.issuer.check_secret(value) {
+        Err(error) => Err(format!("the stored one is of no use: {error}")),
+        Ok(()) => Ok(value.clone()),
     }
 }
 
@@ -114,5 +113,5 @@ fn is_same_secret(one: &SecretRow, other: &SecretRow) -> bool {
 }
 
 fn connections(settings: &Settings) -> Vec<(ConnectionId, String)> {
-    settings.connections.iter().map(|c| (c.id.clone(), c.issuer.clone())).collect()
+    settings.connections.iter().map(|c| (c.id.clone(), c.issuer.name().to_owned())).collect()
 }

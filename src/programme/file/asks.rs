@@ -2,7 +2,7 @@
 
 use jiff::civil::Weekday;
 
-use crate::domain::ask::clock::MAX_ANSWER_HOURS;
+use crate::domain::ask::clock::ANSWER_HOURS_MAX;
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::working_time::{WorkingHours, WorkingHoursError};
 
@@ -15,7 +15,7 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// answer. An amount that is `None` has its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AskRules {
-    /// Within how many working hours each step answers: from 1 to [`MAX_ANSWER_HOURS`].
+    /// Within how many working hours each step answers: from 1 to [`ANSWER_HOURS_MAX`].
     pub answer_hours: u32,
     /// An ask up to this amount becomes a yes if nobody answers in time.
     pub silence_up_to: Option<Money>,
@@ -33,7 +33,7 @@ pub struct AskRules {
 impl Default for AskRules {
     fn default() -> Self {
         Self {
-            answer_hours: MAX_ANSWER_HOURS,
+            answer_hours: ANSWER_HOURS_MAX,
             silence_up_to: None,
             fuel_food_up_to: None,
             interim_up_to: None,
@@ -130,9 +130,9 @@ pub(super) fn rules(root: &FileEntry<'_>, currency: Option<Currency>) -> Option<
     let asks = root.table("asks", "asks", &fields)?;
     let answer_hours = if asks.has("answer_hours") {
         let hours = asks.number("answer_hours", 1..=u32::MAX);
-        if hours.is_some_and(|hours| hours > MAX_ANSWER_HOURS) {
+        if hours.is_some_and(|hours| hours > ANSWER_HOURS_MAX) {
             let text = format!(
-                "answer_hours is more than {MAX_ANSWER_HOURS}: a programme may promise less time, \
+                "answer_hours is more than {ANSWER_HOURS_MAX}: a programme may promise less time, \
                  never more"
             );
             asks.problem("answer_hours", text);

@@ -24,6 +24,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::card_path::issuers::Issuer;
 use crate::domain::agreement::{Scope, Term};
 use crate::domain::card::CardState;
 use crate::domain::decision::authorisation::ProgrammeState;
@@ -46,9 +47,6 @@ pub use members::Duty;
 pub use problem::{FileProblem, FileProblems};
 use reader::FileReader;
 pub use write::{write, write_person, write_settings};
-
-/// The issuers that a connection may name.
-pub const ISSUERS: [&str; 1] = ["stripe"];
 
 /// Stands in a file for a stored secret that is kept.
 pub const KEPT: &str = "(kept)";
@@ -103,8 +101,7 @@ pub struct Worker {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
     pub id: ConnectionId,
-    /// One of [`ISSUERS`].
-    pub issuer: String,
+    pub issuer: Issuer,
     pub api_version: Option<String>,
     /// The issuer's time limit for a response, in milliseconds.
     pub deadline_ms: u32,

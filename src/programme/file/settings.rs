@@ -16,8 +16,8 @@ use crate::domain::shop::merchant::Category;
 
 use super::reader::{FileEntry, NAME_CHARS_MAX, shortened};
 use super::{
-    Connection, ISSUERS, KEPT, KnownCategories, ListedTerm, Secret, SecretValue, Settings, Worker,
-    asks, shops, terms,
+    Connection, KEPT, KnownCategories, ListedTerm, Secret, SecretValue, Settings, Worker, asks,
+    shops, terms,
 };
 
 /// The top-level tables of the settings.
@@ -285,7 +285,7 @@ fn connections(root: &FileEntry<'_>) -> Option<Vec<Connection>> {
         if let Some(id) = &id {
             entry.refuse_duplicate("name", id.clone(), &mut seen);
         }
-        let issuer = entry.word("issuer", &ISSUERS, |issuer| issuer, None);
+        let issuer = entry.word("issuer", Issuer::ALL, Issuer::name, None);
         let api_version = entry.optional_text("api_version", NAME_CHARS_MAX);
         let deadline_ms = entry.number("deadline_ms", 1..=u32::MAX);
         let answer_within_ms = entry.number("answer_within_ms", 1..=u32::MAX);
@@ -301,7 +301,7 @@ fn connections(root: &FileEntry<'_>) -> Option<Vec<Connection>> {
         let secrets = secrets(&entry, issuer);
         Some(Connection {
             id: id?,
-            issuer: issuer?.to_owned(),
+            issuer: issuer?,
             api_version,
             deadline_ms: deadline_ms?,
             answer_within_ms: answer_within_ms?,
@@ -312,8 +312,7 @@ fn connections(root: &FileEntry<'_>) -> Option<Vec<Connection>> {
     all(entries.into_iter().map(connection))
 }
 
-fn secrets(connection: &FileEntry<'_>, issuer: Option<&str>) -> Option<Vec<Secret>> {
-    let issuer = issuer.and_then(|name| name.parse().ok());
+fn secrets(connection: &FileEntry<'_>, issuer: Option<Issuer>) -> Option<Vec<Secret>> {
     let mut seen = BTreeMap::new();
     let secret = |entry: FileEntry<'_>| {
         // A secret's name has the shape of an id.

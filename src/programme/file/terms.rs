@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::agreement::change::MAX_TERMS;
+use crate::domain::agreement::change::TERMS_MAX;
 use crate::domain::agreement::{Decider, Gate, Hours, Scope, Term, TermAnswer, TermDraft};
 use crate::domain::id::PermissionId;
 use crate::domain::money::Money;
@@ -59,8 +59,8 @@ pub(super) fn read(list: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<V
         term(&entry, scope, known)
     };
     let entries = list.tables("term", "term", &fields);
-    if entries.len() > MAX_TERMS && !list.is_stored() {
-        list.problem("term", format!("a list has at most {MAX_TERMS} terms: put some together"));
+    if entries.len() > TERMS_MAX && !list.is_stored() {
+        list.problem("term", format!("a list has at most {TERMS_MAX} terms: put some together"));
         return None;
     }
     all(entries.into_iter().map(term))

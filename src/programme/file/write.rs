@@ -214,7 +214,7 @@ impl TomlWriter {
     fn connection(&mut self, connection: &Connection, secrets: SecretOutput) {
         self.header("[[connection]]");
         self.text("name", connection.id.as_str());
-        self.text("issuer", &connection.issuer);
+        self.text("issuer", connection.issuer.name());
         self.optional_text("api_version", connection.api_version.as_deref());
         self.field("deadline_ms", connection.deadline_ms);
         self.field("answer_within_ms", connection.answer_within_ms);

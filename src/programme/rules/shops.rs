@@ -53,7 +53,41 @@ pub fn with_own_shops(table: &ShopTable, own: &[Shop]) -> ShopTable {
     let mut list = table.list().clone();
     list.shops.retain(|shop| !names.contains(&name(shop)));
     list.shops.splice(0..0, own.iter().cloned());
-    ShopTable::new(list, version(&format!("{}\n{own:?}", table.version())))
+    ShopTable::new(list, version(&format!("{}\n{}", table.version(), stable_text(own))))
+}
+
+/// Own shops as text for the version of their table, which is part of a decision's facts: the same
+/// shops must give the same text for ever, whatever our types are called.
+fn stable_text(own: &[Shop]) -> String {
+    let patterns = |patterns: &[DescriptorPattern]| {
+        let text = |pattern: &DescriptorPattern| {
+            let (words, is_open) = (pattern.words(), pattern.is_open());
+            format!("Print {{ words: {words:?}, is_open: {is_open} }}")
+        };
+        patterns.iter().map(text).collect::<Vec<_>>().join(", ")
+    };
+    let codes = |codes: &BTreeSet<Mcc>| {
+        codes.iter().map(|code| format!("Mcc({code})")).collect::<Vec<_>>().join(", ")
+    };
+    let shop = |shop: &Shop| {
+        let kind = match shop.kind {
+            ShopKind::Shop => "Shop",
+            ShopKind::Marketplace => "Marketplace",
+            ShopKind::Taxi => "Taxi",
+            ShopKind::Apps => "Apps",
+        };
+        format!(
+            "Shop {{ name: {:?}, kind: {kind}, prints: [{}], never: [{}], codes: {{{}}}, \
+             not_codes: {{{}}}, network_ids: {:?} }}",
+            shop.name,
+            patterns(&shop.prints),
+            patterns(&shop.never),
+            codes(&shop.codes),
+            codes(&shop.not_codes),
+            shop.network_ids
+        )
+    };
+    format!("[{}]", own.iter().map(shop).collect::<Vec<_>>().join(", "))
 }
 
 fn version(text: &str) -> String {
@@ -548,5 +582,20 @@ not_codes = [\"5411\"]
                 proptest::prop_assert_eq!(scope.to_string().parse(), Ok(scope.clone()));
             }
         }
+    }
+
+    /// Written down from the version before this text was: stored facts name it.
+    #[test]
+    fn the_version_of_a_table_with_own_shops_never_changes() {
+        let text = "[[shop]]\nname = \"Corner\"\nprints = [\"corner *\", \"the corner\"]\n\
+                    never = [\"corner bank\"]\ncodes = [\"5411\"]\nnetwork_ids = [\"A1\"]\n";
+        let own = parse_shops(text).unwrap().list().shops.clone();
+        assert_eq!(
+            stable_text(&own),
+            "[Shop { name: \"Corner\", kind: Shop, prints: [Print { words: \"corner\", \
+             is_open: true }, Print { words: \"the corner\", is_open: false }], \
+             never: [Print { words: \"corner bank\", is_open: false }], codes: {Mcc(5411)}, \
+             not_codes: {}, network_ids: {\"A1\"} }]"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Rows of cards: owners, pauses, custody.
+//! Rows of cards: states, the budget that a card belongs to, pauses, custody.
 
-pub(super) mod owners;
+pub(super) mod budget_cache;
+pub(super) mod cards;
 pub(super) mod pauses;
 pub(super) mod safety;

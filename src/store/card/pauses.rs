@@ -6,7 +6,7 @@ use crate::domain::card::pause::Pause;
 use crate::domain::id::{BudgetId, PauseId, ProgrammeId};
 use crate::ledger::record::row::{CorruptRow, RowReader, Table, Value, columns, text_value};
 use crate::store::sql::batch::{BatchStatement, read_row};
-use crate::store::{CardRow, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 
 static PAUSE: Table = Table {
     name: "pause",
@@ -78,24 +78,6 @@ impl Tx {
             .await?
             .rows_affected();
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("pause")) }
-    }
-
-    /// Stores the states of cards of a budget.
-    pub async fn set_card_states(
-        &mut self,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-        cards: &[crate::ledger::book::Card],
-    ) -> Result<(), StoreError> {
-        let row = |card: &crate::ledger::book::Card| CardRow {
-            connection: card.connection.clone(),
-            token: card.token.clone(),
-            budget: budget.clone(),
-            last_four: card.last_four.clone(),
-            standing: card.standing,
-        };
-        let rows: Vec<_> = cards.iter().map(row).collect();
-        self.put_cards(programme, &rows).await
     }
 }
 

@@ -21,7 +21,7 @@ use crate::ledger::record::row::{Digest, RowReader, Table, Value, columns, text_
 use crate::ledger::record::uses::open_at_from_text;
 use crate::platform::crash;
 use crate::store::agreement::agreements::{AgreementCache, AgreementKey};
-use crate::store::people::persons::read_card_standing;
+use crate::store::card::cards::read_card_status;
 use crate::store::pot::counters::read_counter;
 use crate::store::pot::pots::read_pot;
 use crate::store::sql::batch::{BatchStatement, Rows};
@@ -154,7 +154,7 @@ impl Books {
             connection: reader.parsed()?,
             token: reader.parsed()?,
             last_four: reader.text()?.to_owned(),
-            standing: read_card_standing(&mut reader)?,
+            standing: read_card_status(&mut reader)?,
         };
         let owner = self.open.get_mut(&key).and_then(|open| open.book.owner.as_mut());
         if let Some(owner) = owner {

@@ -281,7 +281,7 @@ impl Tx {
         ids: &[PurchaseId],
     ) -> Result<Vec<Purchase>, StoreError> {
         let mut purchases = Vec::new();
-        for part in ids.chunks(MAX_IDS) {
+        for part in ids.chunks(IDS_MAX) {
             let rows = self.rows_by_id(programme, &PURCHASE, "purchase_id", part).await?;
             for row in &rows {
                 purchases.push(read_purchase(row)?);
@@ -298,7 +298,7 @@ impl Tx {
         ids: &[DecisionId],
     ) -> Result<Vec<RecordedDecision>, StoreError> {
         let mut decisions = Vec::new();
-        for part in ids.chunks(MAX_IDS) {
+        for part in ids.chunks(IDS_MAX) {
             for row in self.rows_by_id(programme, &DECISION, "decision_id", part).await? {
                 decisions.push(read_decision(&row)?);
             }
@@ -469,4 +469,4 @@ fn read_link(row: &AnyRow) -> Result<ChainLink, StoreError> {
 }
 
 /// The maximum number of identifiers in one statement.
-const MAX_IDS: usize = 200;
+const IDS_MAX: usize = 200;

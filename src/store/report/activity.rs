@@ -12,7 +12,7 @@ use crate::store::sql::statements::MESSAGE;
 use crate::store::{MessageRow, StoreError, Tx};
 
 /// The maximum number of loads read for one budget.
-const MAX_LOADS: i64 = 5_000;
+const LOADS_MAX: i64 = 5_000;
 
 static LOAD_VIEW: Table = Table {
     name: "load",
@@ -38,7 +38,7 @@ impl Tx {
         let sql = "SELECT pot_id, amount_minor, loaded_at FROM load \
                    WHERE programme_id = $1 AND budget_id = $2 ORDER BY loaded_at, pot_id LIMIT $3";
         let query =
-            sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string()).bind(MAX_LOADS);
+            sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string()).bind(LOADS_MAX);
         let mut loads = Vec::new();
         for row in query.fetch_all(self.connection()).await? {
             let row = read_row(&row, LOAD_VIEW.columns)?;

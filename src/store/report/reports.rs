@@ -14,11 +14,10 @@ use crate::domain::id::{
 use crate::domain::money::{Currency, Money};
 use crate::domain::people::person::PersonState;
 use crate::domain::people::recipient::Recipient;
-use crate::ledger::book::{Card, PotBalance};
+use crate::ledger::book::PotBalance;
 use crate::ledger::record::agreement::{AGREEMENT, read_agreement};
 use crate::ledger::record::decision::{DECISION, RecordedDecision, read_decision};
 use crate::ledger::record::row::{CorruptRow, RowReader, Table, Value, columns, text_value};
-use crate::store::people::persons::read_card_standing;
 use crate::store::pot::pots::read_pot;
 use crate::store::report::activity::{first_id_at, id_timestamp, last_id_at};
 use crate::store::sql::batch::{names, read_row};
@@ -26,7 +25,7 @@ use crate::store::sql::statements::{EXCEPTION, MESSAGE, POT, WITHDRAWAL};
 use crate::store::{PersonRow, Store, StoreError, Tx};
 
 /// The maximum number of decisions that [`Tx::find_decisions`] returns.
-pub const MAX_DECISIONS_FOUND: usize = 200;
+pub const DECISIONS_FOUND_MAX: usize = 200;
 
 /// The totals of a programme outside its pots, summed from the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,13 +69,6 @@ pub struct MessageRow {
 static SUMS: Table = Table {
     name: "journal",
     columns: columns![Number "exposure_minor", Number "suspense_minor", Number "disputed_minor"],
-};
-static CARD: Table = Table {
-    name: "card",
-    columns: columns![
-        Key "connection_id", Key "token", Text "last_four", Text "state", Number "state_until",
-        Text "state_after",
-    ],
 };
 static CONNECTION: Table =
     Table { name: "connection", columns: columns![Key "programme_id", Key "connection_id"] };
@@ -150,7 +142,7 @@ impl Tx {
 
     /// The decisions found by `id`, the oldest first: by decision identifier, by the issuer's
     /// reference of the authorisation request, or by the issuer's reference of the purchase. Keeps
-    /// the oldest [`MAX_DECISIONS_FOUND`].
+    /// the oldest [`DECISIONS_FOUND_MAX`].
     pub async fn find_decisions(&mut self, id: &str) -> Result<Vec<RecordedDecision>, StoreError> {
         let mut found = BTreeMap::new();
         let sql = AssertSqlSafe(decision_by_id_sql());
@@ -180,7 +172,7 @@ impl Tx {
         }
         let mut found: Vec<_> = found.into_values().collect();
         found.sort_by_key(|decision| (decision.decided_at, decision.id));
-        found.truncate(MAX_DECISIONS_FOUND);
+        found.truncate(DECISIONS_FOUND_MAX);
         Ok(found)
     }
 
@@ -219,29 +211,6 @@ impl Tx {
             state: reader.word(PersonState::from_word)?,
             plan: reader.text()?.to_owned(),
         }))
-    }
-
-    /// The cards of a budget, in order.
-    pub async fn cards_of(
-        &mut self,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-    ) -> Result<Vec<Card>, StoreError> {
-        let sql = "SELECT connection_id, token, last_four, state, state_until, state_after \
-                   FROM card WHERE programme_id = $1 AND budget_id = $2 \
-                   ORDER BY connection_id, token";
-        let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
-        let read = |row: &AnyRow| {
-            let row = read_row(row, CARD.columns)?;
-            let mut reader = RowReader::new(&CARD, &row);
-            Ok(Card {
-                connection: reader.parsed()?,
-                token: reader.parsed()?,
-                last_four: reader.text()?.to_owned(),
-                standing: read_card_standing(&mut reader)?,
-            })
-        };
-        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
     }
 
     /// The messages about a decision, the oldest first, at most 100. Only messages of its budget

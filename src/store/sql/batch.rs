@@ -10,10 +10,10 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sqlx::Row as _;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe};
+use sqlx::{Column as _, Row as _};
 
 use crate::ledger::record::row::{Column, ColumnKind, Table, Value};
 use crate::store::{Dialect, StoreError};
@@ -213,12 +213,16 @@ pub(in crate::store) fn render_rows(dialect: Dialect, columns: &[Column], first:
     }
 }
 
-/// Reads one row of a result.
+/// Reads one row of a result, by position. Debug builds check that the result names its columns in
+/// the order of `columns`, because two swapped texts would be read without an error.
 pub(in crate::store) fn read_row(
     row: &AnyRow,
     columns: &[Column],
 ) -> Result<Vec<Value>, StoreError> {
     let value = |(index, column): (usize, &Column)| match column.kind {
+        _ if cfg!(debug_assertions) && row.try_column(index)?.name() != column.name => {
+            Err(StoreError::ColumnOrder(column.name))
+        }
         ColumnKind::Number => Ok(row.try_get::<Option<i64>, _>(index)?.into()),
         ColumnKind::Key | ColumnKind::Text | ColumnKind::Erasable | ColumnKind::Added => {
             Ok(row.try_get::<Option<String>, _>(index)?.into())

@@ -25,12 +25,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// struct Freeze { person: PersonId }
 ///
 /// impl ApiAction for Freeze {
-///     async fn run(
-///         &self,
-///         tx: &mut Tx,
-///         api: &Api,
-///         principal: &Principal,
-///     ) -> Result<ApiResponse, UseCaseError> {
+///     async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
 ///         let card = freeze(tx, api.context(), principal, &self.person).await?;
 ///         Ok(ApiResponse::ok(&CardBody::from(card)))
 ///     }
@@ -39,13 +34,17 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 pub(super) trait ApiAction: Send + Sync + 'static {
     /// Executes the action in `tx`: locks the budget first, checks the permission, writes. It must
     /// not commit.
-    fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> impl Future<Output = Result<ApiResponse, UseCaseError>> + Send;
+    fn run(&self, context: ActionContext<'_>) -> impl Future<Output = ActionResult> + Send;
 }
+
+/// What an action works with.
+pub(super) struct ActionContext<'t> {
+    pub(super) tx: &'t mut Tx,
+    pub(super) api: &'t Api,
+    pub(super) principal: &'t Principal,
+}
+
+pub(super) type ActionResult = Result<ApiResponse, UseCaseError>;
 
 /// The response of a completed action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +165,7 @@ async fn attempt(
             IdempotencyClaim::InProgress => return Err(ApiError::RequestInProgress),
         }
     }
-    let response = action.run(&mut tx, api, principal).await?;
+    let response = action.run(ActionContext { tx: &mut tx, api, principal }).await?;
     if let Some(request) = request {
         tx.record_response(request, response.status.as_u16(), &response.body).await?;
     }

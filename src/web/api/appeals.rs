@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
 use super::asks::{EmptyRequest, optional_words, visible_budget};
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
@@ -20,8 +20,7 @@ use crate::domain::people::role::Capability;
 use crate::people::asks::{
     AppealAnswerRequest, answer_appeal, appeal, appealable, take_back_appeal,
 };
-use crate::people::members::{Principal, UseCaseError};
-use crate::store::Tx;
+use crate::people::members::Principal;
 use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
@@ -110,12 +109,7 @@ struct OpenAppeal {
 }
 
 impl ApiAction for OpenAppeal {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let Self { person, about, words } = self;
         let appeal =
             appeal(tx, api.context(), principal, person, about.clone(), words.as_deref()).await?;
@@ -279,12 +273,7 @@ struct CloseAppeal {
 }
 
 impl ApiAction for CloseAppeal {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let Self { person, answering } = self;
         let appeal = answer_appeal(tx, api.context(), principal, person, answering).await?;
         Ok(ApiResponse::ok(&AppealBody::from(appeal)))
@@ -317,12 +306,7 @@ struct WithdrawAppeal {
 }
 
 impl ApiAction for WithdrawAppeal {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let appeal =
             take_back_appeal(tx, api.context(), principal, &self.person, self.appeal).await?;
         Ok(ApiResponse::ok(&AppealBody::from(appeal)))

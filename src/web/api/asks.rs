@@ -10,7 +10,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform, perform_idempotent};
+use super::action::{
+    ActionContext, ActionResult, ApiAction, ApiResponse, perform, perform_idempotent,
+};
 use super::ask_views::AskBody;
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
@@ -22,8 +24,7 @@ use crate::domain::people::role::Capability;
 use crate::domain::shop::merchant::Category;
 use crate::people::asks;
 use crate::people::asks::{AskAnswerRequest, AskRequest, AskTarget};
-use crate::people::members::{Principal, UseCaseError};
-use crate::store::Tx;
+use crate::people::members::Principal;
 use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
@@ -135,55 +136,13 @@ impl NewAsk {
     }
 }
 
-/// An operation on an existing ask.
-enum AskCommand {
-    See,
-    Answer(AskAnswerRequest),
-    PassOn(Option<String>),
-    TakeBack,
-}
-
-struct AskAction {
-    person: PersonId,
-    ask: AskId,
-    command: AskCommand,
-}
-
-impl ApiAction for AskAction {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
-        let Self { person, ask, command } = self;
-        let context = api.context();
-        let ask = match command {
-            AskCommand::See => asks::mark_seen(tx, context, principal, person, *ask).await?,
-            AskCommand::Answer(answering) => {
-                asks::answer(tx, context, principal, person, answering).await?
-            }
-            AskCommand::PassOn(words) => {
-                asks::pass_on(tx, context, principal, person, *ask, words.as_deref()).await?
-            }
-            AskCommand::TakeBack => asks::take_back(tx, context, principal, person, *ask).await?,
-        };
-        Ok(ApiResponse::ok(&AskBody::from(ask)))
-    }
-}
-
 struct MakeAsk {
     person: PersonId,
     wish: AskRequest,
 }
 
 impl ApiAction for MakeAsk {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let ask = asks::ask(tx, api.context(), principal, &self.person, &self.wish).await?;
         Ok(ApiResponse::created(&AskBody::from(ask)))
     }
@@ -196,12 +155,7 @@ struct Suggest {
 }
 
 impl ApiAction for Suggest {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let Self { person, ask, words } = self;
         asks::suggest(tx, api.context(), principal, person, *ask, words).await?;
         Ok(ApiResponse::created(&SuggestionBody { words: words.clone() }))
@@ -282,16 +236,16 @@ async fn one_ask(
     Ok(Json(ask.ok_or(ApiError::NotFound("ask"))?.into()))
 }
 
-async fn perform_command(
-    api: &Api,
-    principal: Principal,
-    place: (String, String),
-    key: super::extract::RequestFingerprint,
-    command: impl FnOnce(AskId) -> Result<AskCommand, ApiError>,
-) -> Result<Response, ApiError> {
-    let (person, ask) = (parse_id(&place.0, "person")?, parse_id(&place.1, "ask")?);
-    let command = command(ask)?;
-    perform(api, principal, key, AskAction { person, ask, command }).await
+struct MarkSeen {
+    person: PersonId,
+    ask: AskId,
+}
+
+impl ApiAction for MarkSeen {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let ask = asks::mark_seen(tx, api.context(), principal, &self.person, self.ask).await?;
+        Ok(ApiResponse::ok(&AskBody::from(ask)))
+    }
 }
 
 /// Mark an ask as seen
@@ -309,7 +263,7 @@ async fn see_ask(
     _: ApiQuery<NoParameters>,
 ) -> Result<Response, ApiError> {
     let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
-    perform_idempotent(&api, principal, AskAction { person, ask, command: AskCommand::See }).await
+    perform_idempotent(&api, principal, MarkSeen { person, ask }).await
 }
 
 /// An empty body.
@@ -374,6 +328,18 @@ impl NewAnswer {
     }
 }
 
+struct AnswerAsk {
+    person: PersonId,
+    answer: AskAnswerRequest,
+}
+
+impl ApiAction for AnswerAsk {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let ask = asks::answer(tx, api.context(), principal, &self.person, &self.answer).await?;
+        Ok(ApiResponse::ok(&AskBody::from(ask)))
+    }
+}
+
 /// Answer an ask
 ///
 /// A yes is a permission at once. If two members answer at the same time, the first answer counts.
@@ -386,12 +352,13 @@ impl NewAnswer {
 async fn answer_ask(
     State(api): State<Api>,
     principal: Principal,
-    ApiPath(place): ApiPath<(String, String)>,
+    ApiPath((person, ask)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewAnswer>,
 ) -> Result<Response, ApiError> {
-    perform_command(&api, principal, place, key, |ask| Ok(AskCommand::Answer(body.answering(ask)?)))
-        .await
+    let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
+    let answer = body.answering(ask)?;
+    perform(&api, principal, key, AnswerAsk { person, answer }).await
 }
 
 /// Optional words.
@@ -401,6 +368,20 @@ async fn answer_ask(
 pub(super) struct OptionalWordsBody {
     #[schema(nullable = false, min_length = 1, max_length = 500)]
     pub(super) words: Option<String>,
+}
+
+struct PassAskOn {
+    person: PersonId,
+    ask: AskId,
+    words: Option<String>,
+}
+
+impl ApiAction for PassAskOn {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let (person, words) = (&self.person, self.words.as_deref());
+        let ask = asks::pass_on(tx, api.context(), principal, person, self.ask, words).await?;
+        Ok(ApiResponse::ok(&AskBody::from(ask)))
+    }
 }
 
 /// Pass an ask on to the manager
@@ -415,12 +396,13 @@ pub(super) struct OptionalWordsBody {
 async fn pass_ask_on(
     State(api): State<Api>,
     principal: Principal,
-    ApiPath(place): ApiPath<(String, String)>,
+    ApiPath((person, ask)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<OptionalWordsBody>,
 ) -> Result<Response, ApiError> {
-    let command = |_| Ok(AskCommand::PassOn(optional_words(body.words.as_deref())?));
-    perform_command(&api, principal, place, key, command).await
+    let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
+    let words = optional_words(body.words.as_deref())?;
+    perform(&api, principal, key, PassAskOn { person, ask, words }).await
 }
 
 /// A suggestion.
@@ -452,6 +434,18 @@ async fn suggest(
     perform(&api, principal, key, Suggest { person, ask, words }).await
 }
 
+struct TakeAskBack {
+    person: PersonId,
+    ask: AskId,
+}
+
+impl ApiAction for TakeAskBack {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let ask = asks::take_back(tx, api.context(), principal, &self.person, self.ask).await?;
+        Ok(ApiResponse::ok(&AskBody::from(ask)))
+    }
+}
+
 /// Take an ask back
 #[utoipa::path(
     post, path = "/people/{person}/asks/{ask}/taken-back", tag = "asks",
@@ -461,9 +455,10 @@ async fn suggest(
 async fn take_ask_back(
     State(api): State<Api>,
     principal: Principal,
-    ApiPath(place): ApiPath<(String, String)>,
+    ApiPath((person, ask)): ApiPath<(String, String)>,
     _: ApiQuery<NoParameters>,
     ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
-    perform_command(&api, principal, place, key, |_| Ok(AskCommand::TakeBack)).await
+    let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
+    perform(&api, principal, key, TakeAskBack { person, ask }).await
 }

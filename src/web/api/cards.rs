@@ -9,14 +9,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
 use crate::domain::id::{CardToken, PersonId};
 use crate::ledger::book::Card;
 use crate::people::cards::{CardChange, change};
-use crate::people::members::{Principal, UseCaseError};
-use crate::store::Tx;
+use crate::people::members::Principal;
 use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
@@ -68,12 +67,7 @@ struct ChangeCard {
 }
 
 impl ApiAction for ChangeCard {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let Self { person, card, change: to } = self;
         let context = api.context();
         let cards = change(tx, context, principal, person, card.as_ref(), *to).await?;

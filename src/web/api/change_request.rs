@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::extract::check_words;
-use crate::domain::agreement::change::{List, MAX_TERMS, TermKey};
+use crate::domain::agreement::change::{List, TERMS_MAX, TermKey};
 use crate::domain::agreement::proposal::{ConsentChannel, ConsentGranularity, ConsentSession};
 use crate::domain::agreement::{Decider, Hours, Scope, Term, TermAnswer, TermDraft};
 use crate::domain::id::PotId;
@@ -139,11 +139,11 @@ pub(super) fn invalid_field(field: &str, what: impl Into<String>) -> ApiError {
 impl NewChange {
     /// Refuses more terms or limits than a list can have, before any of them is parsed.
     pub(super) fn check_bounds(&self) -> Result<(), ApiError> {
-        let most = format!("at most {MAX_TERMS}: a list has no more");
-        if self.set.len() > MAX_TERMS {
+        let most = format!("at most {TERMS_MAX}: a list has no more");
+        if self.set.len() > TERMS_MAX {
             return Err(invalid_field("set", most));
         }
-        if self.remove.len() > MAX_TERMS {
+        if self.remove.len() > TERMS_MAX {
             return Err(invalid_field("remove", most));
         }
         let has_too_many_limits =

@@ -9,14 +9,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform, perform_idempotent};
+use super::action::{
+    ActionContext, ActionResult, ApiAction, ApiResponse, perform, perform_idempotent,
+};
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
 use crate::domain::id::{MemberId, PersonId};
 use crate::domain::people::role::{Capability, Delegation, Member, Role};
 use crate::people::delegation::{HelperChoice, choose, remove, tick};
-use crate::people::members::{Principal, UseCaseError};
-use crate::store::Tx;
+use crate::people::members::Principal;
 use crate::web::AppState;
 use crate::web::problem::ApiError;
 
@@ -116,12 +117,7 @@ struct ChooseHelper {
 }
 
 impl ApiAction for ChooseHelper {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let context = api.context();
         let member = choose(tx, context, principal, &self.person, &self.choice).await?;
         Ok(ApiResponse::created(&HelperBody::from(member)))
@@ -135,12 +131,7 @@ struct TickHelper {
 }
 
 impl ApiAction for TickHelper {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let Self { person, helper, sees } = self;
         let member = tick(tx, api.context(), principal, person, helper, sees).await?;
         Ok(ApiResponse::ok(&HelperBody::from(member)))
@@ -153,12 +144,7 @@ struct RemoveHelper {
 }
 
 impl ApiAction for RemoveHelper {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let context = api.context();
         let member = remove(tx, context, principal, &self.person, &self.helper).await?;
         Ok(ApiResponse::ok(&HelperBody::from(member)))

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiQuery, NoParameters};
 use super::queries::VersionQuery;
@@ -135,12 +135,7 @@ struct PublishedGuide {
 struct Publish(GuidePublication);
 
 impl ApiAction for Publish {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let version = publish_guide(tx, api.context(), principal, &self.0).await?;
         Ok(ApiResponse::created(&PublishedGuide { version }))
     }

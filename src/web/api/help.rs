@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
 use super::change_request::{NewSession, invalid_field};
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
@@ -18,8 +18,7 @@ use crate::domain::agreement::proposal::ConsentSession;
 use crate::domain::id::PersonId;
 use crate::domain::money::Money;
 use crate::people::agreements::{HelpLevel, choose_help};
-use crate::people::members::{Principal, UseCaseError};
-use crate::store::Tx;
+use crate::people::members::Principal;
 use crate::web::AppState;
 use crate::web::problem::ApiError;
 
@@ -65,12 +64,7 @@ struct ChooseHelp {
 }
 
 impl ApiAction for ChooseHelp {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let (words, session) = (self.words.clone(), self.session.clone());
         let chosen =
             choose_help(tx, api.context(), principal, &self.person, self.help, words, session)

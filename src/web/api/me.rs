@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
 use super::asks::EmptyRequest;
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
@@ -23,7 +23,7 @@ use crate::domain::people::recipient::TOP_PRIORITY;
 use crate::domain::people::role::Delegation;
 use crate::people::members::{Principal, UseCaseError};
 use crate::people::tokens::TokenRejection;
-use crate::store::{InboxCursor, InboxQuery, InboxRow, Tx};
+use crate::store::{InboxCursor, InboxQuery, InboxRow};
 use crate::web::AppState;
 use crate::web::problem::ApiError;
 
@@ -184,12 +184,7 @@ struct ReadMessage {
 }
 
 impl ApiAction for ReadMessage {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        _: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, principal, .. }: ActionContext<'_>) -> ActionResult {
         let not_there = || UseCaseError::NotFound("message");
         let actor = tx.actor(&principal.programme, &principal.member, principal.at).await?;
         let actor = actor.ok_or_else(not_there)?;

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
 use super::asks::EmptyRequest;
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
@@ -20,8 +20,7 @@ use crate::domain::id::{PauseId, PersonId};
 use crate::domain::people::role::Capability;
 use crate::people::agreements;
 use crate::people::agreements::PauseRequest;
-use crate::people::members::{Principal, UseCaseError};
-use crate::store::Tx;
+use crate::people::members::Principal;
 use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
@@ -86,43 +85,24 @@ struct PauseResultBody {
     done: &'static str,
 }
 
-enum PauseCommand {
-    Pause(PauseRequest),
-    Lift(PauseId),
-}
-
-struct PauseAction {
-    person: PersonId,
-    command: PauseCommand,
-}
-
-impl ApiAction for PauseAction {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
-        let Self { person, command } = self;
-        match command {
-            PauseCommand::Pause(pausing) => {
-                let pausing = pausing.clone();
-                let id = agreements::pause(tx, api.context(), principal, person, pausing).await?;
-                Ok(ApiResponse::created(&PauseResultBody { pause: id.to_string(), done: "paused" }))
-            }
-            PauseCommand::Lift(id) => {
-                agreements::lift(tx, api.context(), principal, person, *id).await?;
-                Ok(ApiResponse::ok(&PauseResultBody { pause: id.to_string(), done: "lifted" }))
-            }
-        }
-    }
-}
-
 /// The pauses of a person.
 #[derive(Debug, Serialize, ToSchema)]
 struct Pauses {
     /// The oldest first.
     pauses: Vec<PauseBody>,
+}
+
+struct PauseCards {
+    person: PersonId,
+    request: PauseRequest,
+}
+
+impl ApiAction for PauseCards {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let request = self.request.clone();
+        let id = agreements::pause(tx, api.context(), principal, &self.person, request).await?;
+        Ok(ApiResponse::created(&PauseResultBody { pause: id.to_string(), done: "paused" }))
+    }
 }
 
 /// Pause a person's cards for safety
@@ -146,8 +126,8 @@ async fn pause(
     let what = "talk first, and write down what was said";
     let talk = talk.parse();
     let talk = talk.map_err(|_| ApiError::Invalid(vec![FieldProblem::of("talk", what)]))?;
-    let command = PauseCommand::Pause(PauseRequest { reason, talk, until });
-    perform(&api, principal, key, PauseAction { person, command }).await
+    let request = PauseRequest { reason, talk, until };
+    perform(&api, principal, key, PauseCards { person, request }).await
 }
 
 /// The pauses of a person
@@ -170,6 +150,18 @@ async fn list_pauses(
     Ok(Json(Pauses { pauses: pauses.into_iter().map(PauseBody::from).collect() }))
 }
 
+struct LiftPause {
+    person: PersonId,
+    pause: PauseId,
+}
+
+impl ApiAction for LiftPause {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        agreements::lift(tx, api.context(), principal, &self.person, self.pause).await?;
+        Ok(ApiResponse::ok(&PauseResultBody { pause: self.pause.to_string(), done: "lifted" }))
+    }
+}
+
 /// End a pause before its time
 #[utoipa::path(
     post, path = "/people/{person}/pauses/{pause}/lift", tag = "cards",
@@ -183,9 +175,8 @@ async fn lift(
     _: ApiQuery<NoParameters>,
     ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
-    let person = parse_id(&person, "person")?;
-    let command = PauseCommand::Lift(parse_id(&pause, "pause")?);
-    perform(&api, principal, key, PauseAction { person, command }).await
+    let (person, pause) = (parse_id(&person, "person")?, parse_id(&pause, "pause")?);
+    perform(&api, principal, key, LiftPause { person, pause }).await
 }
 
 /// The restrictions of one person, of which there should be few.

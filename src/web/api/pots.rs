@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
 use super::people::PotBody;
@@ -22,7 +22,6 @@ use crate::ledger::book::PotBalance;
 use crate::people::members::{Principal, UseCaseError};
 use crate::people::pots;
 use crate::people::pots::{HoldBackRequest, NewGoal, PotSnapshot};
-use crate::store::Tx;
 use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
@@ -179,61 +178,24 @@ impl PotView {
     }
 }
 
-/// An operation on one or two pots.
-enum PotCommand {
-    HoldBack(PotId, HoldBackRequest),
-    TakeBack(PotId),
-    Open(NewGoal),
-    LetPay(PotId, bool),
-    Close(PotId),
-    Move(PotId, PotId, i64),
-}
-
-struct PotAction {
-    person: PersonId,
-    command: PotCommand,
-}
-
-impl ApiAction for PotAction {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
-        let (context, person) = (api.context(), &self.person);
-        let shown = match &self.command {
-            PotCommand::HoldBack(pot, wish) => {
-                pots::hold_back(tx, context, principal, person, pot, *wish).await?
-            }
-            PotCommand::TakeBack(pot) => {
-                pots::take_back(tx, context, principal, person, pot).await?
-            }
-            PotCommand::LetPay(pot, pays) => {
-                pots::set_paying(tx, context, principal, person, pot, *pays).await?
-            }
-            PotCommand::Close(pot) => pots::close_goal(tx, context, principal, person, pot).await?,
-            PotCommand::Open(wanted) => {
-                let shown = pots::open_goal(tx, context, principal, person, wanted).await?;
-                return Ok(ApiResponse::created(&body(&shown)?));
-            }
-            PotCommand::Move(from, to, amount) => {
-                let moved = pots::move_money(tx, context, principal, person, (from, to), *amount);
-                let [from, to] = moved.await?;
-                return Ok(ApiResponse::ok(&PotTransferBody {
-                    from: body(&from)?,
-                    to: body(&to)?,
-                }));
-            }
-        };
-        Ok(ApiResponse::ok(&body(&shown)?))
-    }
-}
-
-fn body(shown: &PotSnapshot) -> Result<PotBody, UseCaseError> {
-    let PotSnapshot { pot, plan, balance, today } = shown;
+fn pot_body(pot: &PotSnapshot) -> Result<PotBody, UseCaseError> {
+    let PotSnapshot { pot, plan, balance, today } = pot;
     PotBody::of(pot, Some(plan), balance, *today, true)
         .map_err(|error| UseCaseError::Ledger(error.into()))
+}
+
+struct HoldMoneyBack {
+    person: PersonId,
+    pot: PotId,
+    request: HoldBackRequest,
+}
+
+impl ApiAction for HoldMoneyBack {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let (person, pot, request) = (&self.person, &self.pot, self.request);
+        let pot = pots::hold_back(tx, api.context(), principal, person, pot, request).await?;
+        Ok(ApiResponse::ok(&pot_body(&pot)?))
+    }
 }
 
 /// Hold back money of a pot
@@ -257,9 +219,20 @@ async fn hold_back(
     let what = |_| FieldProblem::of("until", "write a day like 2027-05-31".to_owned());
     let until = until.map_err(|error| ApiError::Invalid(vec![what(error)]))?;
     let cooling_days = body.cooling_days.unwrap_or(0);
-    let wish = HoldBackRequest { amount: body.amount, until, cooling_days };
-    perform(&api, principal, key, PotAction { person, command: PotCommand::HoldBack(pot, wish) })
-        .await
+    let request = HoldBackRequest { amount: body.amount, until, cooling_days };
+    perform(&api, principal, key, HoldMoneyBack { person, pot, request }).await
+}
+
+struct TakeMoneyBack {
+    person: PersonId,
+    pot: PotId,
+}
+
+impl ApiAction for TakeMoneyBack {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let pot = pots::take_back(tx, api.context(), principal, &self.person, &self.pot).await?;
+        Ok(ApiResponse::ok(&pot_body(&pot)?))
+    }
 }
 
 /// Take held money back
@@ -279,7 +252,19 @@ async fn take_back(
     ApiJson { key, body: EmptyPotRequest {} }: ApiJson<EmptyPotRequest>,
 ) -> Result<Response, ApiError> {
     let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
-    perform(&api, principal, key, PotAction { person, command: PotCommand::TakeBack(pot) }).await
+    perform(&api, principal, key, TakeMoneyBack { person, pot }).await
+}
+
+struct OpenPot {
+    person: PersonId,
+    goal: NewGoal,
+}
+
+impl ApiAction for OpenPot {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let pot = pots::open_goal(tx, api.context(), principal, &self.person, &self.goal).await?;
+        Ok(ApiResponse::created(&pot_body(&pot)?))
+    }
 }
 
 /// Open a pot of one's own
@@ -300,8 +285,22 @@ async fn open_pot(
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let of = parse_pot_id("of", &body.of)?;
-    let wanted = NewGoal { of, name: check_words("name", &body.name)?, sum: body.sum };
-    perform(&api, principal, key, PotAction { person, command: PotCommand::Open(wanted) }).await
+    let goal = NewGoal { of, name: check_words("name", &body.name)?, sum: body.sum };
+    perform(&api, principal, key, OpenPot { person, goal }).await
+}
+
+struct SetPaying {
+    person: PersonId,
+    pot: PotId,
+    pays: bool,
+}
+
+impl ApiAction for SetPaying {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let (person, pot, pays) = (&self.person, &self.pot, self.pays);
+        let pot = pots::set_paying(tx, api.context(), principal, person, pot, pays).await?;
+        Ok(ApiResponse::ok(&pot_body(&pot)?))
+    }
 }
 
 /// Set whether a pot of one's own pays
@@ -318,8 +317,19 @@ async fn let_pay(
     ApiJson { key, body }: ApiJson<LetPayRequest>,
 ) -> Result<Response, ApiError> {
     let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
-    perform(&api, principal, key, PotAction { person, command: PotCommand::LetPay(pot, body.pays) })
-        .await
+    perform(&api, principal, key, SetPaying { person, pot, pays: body.pays }).await
+}
+
+struct ClosePot {
+    person: PersonId,
+    pot: PotId,
+}
+
+impl ApiAction for ClosePot {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let pot = pots::close_goal(tx, api.context(), principal, &self.person, &self.pot).await?;
+        Ok(ApiResponse::ok(&pot_body(&pot)?))
+    }
 }
 
 /// Close a pot of one's own: its money goes back to the pot that it is part of
@@ -336,7 +346,23 @@ async fn close_pot(
     ApiJson { key, body: EmptyPotRequest {} }: ApiJson<EmptyPotRequest>,
 ) -> Result<Response, ApiError> {
     let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
-    perform(&api, principal, key, PotAction { person, command: PotCommand::Close(pot) }).await
+    perform(&api, principal, key, ClosePot { person, pot }).await
+}
+
+struct MoveMoney {
+    person: PersonId,
+    from: PotId,
+    to: PotId,
+    amount: i64,
+}
+
+impl ApiAction for MoveMoney {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let (context, ends) = (api.context(), (&self.from, &self.to));
+        let moved = pots::move_money(tx, context, principal, &self.person, ends, self.amount);
+        let [from, to] = moved.await?;
+        Ok(ApiResponse::ok(&PotTransferBody { from: pot_body(&from)?, to: pot_body(&to)? }))
+    }
 }
 
 /// Move money between two pots of one stream that pay for the same things
@@ -354,13 +380,7 @@ async fn move_money(
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let (from, to) = (parse_pot_id("from", &body.from)?, parse_pot_id("to", &body.to)?);
-    perform(
-        &api,
-        principal,
-        key,
-        PotAction { person, command: PotCommand::Move(from, to, body.amount) },
-    )
-    .await
+    perform(&api, principal, key, MoveMoney { person, from, to, amount: body.amount }).await
 }
 
 fn parse_pot_id(field: &'static str, text: &str) -> Result<PotId, ApiError> {

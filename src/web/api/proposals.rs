@@ -1,6 +1,8 @@
 //! Changes of a list: proposed by one side and agreed by both, or by the person alone where they
 //! decide alone.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
@@ -10,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
 use super::agreement::TermBody;
 use super::asks::{EmptyRequest, optional_words};
 use super::change_request::{NewChange, NewSession, ParsedChange, invalid_field, term_keys};
@@ -23,6 +25,7 @@ use super::proposal_views::{
 use super::representation::{Page, PageQuery};
 use super::shops::shop_scopes;
 use crate::domain::agreement::change::List;
+use crate::domain::agreement::change::TermKey;
 use crate::domain::agreement::proposal::{
     Consent, ConsentAnswer, ConsentGranularity, ConsentSession, Proposal,
 };
@@ -47,89 +50,6 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(draft))
         .routes(routes!(take_up))
         .routes(routes!(force))
-}
-
-/// An operation on proposals.
-enum ProposalCommand {
-    Propose(ParsedChange),
-    Counter(ProposalId, ParsedChange),
-    Draft(ParsedChange),
-    Force(ParsedChange),
-    TakeUp(ProposalId, ConsentSession),
-    Answer(ProposalId, ProposalAnswerRequest),
-    WriteDown(ProposalId, ProposalAnswerRequest),
-    Confirm(ProposalId),
-    Withdraw(ProposalId),
-}
-
-struct ProposalAction {
-    person: PersonId,
-    command: ProposalCommand,
-}
-
-impl ApiAction for ProposalAction {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
-        let Self { person, command } = self;
-        let context = api.context();
-        let outcome = match command {
-            ProposalCommand::Propose(change) => {
-                let new = change.proposing(
-                    changed_list(tx, api, principal, person, change, Capability::Propose).await?,
-                );
-                agreements::propose(tx, context, principal, person, new).await?
-            }
-            ProposalCommand::Counter(id, change) => {
-                let new = change.proposing(
-                    changed_list(tx, api, principal, person, change, Capability::Propose).await?,
-                );
-                agreements::counter_propose(tx, context, principal, person, *id, new).await?
-            }
-            ProposalCommand::Force(change) => {
-                let new = change.proposing(
-                    changed_list(tx, api, principal, person, change, Capability::SeeList).await?,
-                );
-                agreements::record_law(tx, context, principal, person, new).await?
-            }
-            ProposalCommand::Draft(change) => {
-                let list =
-                    changed_list(tx, api, principal, person, change, Capability::Draft).await?;
-                let draft = DraftRequest { list, words: change.words.clone() };
-                let proposal = agreements::draft(tx, context, principal, person, draft).await?;
-                return Ok(ApiResponse::created(&DraftBody { proposal: proposal.to_string() }));
-            }
-            ProposalCommand::TakeUp(id, session) => {
-                let (parts, session) = (ConsentGranularity::Whole, session.clone());
-                agreements::adopt_draft(tx, context, principal, person, *id, parts, session).await?
-            }
-            ProposalCommand::Answer(id, answering) => {
-                agreements::answer(tx, context, principal, person, *id, answering.clone()).await?
-            }
-            ProposalCommand::WriteDown(id, ProposalAnswerRequest { parts, session, .. }) => {
-                let (parts, session) = (parts.clone(), session.clone());
-                agreements::record_in_person_answer(
-                    tx, context, principal, person, *id, parts, session,
-                )
-                .await?
-            }
-            ProposalCommand::Confirm(id) => {
-                agreements::confirm(tx, context, principal, person, *id).await?
-            }
-            ProposalCommand::Withdraw(id) => {
-                agreements::withdraw(tx, context, principal, person, *id).await?
-            }
-        };
-        let body = ChangeOutcome::from(outcome);
-        let is_new = matches!(
-            command,
-            ProposalCommand::Propose(_) | ProposalCommand::Counter(..) | ProposalCommand::Force(_)
-        );
-        Ok(if is_new { ApiResponse::created(&body) } else { ApiResponse::ok(&body) })
-    }
 }
 
 /// Applies `change` to the list in force. Locks the budget first, so that the list cannot change
@@ -161,17 +81,6 @@ async fn changed_list(
     }
 }
 
-async fn perform_command(
-    api: &Api,
-    principal: Principal,
-    person: &str,
-    key: super::extract::RequestFingerprint,
-    command: ProposalCommand,
-) -> Result<Response, ApiError> {
-    let person = parse_id(person, "person")?;
-    perform(api, principal, key, ProposalAction { person, command }).await
-}
-
 async fn read_change(
     api: &Api,
     principal: &Principal,
@@ -182,6 +91,21 @@ async fn read_change(
     let programme = api.programme(&principal.programme).await?;
     let bought = shop_scopes(api, principal, person, change.bought()).await?;
     change.read(programme.settings.currency, programme.rules.shops(), &bought)
+}
+
+struct Propose {
+    person: PersonId,
+    change: ParsedChange,
+}
+
+impl ApiAction for Propose {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let (person, change) = (&self.person, &self.change);
+        let list = changed_list(tx, api, principal, person, change, Capability::Propose).await?;
+        let request = change.proposing(list);
+        let outcome = agreements::propose(tx, api.context(), principal, person, request).await?;
+        Ok(ApiResponse::created(&ChangeOutcome::from(outcome)))
+    }
 }
 
 /// Propose a change of the list
@@ -201,7 +125,8 @@ async fn propose(
     ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
     let change = read_change(&api, &principal, &person, &body).await?;
-    perform_command(&api, principal, &person, key, ProposalCommand::Propose(change)).await
+    let person = parse_id(&person, "person")?;
+    perform(&api, principal, key, Propose { person, change }).await
 }
 
 /// Proposals and drafts, the newest first
@@ -294,6 +219,21 @@ impl NewAnswerToChange {
     }
 }
 
+struct AnswerProposal {
+    person: PersonId,
+    proposal: ProposalId,
+    answer: ProposalAnswerRequest,
+}
+
+impl ApiAction for AnswerProposal {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let (person, answer) = (&self.person, self.answer.clone());
+        let outcome =
+            agreements::answer(tx, api.context(), principal, person, self.proposal, answer).await?;
+        Ok(ApiResponse::ok(&ChangeOutcome::from(outcome)))
+    }
+}
+
 /// Say yes or no to a change
 ///
 /// A yes can become a no until the change starts. The same answer sent twice counts once; a
@@ -310,8 +250,27 @@ async fn answer(
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewAnswerToChange>,
 ) -> Result<Response, ApiError> {
-    let command = ProposalCommand::Answer(parse_id(&proposal, "proposal")?, body.read()?);
-    perform_command(&api, principal, &person, key, command).await
+    let (person, proposal) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
+    let answer = body.read()?;
+    perform(&api, principal, key, AnswerProposal { person, proposal, answer }).await
+}
+
+struct CounterPropose {
+    person: PersonId,
+    proposal: ProposalId,
+    change: ParsedChange,
+}
+
+impl ApiAction for CounterPropose {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let (person, change) = (&self.person, &self.change);
+        let list = changed_list(tx, api, principal, person, change, Capability::Propose).await?;
+        let (context, request) = (api.context(), change.proposing(list));
+        let id = self.proposal;
+        let outcome =
+            agreements::counter_propose(tx, context, principal, person, id, request).await?;
+        Ok(ApiResponse::created(&ChangeOutcome::from(outcome)))
+    }
 }
 
 /// Answer a proposal with a counter-proposal
@@ -327,9 +286,10 @@ async fn counter(
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
-    let id = parse_id(&proposal, "proposal")?;
+    let proposal = parse_id(&proposal, "proposal")?;
     let change = read_change(&api, &principal, &person, &body).await?;
-    perform_command(&api, principal, &person, key, ProposalCommand::Counter(id, change)).await
+    let person = parse_id(&person, "person")?;
+    perform(&api, principal, key, CounterPropose { person, proposal, change }).await
 }
 
 /// The yes that the person gave in a meeting.
@@ -340,6 +300,23 @@ struct NewWrittenConsent {
     #[schema(nullable = false)]
     parts: Option<Vec<String>>,
     session: NewSession,
+}
+
+struct WriteConsentDown {
+    person: PersonId,
+    proposal: ProposalId,
+    parts: Option<BTreeSet<TermKey>>,
+    session: ConsentSession,
+}
+
+impl ApiAction for WriteConsentDown {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let (parts, session) = (self.parts.clone(), self.session.clone());
+        let (context, person, id) = (api.context(), &self.person, self.proposal);
+        let recorded =
+            agreements::record_in_person_answer(tx, context, principal, person, id, parts, session);
+        Ok(ApiResponse::ok(&ChangeOutcome::from(recorded.await?)))
+    }
 }
 
 /// Write down the person's yes, for them to confirm
@@ -355,14 +332,22 @@ async fn write_down(
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewWrittenConsent>,
 ) -> Result<Response, ApiError> {
-    let answering = ProposalAnswerRequest {
-        said: ConsentAnswer::Yes,
-        parts: term_keys(body.parts.as_ref())?,
-        session: body.session.read()?,
-        words: String::new(),
-    };
-    let command = ProposalCommand::WriteDown(parse_id(&proposal, "proposal")?, answering);
-    perform_command(&api, principal, &person, key, command).await
+    let (parts, session) = (term_keys(body.parts.as_ref())?, body.session.read()?);
+    let (person, proposal) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
+    perform(&api, principal, key, WriteConsentDown { person, proposal, parts, session }).await
+}
+
+struct ConfirmConsent {
+    person: PersonId,
+    proposal: ProposalId,
+}
+
+impl ApiAction for ConfirmConsent {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let outcome =
+            agreements::confirm(tx, api.context(), principal, &self.person, self.proposal).await?;
+        Ok(ApiResponse::ok(&ChangeOutcome::from(outcome)))
+    }
 }
 
 /// Confirm the yes that was written down for me
@@ -378,8 +363,21 @@ async fn confirm(
     _: ApiQuery<NoParameters>,
     ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
-    let command = ProposalCommand::Confirm(parse_id(&proposal, "proposal")?);
-    perform_command(&api, principal, &person, key, command).await
+    let (person, proposal) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
+    perform(&api, principal, key, ConfirmConsent { person, proposal }).await
+}
+
+struct WithdrawProposal {
+    person: PersonId,
+    proposal: ProposalId,
+}
+
+impl ApiAction for WithdrawProposal {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let outcome =
+            agreements::withdraw(tx, api.context(), principal, &self.person, self.proposal).await?;
+        Ok(ApiResponse::ok(&ChangeOutcome::from(outcome)))
+    }
 }
 
 /// Withdraw a proposal of one's own side, or one's own draft
@@ -395,8 +393,23 @@ async fn withdraw(
     _: ApiQuery<NoParameters>,
     ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
-    let command = ProposalCommand::Withdraw(parse_id(&proposal, "proposal")?);
-    perform_command(&api, principal, &person, key, command).await
+    let (person, proposal) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
+    perform(&api, principal, key, WithdrawProposal { person, proposal }).await
+}
+
+struct SaveDraft {
+    person: PersonId,
+    change: ParsedChange,
+}
+
+impl ApiAction for SaveDraft {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let (person, change) = (&self.person, &self.change);
+        let list = changed_list(tx, api, principal, person, change, Capability::Draft).await?;
+        let draft = DraftRequest { list, words: change.words.clone() };
+        let proposal = agreements::draft(tx, api.context(), principal, person, draft).await?;
+        Ok(ApiResponse::created(&DraftBody { proposal: proposal.to_string() }))
+    }
 }
 
 /// Save a draft, which nobody has to answer
@@ -413,7 +426,8 @@ async fn draft(
     ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
     let change = read_change(&api, &principal, &person, &body).await?;
-    perform_command(&api, principal, &person, key, ProposalCommand::Draft(change)).await
+    let person = parse_id(&person, "person")?;
+    perform(&api, principal, key, SaveDraft { person, change }).await
 }
 
 /// How the one who takes up a draft agreed to it.
@@ -422,6 +436,22 @@ async fn draft(
 #[schema(as = TakenUp)]
 struct NewDraftAdoption {
     session: NewSession,
+}
+
+struct AdoptDraft {
+    person: PersonId,
+    proposal: ProposalId,
+    session: ConsentSession,
+}
+
+impl ApiAction for AdoptDraft {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let (parts, session) = (ConsentGranularity::Whole, self.session.clone());
+        let (context, person, id) = (api.context(), &self.person, self.proposal);
+        let outcome =
+            agreements::adopt_draft(tx, context, principal, person, id, parts, session).await?;
+        Ok(ApiResponse::ok(&ChangeOutcome::from(outcome)))
+    }
 }
 
 /// Turn a draft into a proposal of one's own
@@ -437,8 +467,24 @@ async fn take_up(
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewDraftAdoption>,
 ) -> Result<Response, ApiError> {
-    let command = ProposalCommand::TakeUp(parse_id(&proposal, "proposal")?, body.session.read()?);
-    perform_command(&api, principal, &person, key, command).await
+    let (person, proposal) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
+    let session = body.session.read()?;
+    perform(&api, principal, key, AdoptDraft { person, proposal, session }).await
+}
+
+struct RecordForcedChange {
+    person: PersonId,
+    change: ParsedChange,
+}
+
+impl ApiAction for RecordForcedChange {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+        let (person, change) = (&self.person, &self.change);
+        let list = changed_list(tx, api, principal, person, change, Capability::SeeList).await?;
+        let request = change.proposing(list);
+        let outcome = agreements::record_law(tx, api.context(), principal, person, request).await?;
+        Ok(ApiResponse::created(&ChangeOutcome::from(outcome)))
+    }
 }
 
 /// Record a change that a law forces
@@ -458,5 +504,6 @@ async fn force(
     ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
     let change = read_change(&api, &principal, &person, &body).await?;
-    perform_command(&api, principal, &person, key, ProposalCommand::Force(change)).await
+    let person = parse_id(&person, "person")?;
+    perform(&api, principal, key, RecordForcedChange { person, change }).await
 }

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
 use super::appeals::AppealBody;
 use super::ask_views::AskBody;
 use super::asks::{OptionalWordsBody, optional_words};
@@ -26,7 +26,7 @@ use crate::domain::ask::appeal::Appeal;
 use crate::domain::id::{AskId, PersonId, WorkerId};
 use crate::domain::people::role::{AccessScope, Actor, Capability};
 use crate::people::asks;
-use crate::people::members::{Principal, UseCaseError};
+use crate::people::members::Principal;
 use crate::people::tokens::TokenRejection;
 use crate::store::{QueueCursor, QueueItem, Tx};
 use crate::web::AppState;
@@ -208,12 +208,7 @@ struct ReviewAnswer {
 }
 
 impl ApiAction for ReviewAnswer {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let Self { person, ask, words } = self;
         let ask = asks::review_answer(tx, api.context(), principal, person, *ask, words.as_deref())
             .await?;

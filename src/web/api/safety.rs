@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
 use super::asks::optional_words;
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
@@ -21,8 +21,7 @@ use crate::domain::people::signal::Signal;
 use crate::messages::words::Words;
 use crate::people::asks;
 use crate::people::asks::TalkNotes;
-use crate::people::members::{Principal, UseCaseError};
-use crate::store::Tx;
+use crate::people::members::Principal;
 use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
@@ -119,12 +118,7 @@ struct ChangeCustody {
 }
 
 impl ApiAction for ChangeCustody {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let Self { person, holder, name } = self;
         let context = api.context();
         let custody =
@@ -203,12 +197,7 @@ struct RecordTalk {
 }
 
 impl ApiAction for RecordTalk {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let talk =
             asks::record_talk(tx, api.context(), principal, &self.person, &self.talked).await?;
         Ok(ApiResponse::created(&TalkBody::from(talk)))
@@ -286,12 +275,7 @@ struct ChooseQuietWord {
 }
 
 impl ApiAction for ChooseQuietWord {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         asks::choose_quiet_word(tx, api.context(), principal, &self.person, &self.word).await?;
         Ok(ApiResponse::ok(&QuietWordBody { kept: true }))
     }
@@ -336,12 +320,7 @@ struct SendText {
 }
 
 impl ApiAction for SendText {
-    async fn run(
-        &self,
-        tx: &mut Tx,
-        api: &Api,
-        principal: &Principal,
-    ) -> Result<ApiResponse, UseCaseError> {
+    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let reply =
             asks::receive_text(tx, api.context(), principal, &self.person, &self.text).await?;
         Ok(ApiResponse::ok(&TextReplyBody { reply }))

@@ -10,7 +10,7 @@ use sayso::domain::agreement::proposal::{
 };
 use sayso::domain::agreement::{Agreement, Decider, Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::card::CardState;
-use sayso::domain::card::pause::{MAX_PAUSE, Pause};
+use sayso::domain::card::pause::{PAUSE_MAX, Pause};
 use sayso::domain::id::{PauseId, ProposalId};
 use sayso::domain::money::limit::Limit;
 use sayso::domain::time::period::Period;
@@ -536,7 +536,7 @@ impl AgreementFixture {
         };
         let on: Vec<_> = situation.pauses.iter().filter(is_on).collect();
         assert!(on.len() < 2, "{place}");
-        assert!(on.iter().all(|p| p.ends_at.duration_since(p.begins_at) <= MAX_PAUSE), "{place}");
+        assert!(on.iter().all(|p| p.ends_at.duration_since(p.begins_at) <= PAUSE_MAX), "{place}");
         let is_frozen = situation.cards.contains(&CardState::FrozenByStaff);
         assert_eq!(is_frozen, !on.is_empty(), "{on:?}: {place}");
         if step.is_multiple_of(4) {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::ToSpan as _;
-use sayso::domain::agreement::proposal::{ConsentAnswer, ConsentSide, MAX_DRAFTS, ProposalState};
+use sayso::domain::agreement::proposal::{ConsentAnswer, ConsentSide, DRAFTS_MAX, ProposalState};
 use sayso::domain::agreement::{Decider, Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::money::limit::Limit;
 use sayso::domain::time::period::Period;
@@ -63,7 +63,7 @@ async fn what_ended_long_ago_is_not_read_again(database: TestDatabase) {
 async fn an_account_keeps_ten_drafts(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let mut first = None;
-    for _ in 0..MAX_DRAFTS {
+    for _ in 0..DRAFTS_MAX {
         let kept = try_draft(&fixture, "helen").await.unwrap();
         first = first.or(Some(kept));
     }

@@ -159,6 +159,15 @@ async fn what_is_sent_wrongly_is_refused_as_documented() {
     world.check().await;
 }
 
+/// A change of the contract is seen where the change is reviewed.
+#[test]
+fn the_committed_document_is_the_one_that_is_served() {
+    let committed = std::fs::read_to_string(project().join("docs/openapi.json")).unwrap();
+    let served = serde_json::to_string_pretty(&sayso::web::document()).unwrap();
+    let how = "write it anew (`cargo run -- openapi > docs/openapi.json`) and look at what changed";
+    assert!(committed.trim_end() == served, "docs/openapi.json is not what is served: {how}");
+}
+
 /// Of two schemas with the same name only one would be documented, for both.
 #[test]
 fn every_form_has_a_name_of_its_own() {
@@ -167,7 +176,11 @@ fn every_form_has_a_name_of_its_own() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         for form in text.split("ToSchema)]").skip(1) {
             let mut words = form.split_whitespace().skip_while(|w| !["struct", "enum"].contains(w));
-            let name = words.nth(1).unwrap().split('<').next().unwrap().to_owned();
+            let own = words.nth(1).unwrap().split('<').next().unwrap().to_owned();
+            let attributes = form.split(&own).next().unwrap();
+            let name = attributes
+                .split_once("schema(as = ")
+                .map_or(own, |(_, rest)| rest.split([')', ',']).next().unwrap().to_owned());
             assert!(known.insert(name.clone()), "two forms are called {name}");
         }
     }

@@ -66,15 +66,15 @@ fn every_cell_of_the_table_is_as_it_was_designed() {
 #[test]
 fn every_act_and_every_tick_is_gone_by() {
     let mut sources = String::new();
+    let table = std::path::Path::new("src/domain/people/role.rs");
+    assert!(table.is_file(), "the table itself is no use of a capability");
     let mut folders = vec![std::path::PathBuf::from("src")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs")
-                && !path.ends_with("domain/role.rs")
-            {
+            } else if path.extension().is_some_and(|end| end == "rs") && path != table {
                 let text = std::fs::read_to_string(path).unwrap();
                 let code = text.split("#[cfg(test)]").next().unwrap().lines();
                 code.filter(|line| !line.trim_start().starts_with("//")).for_each(|line| {

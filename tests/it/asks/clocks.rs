@@ -4,7 +4,7 @@ use jiff::{Span, ToSpan as _};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use sayso::domain::ask::{Ask, AskReply, AskState, EscalationStep, MAX_OPEN_ASKS};
+use sayso::domain::ask::{Ask, AskReply, AskState, EscalationStep, OPEN_ASKS_MAX};
 
 use super::town::{AskFixture, NOT_NOW, YES, handset, is_open, latest, parking};
 use crate::support::TestDatabase;
@@ -273,7 +273,7 @@ async fn check(town: &AskFixture, script: &[Move]) {
     let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     let asks = town.world.app.store().asks_of(&programme, &budget, None, 1000).await.unwrap();
     let waiting = asks.iter().filter(|ask| is_open(ask.state)).count();
-    assert!(waiting <= MAX_OPEN_ASKS, "{script:?}: {waiting}");
+    assert!(waiting <= OPEN_ASKS_MAX, "{script:?}: {waiting}");
     for ask in asks {
         if is_open(ask.state) {
             assert!(ask.answer_by > now, "{script:?}: {ask:?}");

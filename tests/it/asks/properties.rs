@@ -13,7 +13,7 @@ use sayso::domain::ask::clock::{AskClock, OverdueStep, StaffAvailability};
 use sayso::domain::ask::permission::{Grantor, Permission};
 use sayso::domain::ask::{
     ActorIdentity, Ask, AskAnswer, AskKind, AskRefusalReason, AskReply, AskReplySubmission,
-    AskReview, AskState, EscalationStep, GrantScope, MAX_PERMISSION_LIFETIME, Urgency,
+    AskReview, AskState, EscalationStep, GrantScope, PERMISSION_LIFETIME_MAX, Urgency,
 };
 use sayso::domain::id::{AppealId, AskId, PermissionId};
 use sayso::domain::money::Money;
@@ -174,7 +174,7 @@ proptest! {
             prop_assert!(permission.cap.is_positive());
             prop_assert!(permission.cap.minor() <= ask.amount.minor());
             prop_assert!(permission.ends_at > at(hours) + cooled);
-            prop_assert!(permission.ends_at <= at(hours) + cooled + MAX_PERMISSION_LIFETIME);
+            prop_assert!(permission.ends_at <= at(hours) + cooled + PERMISSION_LIFETIME_MAX);
         }
     }
 

@@ -72,6 +72,8 @@ fn no_decision_knows_a_signal() {
         "src/domain/decision/decide.rs",
         "src/card_path/authorise",
         "src/card_path/committer",
+        "src/card_path/lifecycle",
+        "src/operations/upkeep",
         "src/ledger",
         "src/ledger/record",
     ] {
@@ -82,7 +84,8 @@ fn no_decision_knows_a_signal() {
         };
         for file in files.into_iter().filter(|file| file.is_file()) {
             let text = std::fs::read_to_string(&file).unwrap();
-            assert!(!text.contains("::signal"), "{}", file.display());
+            let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+            assert!(!words.any(|word| word == "signal"), "{}", file.display());
             looked_at += 1;
         }
     }

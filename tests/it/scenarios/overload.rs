@@ -110,7 +110,7 @@ async fn scenario_73_twelve_days_of_events_keep_no_question_waiting(database: Te
 }
 
 async fn scenario_72_a_flood_takes_no_more_memory_than_the_queues_have(database: TestDatabase) {
-    const TOP_PRIORITY: usize = 600;
+    const CONCURRENT_REQUESTS: usize = 600;
     const MOST_KB: u64 = 150_000;
 
     let store = prepare(&database, DEMO).await;
@@ -120,7 +120,7 @@ async fn scenario_72_a_flood_takes_no_more_memory_than_the_queues_have(database:
     let mut told = Vec::new();
     for wave in 0..3 {
         let caller = gateway.caller();
-        let flood = (0..TOP_PRIORITY).map(|number| {
+        let flood = (0..CONCURRENT_REQUESTS).map(|number| {
             let name = if number % 200 == 0 { "Slow" } else { "Flood" };
             (caller.clone(), bought(&format!("{name}{wave}x"), number))
         });
