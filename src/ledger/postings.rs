@@ -143,7 +143,8 @@ impl<'a> TransferBuilder<'a> {
         self.lower_hold(held.saturating_sub(wanted)?)
     }
 
-    /// Adjusts the holds from what the purchase's own pots have left, then from `others`.
+    /// Like `adjust_hold`; a raise is taken from the pots of the purchase first, then from
+    /// `others`.
     fn adjust_hold_from(&mut self, others: &[PotId]) -> Result<(), LedgerError> {
         let left = |pot: PotId| {
             let amount = self.pots.left(&pot, self.purchase.currency);
@@ -224,8 +225,8 @@ impl<'a> TransferBuilder<'a> {
         self.move_money(Account::Exposure, clearing, remaining)
     }
 
-    /// Returns money to the issuer that was given back before: first from suspense, then as a
-    /// capture, so that the programme owes nothing while the purchase still holds money.
+    /// Pays the issuer again what it had refunded earlier: first from suspense, then as a capture,
+    /// so that the programme owes nothing while the purchase still holds money.
     fn recapture(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
         let kept_aside = amount.least(self.purchase.suspense)?;
         self.purchase.suspense = self.purchase.suspense.checked_sub(kept_aside)?;

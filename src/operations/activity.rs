@@ -139,8 +139,8 @@ fn without_links(found: Vec<(Option<PostingId>, Activity)>) -> Vec<Activity> {
 
 type LinkActivities = (Vec<(Option<PostingId>, Activity)>, ActivityCursor, bool);
 
-/// The movements in postings, the cursor at which reading stopped, and whether the chain ended
-/// there.
+/// Reads loads and pot transfers from the budget's chain, newest first. Returns them with the
+/// cursor at which reading stopped, and whether that is the beginning of the chain.
 async fn links(
     tx: &mut Tx,
     budget_ref: BudgetRef<'_>,
@@ -186,7 +186,7 @@ fn activity_of(transfer: &Transfer, at: Timestamp) -> Option<Activity> {
     Some(Activity { kind, at, amount: transfer.amount(), pot: pot.clone(), from })
 }
 
-/// The stages that began between two instants, by the plan in force.
+/// The scheduled releases between two instants, computed from the plans in force.
 async fn released_stages(
     tx: &mut Tx,
     view: ActivityView<'_>,

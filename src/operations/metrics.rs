@@ -75,7 +75,7 @@ fn describe() {
     );
 }
 
-/// Installs the recorder. What is counted before is lost.
+/// Installs the recorder. Counts made before this call are lost.
 pub fn start() {
     LazyLock::force(&RECORDER);
 }

@@ -37,7 +37,7 @@ pub struct HoldBackRequest {
     pub amount: i64,
     /// The local date from which the money can be spent again; none until the person takes it back.
     pub until: Option<Date>,
-    /// Days that must pass between asking for the money back and its release.
+    /// Days that must pass between the request to release it and the release.
     pub cooling_days: u32,
 }
 

@@ -1,5 +1,5 @@
-//! Failpoints: named places at which a test kills the process without any cleanup, as a power cut
-//! would.
+//! Failpoints: named places at which a test kills the process by abort; what the operating system
+//! has buffered survives.
 //!
 //! They exist in debug builds only. A release does not even read the variable.
 

@@ -54,6 +54,30 @@ impl Accounts {
                 ));
             }
         }
+        refusals.extend(self.second_speakers(file));
+        refusals
+    }
+
+    /// Refuses an account that begins to speak for a person while an account of another human being
+    /// does, also if `file` ends that one: otherwise one file could hand over a person's voice.
+    fn second_speakers(&self, file: &ProgrammeFile) -> Vec<String> {
+        let mut refusals = Vec::new();
+        for member in &file.members {
+            let Some(person) = member.speaks_for() else { continue };
+            let known = self.members.get(&member.id);
+            if known.is_some_and(|known| known.speaks_for().is_some()) {
+                continue;
+            }
+            let is_other =
+                |known: &&Member| known.speaks_for() == Some(person) && known.human != member.human;
+            if let Some(other) = self.members.values().find(is_other) {
+                refusals.push(format!(
+                    "member {}: account {} of {} speaks for {person}; end that account with a \
+                     file of its own, then add this one",
+                    member.id, other.id, other.human
+                ));
+            }
+        }
         refusals
     }
 

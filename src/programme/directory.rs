@@ -199,7 +199,7 @@ struct DirectoryCache {
 /// The connections read by one refresh.
 #[derive(Debug, Default)]
 struct ConnectionSnapshot {
-    /// The number of that refresh.
+    /// Number of the refresh that read it; a later one is not overwritten.
     refresh: u64,
     connections: BTreeMap<ConnectionId, Arc<LiveConnection>>,
 }

@@ -1,5 +1,6 @@
 //! Converts a person of a programme's file into what is stored.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
@@ -64,7 +65,7 @@ pub(super) fn with_shops_of(
     Agreement { terms: listed.iter().map(named).collect(), ..last }
 }
 
-/// A message for each printed line of the programme's own shops that is recognised as another shop.
+/// A message for each pattern of the programme's own shops that matches another shop, or none.
 pub(super) fn unreachable_shops(shops: &ShopTable, own: &[Shop]) -> Vec<String> {
     let mut unreachable = Vec::new();
     for shop in own {
@@ -82,8 +83,35 @@ pub(super) fn unreachable_shops(shops: &ShopTable, own: &[Shop]) -> Vec<String> 
     unreachable
 }
 
+/// Why a file cannot set a card to `new`. `now` is `None` for a card that is not stored yet.
+pub(super) const fn refused_state(now: Option<CardState>, new: CardState) -> Option<&'static str> {
+    match (now, new) {
+        (_, CardState::FrozenByStaff) => Some(
+            "a card is stopped for safety by a pause, after a talk, with a reason and an end; \
+             a file has none of them: POST /v1/people/{person}/pauses",
+        ),
+        (Some(_), CardState::FrozenByPerson) => Some("only the person freezes their own card"),
+        (Some(CardState::FrozenByPerson), CardState::Active | CardState::NotStarted) => {
+            Some("the person froze it; they alone start it again")
+        }
+        (Some(CardState::Lost), CardState::Active | CardState::NotStarted) => {
+            Some("it was lost, and never works again; add the new card")
+        }
+        // Otherwise a file could start a card that the person froze, by way of these states.
+        (
+            Some(CardState::Replaced | CardState::Expired),
+            CardState::Active | CardState::NotStarted,
+        ) => Some(
+            "it was replaced or has expired, and never works again; give the person a new card, \
+             and add that one",
+        ),
+        (_, _) => None,
+    }
+}
+
 /// The status of a card after the file is applied. A change since the file was last applied stays,
-/// unless the file states a new state.
+/// unless the file states a new state. A state that has become impossible since the file was
+/// checked is not set.
 pub(super) fn standing_of(
     card: &file::Card,
     known: Option<CardStatus>,
@@ -92,7 +120,8 @@ pub(super) fn standing_of(
     match known {
         Some(known)
             if filed_state(card, before) == Some(card.state)
-                || known.lasting_state() == card.state =>
+                || known.lasting_state() == card.state
+                || refused_state(Some(known.lasting_state()), card.state).is_some() =>
         {
             known
         }
@@ -117,12 +146,14 @@ pub(super) fn person_row(person: &Person) -> PersonRow {
 }
 
 /// A permission of a file. Without an id it gets a digest of its content, so that applying the file
-/// again does not add it twice.
+/// again does not add it twice. It is given at `now` at the earliest, so that the cooling time of a
+/// block that the person set on themselves begins when they could learn of it.
 pub(super) fn permission(
     programme: &ProgrammeId,
     budget: &BudgetId,
     draft: &PermissionDraft,
     shops: &ShopTable,
+    now: Timestamp,
 ) -> Permission {
     let said = format!(
         "{programme}/{budget}/{}/{}/{}/{}",
@@ -140,7 +171,7 @@ pub(super) fn permission(
         scope: draft.resolved(shops),
         cap: draft.up_to,
         uses_left: i64::from(draft.uses),
-        given_at: draft.from,
+        given_at: draft.from.max(now),
         ends_at: draft.ends,
         giver: Grantor::People,
         uses: Some(PermissionUsage::none(draft.up_to.currency())),

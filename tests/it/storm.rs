@@ -42,7 +42,8 @@ fn a_storm(gateway: String, programme: &str, purchases: usize) -> StormConfig {
 /// On the story's clock, which passes local midnights that are not midnights in UTC.
 async fn a_storm_of_days_leaves_every_answer_and_every_balance_right(database: TestDatabase) {
     let programme = patient(&population::populate(population::TEMPLATE, 24, 2).unwrap());
-    let world = World::open_with(database, &programme).await;
+    // The storm begins at midnight, and a permission is given when its file is applied.
+    let world = World::open_at(database, &programme, "2026-11-22T08:00:00Z").await;
     let clock_control = world.clock_control();
     let clock = ClockMode::Story(Box::new(move |unix| {
         clock_control.set(Timestamp::from_second(unix).unwrap());
@@ -243,7 +244,8 @@ loads = [{ id = "start", amount = "100.00" }]
 /// simulator and of the gateway agree on every answer and every penny.
 async fn a_past_as_it_is_kept_is_asked_about_again(database: TestDatabase) {
     let programme = patient(&format!("{DEMO}{EVERYTHING}"));
-    let world = World::open_with(database, &programme).await;
+    // A permission is given when its file is applied, and a block of one's own cools from then.
+    let world = World::open_at(database, &programme, "2026-10-20T08:00:00Z").await;
     let rows = "\u{feff}Time;Card;Amount;Currency;MCC;Merchant;Result;Country;Online\r\n\
         02/11/2026 09:00;ic_1All;£8,50;gbp;5812;Café;Approved;UK;no\r\n\
         02/11/2026 09:05;ic_1All;9,50;GBP;5812;Café;Declined;Great Britain;no\r\n\

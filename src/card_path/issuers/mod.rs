@@ -2,7 +2,8 @@
 //!
 //! An adapter is a pure translation. The HTTP handler passes a [`SignedMessage`], gets domain
 //! values or a [`RefusedMessage`], and sends back an [`EncodedResponse`] unchanged, so it depends
-//! on no issuer. A new issuer is a file here, one in [`wire`], and an arm in each `match`.
+//! on no issuer. A new issuer is a file here, one in [`wire`], an arm in each `match`, and an entry
+//! in [`Issuer::ALL`].
 
 mod json;
 pub mod signature;

@@ -71,8 +71,8 @@ impl<'a> BookedPresentments<'a> {
     }
 }
 
-/// Whether two presentments are equal but for their time, which is ignored because the one that was
-/// booked first counts on its day.
+/// Whether two presentments are equal but for their time, which does not matter: the first one
+/// booked fixes the day that counts.
 fn is_same(one: &Presentment, other: &Presentment) -> bool {
     let mut other = other.clone();
     other.about.bought_at = one.about.bought_at;

@@ -75,7 +75,8 @@ impl LifecycleContext<'_> {
         }
     }
 
-    /// Notes what only the presentment itself shows.
+    /// Adds the exceptions of a presentment that are no findings of its purchase: a link that does
+    /// not fit, an unknown card, and a capture for which the pots lacked money.
     pub(super) fn note_presentment(
         &self,
         change: &PurchaseChange<'_>,

@@ -167,7 +167,7 @@ impl<'a> PurchaseMessage<'a> {
         }))
     }
 
-    /// What the purchase counts as: the same as an authorisation request when it was made.
+    /// The counting attributes of the purchase, computed as for an authorisation request.
     pub(super) fn counted(
         &self,
         about: &PurchaseReport,

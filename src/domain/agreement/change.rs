@@ -14,7 +14,7 @@ use crate::domain::id::PotId;
 use crate::domain::money::limit::{Limit, find_duplicate_limit};
 use crate::domain::money::{Currency, Money};
 use crate::domain::pot::PotPlan;
-use crate::domain::shop::merchant::MerchantRules;
+use crate::domain::shop::merchant::{Category, MerchantRules};
 
 /// The most terms that a list has, because people do not read more and every decision scans all of
 /// them.
@@ -159,9 +159,14 @@ impl List {
         match scope {
             Scope::Gate(_) | Scope::Everything | Scope::EverythingElse => vec![None],
             Scope::Category(_) => vec![everything_else],
+            // The code may sell other things too: a term on one of those applies where it is
+            // stricter.
             Scope::Code(code) => {
-                let category = rules.category_of(Some(*code)).clone();
-                vec![self.term(&Scope::Category(category)).or(everything_else)]
+                let sold = rules.kinds_of(Some(*code));
+                let term = |category: &Category| self.term(&Scope::Category(category.clone()));
+                let mut terms = vec![term(sold.category).or(everything_else)];
+                terms.extend(sold.also.iter().filter_map(term).map(Some));
+                terms
             }
             Scope::Shop(_) | Scope::OneShop(..) => {
                 let by_kind =

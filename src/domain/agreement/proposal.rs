@@ -428,13 +428,14 @@ impl ConsentRequirements {
         let mut sides = BTreeSet::from([ConsentSide::Person]);
         let together: Vec<_> =
             self.changes.iter().filter(|change| self.needs_worker(change)).collect();
-        if !together.is_empty() || self.loosens_indirectly() {
+        let indirect = self.loosened_indirectly();
+        if !together.is_empty() || !indirect.is_empty() {
             sides.insert(ConsentSide::Worker);
         }
-        let is_above = |change: &&&TermChange| {
+        let is_above = |change: &&TermChange| {
             self.manager_above.is_some_and(|sum| change.frees_more_than(sum))
         };
-        if together.iter().any(|change| is_above(&change)) {
+        if together.into_iter().chain(indirect).any(|change| is_above(&change)) {
             sides.insert(ConsentSide::Manager);
         }
         sides
@@ -480,10 +481,9 @@ impl ConsentRequirements {
         }
     }
 
-    /// Whether the change loosens, beyond what was agreed, something that it does not touch: a term
-    /// that the person removed because another term restricted as much, when that other term is
-    /// removed too.
-    fn loosens_indirectly(&self) -> bool {
+    /// What the change loosens, beyond what was agreed, without touching it: a term that the person
+    /// removed because another term restricted as much, when that other term is removed too.
+    fn loosened_indirectly(&self) -> Vec<&TermChange> {
         let is_freed =
             |agreed: &&TermChange| agreed.direction.loosens() && agreed.decided != Decider::Person;
         let is_known =
@@ -492,7 +492,10 @@ impl ConsentRequirements {
         self.since_agreed
             .iter()
             .filter(is_freed)
-            .any(|freed| !is_known(&self.changes, &freed.key) && !is_known(&was_freed, &freed.key))
+            .filter(|freed| {
+                !is_known(&self.changes, &freed.key) && !is_known(&was_freed, &freed.key)
+            })
+            .collect()
     }
 
     /// How long the person chose to wait before their own restrictions are loosened.

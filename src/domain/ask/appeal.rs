@@ -58,7 +58,7 @@ pub struct InterimGrant {
 /// The limits of interim permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InterimLimits {
-    /// The highest amount of a single one.
+    /// The highest amount of one interim permission.
     pub each: Money,
     /// The total of one person's interim permissions that are live, or were used and given within
     /// [`INTERIM_LIMIT_WINDOW`].

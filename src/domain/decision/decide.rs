@@ -36,8 +36,10 @@ pub const VERSION: u32 = 2;
 /// Decides `request` from `facts`, under the rules version that the facts carry.
 ///
 /// Pure: no clock, no randomness, no I/O, so that every decision can be replayed from its facts.
-/// All checks run, in order of relevance to the person: the first reason is shown, the others are
-/// recorded.
+///
+/// For a purchase above zero by a known card in the programme's currency all checks run, in order
+/// of relevance to the person: the first reason is shown, the others are recorded. Other requests
+/// stop early, and so does one whose purchase reference belongs to another person.
 pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
     match evaluate(request, facts) {
         Decision::Decline(reasons) if gives_parts(facts) => Decision::Decline(DeclineReasons {
@@ -336,7 +338,7 @@ impl PurchaseAssessment<'_> {
         Some(Objection { reason, cooling_days: term.cooling_days(), leaves: None })
     }
 
-    /// Step 5: the limits of the matched term, of the gates that apply, and of the `everything`
+    /// Step 4: the limits of the matched term, of the gates that apply, and of the `everything`
     /// term.
     ///
     /// An increment is checked twice: with the attributes that the purchase began with, because its
@@ -446,7 +448,7 @@ impl PurchaseAssessment<'_> {
         }
     }
 
-    /// Step 4: a live permission overrides objections of the list and its limits, if its cap covers
+    /// Step 5: a live permission overrides objections of the list and its limits, if its cap covers
     /// the whole purchase.
     ///
     /// It never overrides a block that the person set on themselves before its cooling time is

@@ -85,7 +85,8 @@ pub enum DeclineReason {
         comes: Money,
         on: Date,
     },
-    /// The same idempotency key was used before with other content.
+    /// The same idempotency key was used before with other content, or the purchase reference
+    /// belongs to another person's budget.
     Conflict,
     /// We did not answer in time, or could not record the decision.
     OurFault,

@@ -1,6 +1,6 @@
 //! The stable codes of decline reasons. This file uses only `std`, because the build script
-//! includes it too and fails the build if the text catalogue lacks one of the three texts of a
-//! code.
+//! includes it too and fails the build if a text catalogue lacks one of the texts in
+//! `REASON_TEXTS` for a code.
 
 macro_rules! reason_codes {
     ($($variant:ident => $code:literal,)+) => {

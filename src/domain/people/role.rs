@@ -260,6 +260,14 @@ pub struct Member {
     pub state: MemberState,
 }
 
+impl Member {
+    /// The person in whose name the account may act: its own person, while it is active.
+    pub fn speaks_for(&self) -> Option<&PersonId> {
+        let speaks = self.role == Role::Person && self.state == MemberState::Active;
+        self.person.as_ref().filter(|_| speaks)
+    }
+}
+
 /// Whether an account may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberState {

@@ -124,7 +124,7 @@ pub struct ShopTable {
     list: ShopList,
     /// Patterns by their first word, the longest first.
     by_word: BTreeMap<String, Vec<PatternEntry>>,
-    /// Facilitator names by their first word: the words, and whether a star must follow.
+    /// Facilitator names by their first word: each as its words, and whether `*` must follow.
     before: BTreeMap<String, Vec<(String, bool)>>,
     by_network: BTreeMap<String, usize>,
     /// The index of each shop, by the keys of all its patterns.

@@ -124,7 +124,8 @@ struct PermissionRecord {
     /// Absent if a person gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     giver: Option<String>,
-    /// Committed by purchases without a capture, in minor units; absent if usage was not recorded.
+    /// Held under this permission by purchases without a capture, in minor units; absent if usage
+    /// was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     open: Option<i64>,
     /// The number of purchases with a capture.

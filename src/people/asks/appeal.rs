@@ -273,9 +273,9 @@ async fn load_appeal(
     appeal.ok_or(UseCaseError::NotFound("appeal"))
 }
 
-/// Answers an appeal. A changed no is a permission at once; a wrong pause is lifted. The interim
-/// permission ends. Idempotent; fails with [`UseCaseError::AlreadyAnswered`] if the recorded
-/// outcome differs.
+/// Answers an appeal. If a refusal is changed, a permission is granted at once; a wrong pause is
+/// lifted. The interim permission ends. Idempotent; fails with [`UseCaseError::AlreadyAnswered`] if
+/// the recorded outcome differs.
 pub async fn answer_appeal(
     tx: &mut Tx,
     context: UseCaseContext<'_>,

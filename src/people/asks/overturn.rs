@@ -65,7 +65,7 @@ pub(super) async fn overturn(
     }
 }
 
-/// The permission that a changed no becomes. Ends the smaller one that was given, if any.
+/// The permission that replaces a refusal on appeal. Ends the smaller one that was given, if any.
 async fn permission_of_overturned_no(
     tx: &mut Tx,
     locked: &LockedBudget,

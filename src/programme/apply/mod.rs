@@ -2,11 +2,13 @@
 //!
 //! The stored state is read first, without a lock, and a file that does not fit it is refused
 //! before anything is written. Then an application record is written, and the people whom the file
-//! changes are updated in short transactions. A budget uses the new settings as soon as it is
-//! updated, and every other budget uses them once all people are updated, so that no decision mixes
-//! two versions. An interrupted application is finished by the next process that finds its record.
+//! changes are updated in short transactions, with pauses between them on SQLite. A budget uses the
+//! new settings as soon as it is updated, and every other budget uses them once all people are
+//! updated, so that no decision mixes two versions. An interrupted application is finished by the
+//! next process that finds its record.
 
 mod list;
+mod pace;
 mod person;
 mod plan;
 mod secrets;
@@ -14,7 +16,9 @@ mod secrets;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
+use self::pace::give_way;
 use self::plan::ApplyPlan;
 use super::accounts;
 use super::file::{self, FileProblems, ProgrammeFile};
@@ -186,6 +190,7 @@ async fn begin(
         begun_at: plan.now,
     };
     let mut tx = store.begin().await?;
+    let began = Instant::now();
     let is_first = plan.in_force.is_none();
     if is_first || plan.in_force.as_ref().is_some_and(|row| row.version != plan.version) {
         let row = ProgrammeRow { version: plan.version, ..parsed.row.clone() };
@@ -205,6 +210,7 @@ async fn begin(
     }
     accounts::put(&mut tx, &parsed.file, &plan.accounts).await?;
     tx.commit().await?;
+    give_way(store, began.elapsed()).await;
     Ok(Some(application))
 }
 

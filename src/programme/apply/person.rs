@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::time::Instant;
+
 use super::list::{FiledProposal, ListChange, list_change, parties_to, propose};
+use super::pace::give_way;
 use super::plan::ApplyPlan;
 use super::{ApplyError, ApplyReport, PendingProposal};
 use crate::domain::card::pause::Pause;
@@ -35,8 +38,8 @@ struct BatchOutcome {
     left: Vec<String>,
 }
 
-/// Updates `people` in one transaction. Returns `false` if another process has finished the
-/// application.
+/// Updates `people` in one transaction, and pauses after it. Returns `false` if another process has
+/// finished the application.
 pub(super) async fn change(
     store: &Store,
     ids: &NewIds,
@@ -70,6 +73,7 @@ async fn try_change(
     people: &[&Person],
 ) -> Result<Option<BatchOutcome>, ApplyError> {
     let mut tx = store.begin().await?;
+    let began = Instant::now();
     if !tx.lock_application(&application.programme, &application.id).await? {
         return Ok(None);
     }
@@ -79,6 +83,7 @@ async fn try_change(
         change.write(&mut tx, application.version, &mut outcome).await?;
     }
     tx.commit().await?;
+    give_way(store, began.elapsed()).await;
     Ok(Some(outcome))
 }
 
@@ -151,7 +156,8 @@ impl PersonChange<'_> {
         }
         for draft in &self.person.permissions {
             let shops = self.plan.parsed.rules.shops();
-            let permission = permission(self.programme(), &self.budget, draft, shops);
+            let now = self.plan.now;
+            let permission = permission(self.programme(), &self.budget, draft, shops, now);
             tx.add_permission(self.programme(), &self.budget, &permission).await?;
         }
         Ok(())

@@ -9,18 +9,17 @@ use jiff::Timestamp;
 use super::list::{ListChange, list_change, parties_to};
 use super::secrets::SecretChanges;
 use super::{ApplyError, ParsedFile, every};
-use crate::domain::card::CardState;
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, PotId};
 use crate::domain::time::period::Moment;
 use crate::ledger::book::{LedgerError, PotBalance};
 use crate::programme::accounts::Accounts;
 use crate::programme::file::{self, Person, ProgrammeFile, Settings};
-use crate::programme::filed_state::{filed_state, unreachable_shops};
+use crate::programme::filed_state::{filed_state, refused_state, unreachable_shops};
 use crate::store::{CardRow, PersonRow, ProgrammeRow, Store, Tx};
 
 /// How many new people one transaction writes. More than one, because no authorisation waits for a
-/// new person's budget.
-const NEW_PEOPLE_PER_BATCH: usize = 100;
+/// new person's budget; and few, because on SQLite every other write waits for the transaction.
+const NEW_PEOPLE_PER_BATCH: usize = 10;
 
 /// The stored state of a programme, compared with a file.
 pub(super) struct ApplyPlan<'a> {
@@ -108,7 +107,7 @@ impl<'a> ApplyPlan<'a> {
     }
 
     /// The people who change, in batches of one transaction each: new people together, known people
-    /// one by one.
+    /// one by one, because a transaction locks their budgets on PostgreSQL.
     pub(super) fn batches(&self) -> Vec<Vec<&'a Person>> {
         let is_new = |person: &&&Person| !self.is_known(&BudgetId::of(&person.id));
         let new: Vec<_> = self.changed.iter().filter(is_new).copied().collect();
@@ -283,24 +282,6 @@ impl<'a> ApplyPlan<'a> {
             pot.plan.id,
             gone.major()
         )))
-    }
-}
-
-/// Why a file cannot set a card to `new`. `now` is `None` for a card that is not stored yet.
-const fn refused_state(now: Option<CardState>, new: CardState) -> Option<&'static str> {
-    match (now, new) {
-        (_, CardState::FrozenByStaff) => Some(
-            "a card is stopped for safety by a pause, after a talk, with a reason and an end; \
-             a file has none of them: POST /v1/people/{person}/pauses",
-        ),
-        (Some(_), CardState::FrozenByPerson) => Some("only the person freezes their own card"),
-        (Some(CardState::FrozenByPerson), CardState::Active | CardState::NotStarted) => {
-            Some("the person froze it; they alone start it again")
-        }
-        (Some(CardState::Lost), CardState::Active | CardState::NotStarted) => {
-            Some("it was lost, and never works again; add the new card")
-        }
-        (_, _) => None,
     }
 }
 

@@ -39,15 +39,35 @@ pub struct Duty {
 /// Reads every account.
 pub(super) fn members(root: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Vec<Member>> {
     let people = names(root, "person");
-    let mut seen = BTreeMap::new();
+    let (mut seen, mut speakers) = (BTreeMap::new(), BTreeMap::new());
     let entries = root.tables("member", "member", &MEMBER);
     all(entries.iter().map(|entry| {
         let id = entry.parsed::<MemberId>("id");
         if let Some(id) = &id {
             entry.refuse_duplicate("id", id.clone(), &mut seen);
         }
-        member(entry, id, known, &people)
+        let member = member(entry, id, known, &people)?;
+        refuse_second_speaker(entry, &member, &mut speakers);
+        Some(member)
     }))
+}
+
+/// Refuses a second human being who would speak for a person.
+fn refuse_second_speaker(
+    entry: &FileEntry<'_>,
+    member: &Member,
+    seen: &mut BTreeMap<PersonId, (HumanId, usize)>,
+) {
+    let Some(person) = member.speaks_for() else { return };
+    let here = || (member.human.clone(), entry.line_of("human"));
+    let (human, line) = seen.entry(person.clone()).or_insert_with(here);
+    if *human != member.human {
+        let text = format!(
+            "one human being speaks for {person}, and line {line} has {human}: write that human, \
+             or state = \"ended\" in one of the two accounts"
+        );
+        entry.problem("human", text);
+    }
 }
 
 fn names(root: &FileEntry<'_>, table: &str) -> BTreeSet<String> {

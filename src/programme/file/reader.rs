@@ -23,6 +23,10 @@ pub(super) const NAME_CHARS_MAX: usize = 100;
 /// Maximum length of a reason or a story, in characters.
 pub(super) const TEXT_CHARS_MAX: usize = 1000;
 
+/// The largest amount of a file, in minor units: the sum of a million of them stays far below
+/// [`i64::MAX`], so that no ledger overflows after a file was accepted.
+pub(super) const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000;
+
 /// A text that is being read, and its problems so far.
 #[derive(Debug)]
 pub(super) struct FileReader<'t> {
@@ -378,7 +382,8 @@ impl<'d> FileEntry<'d> {
         time
     }
 
-    /// A required amount. `None` without a `currency`, which is reported as a problem of its own.
+    /// A required amount of at most [`AMOUNT_MINOR_MAX`]. `None` without a `currency`, which is
+    /// reported as a problem of its own.
     pub(super) fn money(&self, key: &str, currency: Option<Currency>) -> Option<Money> {
         let Some(value) = self.raw(key) else {
             self.missing(key, "\"12.34\"");
@@ -392,12 +397,18 @@ impl<'d> FileEntry<'d> {
             return None;
         };
         let currency = currency?;
-        Money::parse(text, currency)
+        let amount = Money::parse(text, currency)
             .map_err(|error| {
                 let code = currency.code();
                 self.problem(key, format!("{key} is no amount of {code}: {error}"));
             })
-            .ok()
+            .ok()?;
+        if amount.minor() > AMOUNT_MINOR_MAX && !self.is_stored() {
+            let most = Money::from_minor(AMOUNT_MINOR_MAX, currency);
+            self.problem(key, format!("{key} is more than {most}: write a smaller amount"));
+            return None;
+        }
+        Some(amount)
     }
 }
 

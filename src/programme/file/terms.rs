@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
+
 use crate::domain::agreement::change::TERMS_MAX;
 use crate::domain::agreement::{Decider, Gate, Hours, Scope, Term, TermAnswer, TermDraft};
 use crate::domain::id::PermissionId;
@@ -26,6 +28,13 @@ const SHOP_SCOPES: [&str; 4] = ["category", "code", "shop", "shop_key"];
 const KEYS_CHARS_MAX: usize = 129;
 /// Under `per`: a single purchase.
 pub(super) const PER_PURCHASE: &str = "purchase";
+
+/// How many purchases one permission of a file may allow: it is an exception to the list, and a
+/// longer one is a term of the list.
+pub(super) const PERMISSION_USES_MAX: u32 = 100;
+/// A permission for more purchases than this lasts at most [`PERMISSION_LONGEST`].
+const PERMISSION_USES_FEW: u32 = 10;
+const PERMISSION_LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// Reads a person's agreement, if they have one.
 pub(super) fn agreement(
@@ -217,6 +226,7 @@ pub(super) fn permissions(
     known: &FileReferences<'_>,
     seen: &mut BTreeMap<PermissionId, usize>,
 ) -> Option<Vec<PermissionDraft>> {
+    let uses_max = if person.is_stored() { u32::MAX } else { PERMISSION_USES_MAX };
     let permission = |entry: FileEntry<'_>| {
         let id = entry.has("id").then(|| entry.parsed("id")).flatten();
         if let Some(id) = id {
@@ -227,13 +237,26 @@ pub(super) fn permissions(
         if up_to.is_some_and(Money::is_zero) {
             entry.problem("up_to", "up_to is nothing: write the most that it may be");
         }
-        let uses = entry.number("uses", 1..=u32::MAX);
+        let uses = entry.number("uses", 1..=uses_max);
         let from = entry.instant("from");
         let ends = entry.instant("ends");
         if let (Some(from), Some(ends)) = (from, ends)
             && ends <= from
         {
             entry.problem("ends", "the permission ends before it begins: change from or ends");
+        }
+        if let (Some(from), Some(ends), Some(uses)) = (from, ends, uses)
+            && !entry.is_stored()
+            && uses > PERMISSION_USES_FEW
+            && ends.duration_since(from) > PERMISSION_LONGEST
+        {
+            entry.problem(
+                "ends",
+                format!(
+                    "a permission of more than {PERMISSION_USES_FEW} uses lasts at most \
+                     366 days: end it sooner, or agree on a term instead"
+                ),
+            );
         }
         let (scope, shop_name) = scope?;
         let (up_to, uses) = (up_to?, uses?);

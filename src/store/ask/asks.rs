@@ -251,8 +251,8 @@ impl Tx {
         now: Timestamp,
     ) -> Result<StaffAvailability, StoreError> {
         let sql = "SELECT \
-                   CAST(COUNT(CASE WHEN d.covers = $2 THEN 1 END) AS BIGINT), \
-                   CAST(COUNT(CASE WHEN d.covers IS NULL THEN 1 END) AS BIGINT) \
+                   CAST(COUNT(CASE WHEN d.covers = $2 THEN 1 END) AS BIGINT) AS away, \
+                   CAST(COUNT(CASE WHEN d.covers IS NULL THEN 1 END) AS BIGINT) AS on_duty \
                    FROM duty d JOIN member m ON m.programme_id = d.programme_id \
                    AND m.member_id = d.member_id AND m.state = 'active' \
                    AND m.role IN ('worker', 'duty', 'manager') \

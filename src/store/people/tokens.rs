@@ -65,8 +65,8 @@ impl Store {
         token: &str,
     ) -> Result<Option<bool>, StoreError> {
         let sql = "SELECT state, CAST((SELECT COUNT(*) FROM revoked_token r \
-                   WHERE r.programme_id = $1 AND r.token_id = $3) AS BIGINT) FROM member \
-                   WHERE programme_id = $1 AND member_id = $2";
+                   WHERE r.programme_id = $1 AND r.token_id = $3) AS BIGINT) AS is_revoked \
+                   FROM member WHERE programme_id = $1 AND member_id = $2";
         let row = sqlx::query(sql)
             .bind(programme.to_string())
             .bind(member.to_string())

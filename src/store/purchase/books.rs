@@ -100,7 +100,7 @@ pub struct Books {
     pub open: BTreeMap<(ProgrammeId, BudgetId), OpenBook>,
     /// The budgets of the requested purchases that exist.
     pub owners: BTreeMap<(ProgrammeId, ConnectionId, PurchaseReference), BudgetId>,
-    /// Those of [`PrefetchKeys::questions`] that have a recorded decision.
+    /// The requested references that have a recorded decision.
     pub answered: Vec<(ProgrammeId, ConnectionId, IssuerReference)>,
 }
 

@@ -224,7 +224,7 @@ impl Tx {
         &mut self,
         programme: &str,
     ) -> Result<(Vec<String>, i64), StoreError> {
-        let sql = "SELECT connection_id || '/' || reference FROM issuer_event \
+        let sql = "SELECT connection_id || '/' || reference AS reference FROM issuer_event \
                    WHERE programme_id = $1 AND state IN ('booked', 'parked') \
                    EXCEPT SELECT connection_id || '/' || reference FROM parked \
                    WHERE programme_id = $1 \
@@ -239,7 +239,7 @@ impl Tx {
             let row = read_row(row, columns![Key "reference"])?;
             found.push(RowReader::new(&ISSUER_EVENT, &row).text()?.to_owned());
         }
-        let sql = "SELECT COUNT(*) FROM issuer_event WHERE programme_id = $1";
+        let sql = "SELECT COUNT(*) AS count FROM issuer_event WHERE programme_id = $1";
         let row = sqlx::query(sql).bind(programme).fetch_one(self.connection()).await?;
         let row = read_row(&row, columns![Number "count"])?;
         Ok((found, RowReader::new(&ISSUER_EVENT, &row).number()?))
@@ -294,7 +294,7 @@ impl Tx {
     /// The loaded, held, spent and left totals of all pots of `programme`, then the exposure,
     /// suspense and disputed totals of all its purchases, in minor units.
     pub async fn totals(&mut self, programme: &ProgrammeId) -> Result<[i64; 7], StoreError> {
-        let sum = |column: &str| format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT)");
+        let sum = |column: &str| format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT) AS {column}");
         let sql = format!(
             "SELECT {}, {}, {}, {} FROM pot WHERE programme_id = $1",
             sum("loaded_minor"),
@@ -302,7 +302,9 @@ impl Tx {
             sum("spent_minor"),
             sum("left_minor")
         );
-        let four = columns![Number "loaded", Number "held", Number "spent", Number "left"];
+        let four = columns![
+            Number "loaded_minor", Number "held_minor", Number "spent_minor", Number "left_minor",
+        ];
         let pots = self.sum_row(sql, programme, four).await?;
         let sql = format!(
             "SELECT {}, {}, {} FROM purchase WHERE programme_id = $1",
@@ -310,7 +312,9 @@ impl Tx {
             sum("suspense_minor"),
             sum("disputed_minor")
         );
-        let three = columns![Number "exposure", Number "suspense", Number "disputed"];
+        let three = columns![
+            Number "exposure_minor", Number "suspense_minor", Number "disputed_minor",
+        ];
         let purchases = self.sum_row(sql, programme, three).await?;
         let (mut pots, mut purchases) =
             (RowReader::new(&POT, &pots), RowReader::new(&PURCHASE, &purchases));
@@ -345,7 +349,7 @@ impl Tx {
                    (SELECT sealed_at FROM seal WHERE programme_id = $1 \
                     ORDER BY number DESC LIMIT 1), \
                    (SELECT applied_at FROM programme_version WHERE programme_id = $1 \
-                    ORDER BY version LIMIT 1))";
+                    ORDER BY version LIMIT 1)) AS sealed_at";
         let row = sqlx::query(sql).bind(programme.to_string()).fetch_one(self.connection());
         let row = read_row(&row.await?, columns![Number "sealed_at"])?;
         Ok(RowReader::new(&SEAL, &row).optional(RowReader::instant)?)

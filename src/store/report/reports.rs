@@ -124,11 +124,14 @@ impl Tx {
     ) -> Result<ProgrammeSums, StoreError> {
         let sql = "SELECT \
             CAST(COALESCE(SUM(CASE WHEN from_account = 'exposure' THEN amount_minor \
-                WHEN to_account = 'exposure' THEN -amount_minor ELSE 0 END), 0) AS BIGINT), \
+                WHEN to_account = 'exposure' THEN -amount_minor ELSE 0 END), 0) AS BIGINT) \
+                AS exposure_minor, \
             CAST(COALESCE(SUM(CASE WHEN to_account = 'suspense' THEN amount_minor \
-                WHEN from_account = 'suspense' THEN -amount_minor ELSE 0 END), 0) AS BIGINT), \
+                WHEN from_account = 'suspense' THEN -amount_minor ELSE 0 END), 0) AS BIGINT) \
+                AS suspense_minor, \
             CAST(COALESCE(SUM(CASE WHEN to_account = 'disputed' THEN amount_minor \
                 WHEN from_account = 'disputed' THEN -amount_minor ELSE 0 END), 0) AS BIGINT) \
+                AS disputed_minor \
             FROM journal WHERE programme_id = $1";
         let row = sqlx::query(sql).bind(programme.to_string()).fetch_one(self.connection());
         let row = read_row(&row.await?, SUMS.columns)?;

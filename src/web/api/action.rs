@@ -25,7 +25,10 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// struct Freeze { person: PersonId }
 ///
 /// impl ApiAction for Freeze {
-///     async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
+///     async fn run(
+///         &self,
+///         ActionContext { tx, api, principal }: ActionContext<'_>,
+///     ) -> ActionResult {
 ///         let card = freeze(tx, api.context(), principal, &self.person).await?;
 ///         Ok(ApiResponse::ok(&CardBody::from(card)))
 ///     }

@@ -155,7 +155,7 @@ impl NewChange {
         }
     }
 
-    /// The purchases that terms use to name a shop.
+    /// Identifiers of purchases by which terms refer to a shop.
     pub(super) fn bought(&self) -> impl Iterator<Item = &str> {
         self.set.iter().filter_map(|term| term.bought.as_deref())
     }

@@ -9,7 +9,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, IntoResponses};
 
-use crate::web::problem::Problem;
+use crate::web::problem::{FieldProblem, Problem, StandingBody};
 
 const BEARER: &str = "token";
 
@@ -33,8 +33,12 @@ pub(super) fn base_document() -> OpenApi {
     let mut scheme = Http::new(HttpAuthScheme::Bearer);
     scheme.bearer_format = Some("JWT".to_owned());
     scheme.description = Some("A token of `sayso token`; it lives ten minutes.".to_owned());
-    let components =
-        ComponentsBuilder::new().security_scheme(BEARER, SecurityScheme::Http(scheme)).build();
+    let components = ComponentsBuilder::new()
+        .schema_from::<Problem>()
+        .schema_from::<FieldProblem>()
+        .schema_from::<StandingBody>()
+        .security_scheme(BEARER, SecurityScheme::Http(scheme))
+        .build();
     OpenApiBuilder::new()
         .info(info)
         .components(Some(components))
@@ -68,34 +72,34 @@ fn deny_other_fields(schema: &mut RefOr<Schema>) {
 pub(super) enum Problems {
     /// A malformed request: an unknown parameter, invalid JSON, or a missing idempotency key.
     #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] Problem),
+    Malformed(Problem),
     /// No token, or a token that is not accepted.
     #[response(status = 401, content_type = "application/problem+json")]
-    NotSignedIn(#[to_schema] Problem),
+    NotSignedIn(Problem),
     /// The account may see this, but may not do that.
     #[response(status = 403, content_type = "application/problem+json")]
-    NotAllowed(#[to_schema] Problem),
+    NotAllowed(Problem),
     /// It does not exist, or the account may not know of it.
     #[response(status = 404, content_type = "application/problem+json")]
-    NotFound(#[to_schema] Problem),
+    NotFound(Problem),
     /// It has changed meanwhile, or its state does not permit this.
     #[response(status = 409, content_type = "application/problem+json")]
-    Conflict(#[to_schema] Problem),
+    Conflict(Problem),
     /// The content type of the body is not JSON.
     #[response(status = 415, content_type = "application/problem+json")]
-    UnsupportedMediaType(#[to_schema] Problem),
+    UnsupportedMediaType(Problem),
     /// The request cannot be carried out; `errors` names the fields.
     #[response(status = 422, content_type = "application/problem+json")]
-    Invalid(#[to_schema] Problem),
+    Invalid(Problem),
     /// The account has reached the maximum of requests for one day.
     #[response(status = 429, content_type = "application/problem+json")]
-    DailyLimitReached(#[to_schema] Problem),
+    DailyLimitReached(Problem),
     /// An internal error.
     #[response(status = 500, content_type = "application/problem+json")]
-    Internal(#[to_schema] Problem),
+    Internal(Problem),
     /// Temporarily unavailable: send the request again.
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] Problem),
+    Unavailable(Problem),
 }
 
 /// The header that every POST requires.

@@ -13,7 +13,7 @@ use super::fixture::{
     AgreementFixture, cash, category, peopled, riverside, term, weekly, with, with_a_garden,
 };
 use crate::support::TestDatabase;
-use crate::world::{DEE, DEMO, RULES, patient, purchase};
+use crate::world::{DEE, DEMO, Purchase, RULES, patient, purchase};
 
 on_both_databases!(
     an_unchanged_file_takes_nothing_back,
@@ -30,6 +30,10 @@ on_both_databases!(
     a_file_takes_back_nothing_that_was_promised,
     a_pot_comes_at_once_and_what_it_pays_for_is_agreed,
     a_pot_and_a_change_in_one_file_come_one_after_the_other,
+    a_stopped_card_works_again_by_no_way_round,
+    a_permission_of_a_file_waits_as_long_as_an_own_block,
+    an_amount_beyond_all_reason_stops_no_later_file,
+    a_file_gives_a_person_no_second_voice,
 );
 
 fn twenty_five() -> String {
@@ -327,5 +331,76 @@ async fn a_pot_and_a_change_in_one_file_come_one_after_the_other(database: TestD
     assert_eq!((agreed.version, &agreed.pots), (3, &now.pots));
     assert_ne!(agreed.terms, before.terms);
     assert_eq!(fixture.try_apply(&both).await, Ok(0));
+    fixture.world.check().await;
+}
+
+async fn a_stopped_card_works_again_by_no_way_round(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    let card = format!("token = \"{DEE}\"\nlast_four = \"5678\"\nstate = \"active\"");
+    let in_state = |state: &str| patient(DEMO).replace(&card, &card.replace("active", state));
+    let freeze = fixture.world.post_as("dee", "/v1/people/dee/freeze", &json!({})).await;
+    assert_eq!(freeze.status, 200, "{freeze:?}");
+    for (stopped, reason) in
+        [("replaced", "old_card"), ("expired", "expired"), ("lost", "card_lost")]
+    {
+        assert_eq!(fixture.try_apply(&in_state(stopped)).await, Ok(0), "{stopped}");
+        for works in ["active", "not_started"] {
+            let refused = fixture.try_apply(&in_state(works)).await.unwrap_err();
+            assert!(refused.contains("never works again"), "{stopped}, {works}: {refused}");
+        }
+        assert_eq!(fixture.world.authorise(&purchase(stopped, 1_00)).await.reason(), reason);
+    }
+    fixture.world.check().await;
+}
+
+async fn a_permission_of_a_file_waits_as_long_as_an_own_block(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    let femi = "[[person]]\nid = \"femi\"";
+    let ok = format!(
+        "[[person.permission]]\non = {{ category = \"alcohol\" }}\nup_to = \"9.00\"\nuses = 2\n\
+         from = 2020-01-01T00:00:00Z\nends = 2027-01-01T00:00:00Z\n\n{femi}"
+    );
+    let file = patient(&DEMO.replacen(femi, &ok, 1));
+    let bottles = |id: &str| Purchase { mcc: json!("5921"), ..purchase(id, 1_00) };
+    assert_eq!(fixture.try_apply(&file).await, Ok(0));
+    let given = format!("given_at = {}", fixture.now().as_microsecond());
+    assert_eq!(fixture.world.count("permission", &given).await, 1, "not in 2020");
+    assert!(!fixture.world.authorise(&bottles("Now")).await.is_approved());
+    fixture.world.advance_clock(167.hours());
+    // Another application does not begin the time again, and does not end it.
+    let renamed = file.replace("name = \"Dee\"\nworker", "name = \"Dee D\"\nworker");
+    assert_eq!(fixture.try_apply(&renamed).await, Ok(0));
+    assert!(!fixture.world.authorise(&bottles("Almost")).await.is_approved());
+    fixture.world.advance_clock(1.hour());
+    assert!(fixture.world.authorise(&bottles("After")).await.is_approved());
+    fixture.world.check().await;
+}
+
+async fn an_amount_beyond_all_reason_stops_no_later_file(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    let more = with_a_garden(&patient(DEMO));
+    let big = peopled(&more.replace("\"50.00\"", "\"92233720368547758.07\""));
+    let done = apply(fixture.store(), fixture.world.app.ids(), fixture.now(), &big, RULES).await;
+    assert!(matches!(done, Err(ApplyError::File(_))), "{done:?}");
+    assert_eq!(fixture.world.count("application", "true").await, 0);
+    assert_eq!(fixture.try_apply(&more).await, Ok(1));
+    fixture.world.check().await;
+}
+
+async fn a_file_gives_a_person_no_second_voice(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    let file = peopled(&patient(DEMO));
+    let second = "\n[[member]]\nid = \"dee-two\"\nhuman = \"mallory\"\nname = \"Dee\"\n\
+                  role = \"person\"\nperson = \"dee\"\n";
+    let both = format!("{file}{second}");
+    let done = apply(fixture.store(), fixture.world.app.ids(), fixture.now(), &both, RULES).await;
+    assert!(matches!(done, Err(ApplyError::File(_))), "{done:?}");
+    let account = "[[member]]\nid = \"dee\"";
+    assert!(file.contains(account));
+    let ended = file.replace(account, "[[member]]\nstate = \"ended\"\nid = \"dee\"");
+    let refused = fixture.applied(&format!("{ended}{second}")).await.unwrap_err();
+    assert!(refused.contains("member dee-two") && refused.contains("of its own"), "{refused}");
+    fixture.applied(&ended).await.unwrap();
+    fixture.applied(&format!("{ended}{second}")).await.unwrap();
     fixture.world.check().await;
 }

@@ -13,12 +13,14 @@ use super::fixture::{
     is_not_allowed, term, weekly, with, without,
 };
 use crate::support::TestDatabase;
-use crate::world::{Purchase, purchase};
+use crate::world::{DEMO, Purchase, patient, purchase};
 
 on_both_databases!(
     the_person_tightens_alone_and_takes_it_back_alone,
     no_further_than_what_was_agreed,
     no_further_by_way_of_another_term,
+    no_further_by_way_of_a_code_that_sells_more,
+    what_is_loosened_indirectly_takes_the_manager_too,
     what_the_person_decides_is_loosened_by_them_alone,
     an_own_block_cools_and_nothing_starts_by_silence,
     an_own_block_cools_from_the_persons_own_wish,
@@ -93,6 +95,37 @@ async fn no_further_by_way_of_another_term(database: TestDatabase) {
     fixture.withdraw("dee", "dee", back.proposal).await.unwrap();
     let back = fixture.propose("dee", "dee", agreed).await.unwrap();
     assert_eq!(back.next, ProposalStage::Started(3), "to all that was agreed, it is hers");
+    fixture.world.check().await;
+}
+
+/// Duty-free shops sell tobacco too. A term on their code is compared with what was agreed about
+/// each category that they sell.
+async fn no_further_by_way_of_a_code_that_sells_more(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    let agreed = fixture.in_force("dee").await.list();
+    let no = with(&agreed, term(category("tobacco"), TermAnswer::No));
+    let both = fixture.propose("amina", "dee", no.clone()).await.unwrap();
+    let both = fixture.answer("dee", "dee", both.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert_eq!(both.next, ProposalStage::Started(2));
+    let duty_free = Scope::Code("5309".parse().unwrap());
+    let free = with(&no, term(duty_free, TermAnswer::Yes));
+    let proposed = fixture.propose("dee", "dee", free).await.unwrap();
+    assert_eq!(proposed.next, ProposalStage::AwaitingConsent([ConsentSide::Worker].into()));
+    fixture.world.check().await;
+}
+
+async fn what_is_loosened_indirectly_takes_the_manager_too(database: TestDatabase) {
+    let file =
+        patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"50.00\"");
+    let fixture = AgreementFixture::open_with(database, &file).await;
+    let agreed = fixture.in_force("dee").await.list();
+    let no = with(&agreed, term(Scope::EverythingElse, TermAnswer::No));
+    let no = without(&without(&no, &category("phone")), &category("gadgets"));
+    fixture.propose("dee", "dee", no.clone()).await.unwrap();
+    let plain = agreed.term(&Scope::EverythingElse).unwrap().clone();
+    let back = fixture.propose("dee", "dee", with(&no, plain)).await.unwrap();
+    let sides = [ConsentSide::Worker, ConsentSide::Manager].into();
+    assert_eq!(back.next, ProposalStage::AwaitingConsent(sides), "a phone may cost any sum");
     fixture.world.check().await;
 }
 

@@ -159,6 +159,28 @@ async fn what_is_sent_wrongly_is_refused_as_documented() {
     world.check().await;
 }
 
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn every_reference_leads_to_a_form() {
+    let (document, mut found) = (document(), BTreeSet::new());
+    references(&document, &mut found);
+    let missing: Vec<_> = found
+        .iter()
+        .filter(|target| document.pointer(target.trim_start_matches('#')).is_none())
+        .collect();
+    assert!(found.len() > 50 && missing.is_empty(), "{missing:?} of {}", found.len());
+}
+
 /// A change of the contract is seen where the change is reviewed.
 #[test]
 fn the_committed_document_is_the_one_that_is_served() {

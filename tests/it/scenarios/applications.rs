@@ -2,6 +2,7 @@
 //! file is applied completely or not at all.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +11,10 @@ use std::time::Duration;
 use sayso::domain::id::BudgetId;
 use sayso::programme::apply::{ApplyReport, apply};
 use sayso::store::Tx;
-use tokio::time::timeout;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{interval, timeout};
 
-use super::gateway::{GatewayProcess, count, prepare, prove};
+use super::gateway::{GatewayProcess, count, lasting, prepare, prove};
 use crate::support::{DatabaseKind, TestDatabase};
 use crate::world::{DEMO, Purchase, RULES, World, patient, purchase};
 
@@ -20,6 +22,7 @@ on_both_databases!(
     an_unchanged_file_waits_for_nobody,
     a_change_of_one_person_waits_for_nobody_else,
     no_decision_mixes_two_versions_of_a_file,
+    a_long_file_of_another_process_starves_no_authorisation,
     a_file_that_broke_off_is_finished_at_the_next_start,
     a_file_that_broke_off_is_finished_before_the_next_one,
 );
@@ -134,19 +137,58 @@ async fn no_decision_mixes_two_versions_of_a_file(database: TestDatabase) {
     world.check().await;
 }
 
-/// Applies `file` in a process that is killed after `commits` commits.
-fn apply_and_die(database: &TestDatabase, file: &str, commits: u32) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("programme.toml");
+/// The process that applies `file`, which is written to `folder`.
+fn apply_command(database: &TestDatabase, folder: &Path, file: &str) -> Command {
+    let path = folder.join("programme.toml");
     std::fs::write(&path, file).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sayso"));
     database.give_key(&mut command);
-    let ended = command
-        .env(sayso::platform::crash::CRASH_AT_VARIABLE, format!("committed:{commits}"))
+    command
         .args(["--database", &database.url, "programme", "apply"])
         .arg(&path)
-        .current_dir(folder.path())
-        .stdin(Stdio::null())
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    command
+}
+
+async fn a_long_file_of_another_process_starves_no_authorisation(database: TestDatabase) {
+    const KNOWN: usize = 60;
+    const NEW: usize = 150;
+    const ASK_EVERY: Duration = Duration::from_millis(50);
+
+    let store = prepare(&database, &many(KNOWN, 0, 40)).await;
+    let mut gateway = GatewayProcess::start(&database).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = lasting(&many(KNOWN + NEW, 5, 50));
+    let mut command = apply_command(&database, folder.path(), &file);
+    let applying = spawn_blocking(move || command.output().unwrap());
+    let (caller, mut answers, mut tick) = (gateway.caller(), JoinSet::new(), interval(ASK_EVERY));
+    while !applying.is_finished() {
+        tick.tick().await;
+        let number = answers.len();
+        let bought = of_person(number % KNOWN, &format!("During{number}"));
+        let caller = caller.clone();
+        answers.spawn(async move { caller.authorise_timed(&bought).await });
+    }
+    let ended = applying.await.unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    // On SQLite the pauses alone take longer than this.
+    assert!(answers.len() > 5, "{} were asked", answers.len());
+    for (answer, took) in answers.join_all().await {
+        assert!(answer.is_approved(), "{answer:?} after {took:?}");
+    }
+    assert_eq!(half_way(&database).await, (60, "2".to_owned()));
+    assert_eq!(count(&database, "person WHERE true").await, 210);
+    gateway.kill();
+    prove(&store).await;
+    store.close().await;
+}
+
+/// Applies `file` in a process that is killed after `commits` commits.
+fn apply_and_die(database: &TestDatabase, file: &str, commits: u32) {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = apply_command(database, folder.path(), file)
+        .env(sayso::platform::crash::CRASH_AT_VARIABLE, format!("committed:{commits}"))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);

@@ -1,5 +1,6 @@
-//! Killed at each named place, as by a power failure, and restarted: the final state is as without
-//! the crash. Only debug builds contain the places.
+//! Killed at each named place by abort, and restarted: the final state is as without the crash.
+//! What the operating system has buffered survives, so these tests do not cover a power failure.
+//! Only debug builds contain the places.
 
 use std::time::Duration;
 

@@ -32,7 +32,7 @@ impl GatewayProcess {
         gateway
     }
 
-    /// Like [`Self::start`], but it is killed when it reaches `place` for the `times`-th time.
+    /// Like [`Self::start`], but it aborts when it reaches `place` for the `times`-th time.
     pub(crate) async fn start_to_crash(database: &TestDatabase, place: &str, times: u32) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sayso"));
         command.env(sayso::platform::crash::CRASH_AT_VARIABLE, format!("{place}:{times}"));
@@ -105,10 +105,15 @@ impl Drop for GatewayProcess {
     }
 }
 
-/// Applies `file` with the ends of its streams moved far into the future, for the real clock.
+/// `file` with the ends of its streams moved far into the future, for the real clock.
+pub(crate) fn lasting(file: &str) -> String {
+    file.replace("= 2027-", "= 2099-").replace("= 2026-12-", "= 2099-12-")
+}
+
+/// Applies `file`, made [`lasting`].
 pub(crate) async fn prepare(database: &TestDatabase, file: &str) -> Store {
     let store = database.store().await;
-    let file = patient(file).replace("= 2027-", "= 2099-").replace("= 2026-12-", "= 2099-12-");
+    let file = lasting(&patient(file));
     apply(&store, &NewIds::default(), Clock::system().now(), &file, RULES).await.unwrap();
     store
 }

@@ -108,8 +108,8 @@ async fn scenario_65_killed_at_any_moment_it_answers_the_same_again(database: Te
     store.close().await;
 }
 
-/// Checks the holds `after` a kill by identity: all of `before`, every approval received since, and
-/// at most the unanswered requests. Returns `after`.
+/// Checks that the holds `after` a kill are all of `before`, one for every approval received since,
+/// and beyond those only holds of unanswered requests.
 fn check_held(
     before: &BTreeMap<(String, String), i64>,
     after: &BTreeMap<(String, String), i64>,

@@ -56,7 +56,7 @@ async fn scenario_01_a_repeat_is_answered_byte_for_byte(database: TestDatabase) 
     world.check().await;
 }
 
-/// The gateway dies between the commit and the response; its successor gets the retry.
+/// One gateway commits the decision and sends no response; a second one gets the retry.
 async fn scenario_06_what_was_committed_before_a_crash_is_the_answer_after_it(
     database: TestDatabase,
 ) {

@@ -6,6 +6,8 @@ use super::*;
 use crate::domain::people::role::MemberState;
 use crate::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
 use crate::domain::shop::table::{DescriptorPattern, ShopKind};
+use crate::programme::file::reader::AMOUNT_MINOR_MAX;
+use crate::programme::file::terms::PERMISSION_USES_MAX;
 
 /// A text as people write it, with characters that TOML must escape.
 fn words() -> impl Strategy<Value = String> {
@@ -79,8 +81,8 @@ fn a_limit(currency: Currency) -> impl Strategy<Value = Limit> {
     let period = || proptest::sample::select(Period::ALL.to_vec());
     let money = move |minor: i64| Money::from_minor(minor, currency);
     prop_oneof![
-        (0..=i64::MAX).prop_map(move |minor| Limit::PerPurchase(money(minor))),
-        (period(), 0..=i64::MAX)
+        (0..=AMOUNT_MINOR_MAX).prop_map(move |minor| Limit::PerPurchase(money(minor))),
+        (period(), 0..=AMOUNT_MINOR_MAX)
             .prop_map(move |(per, minor)| Limit::Amount { per, most: money(minor) }),
         (period(), any::<u32>()).prop_map(|(per, most)| Limit::Count { per, most }),
     ]
@@ -150,8 +152,13 @@ fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
     let pot = (slug(), words(), only, any::<bool>(), release, loads, 0..=1000_i64);
     let names = proptest::collection::vec(words(), 1..4);
     let agreement = (a_date(), names, words(), any::<bool>(), a_list(currency));
-    let permission =
-        (proptest::option::of(any::<u128>()), a_scope(), 1..=u32::MAX, an_instant(), 1..=i64::MAX);
+    let permission = (
+        proptest::option::of(any::<u128>()),
+        a_scope(),
+        1..=PERMISSION_USES_MAX,
+        an_instant(),
+        1..=AMOUNT_MINOR_MAX,
+    );
     let parts = (
         proptest::collection::vec(card, 0..3),
         proptest::collection::vec(pot, 0..4),
@@ -243,7 +250,7 @@ fn some_hours() -> impl Strategy<Value = WorkingHours> {
 }
 
 fn ask_rules(currency: Currency) -> impl Strategy<Value = AskRules> {
-    let sum = || proptest::option::of(0..=i64::MAX);
+    let sum = || proptest::option::of(0..=AMOUNT_MINOR_MAX);
     (1..=3_u32, [sum(), sum(), sum(), sum(), sum(), sum()]).prop_map(move |(answer_hours, sums)| {
         let money = |minor: Option<i64>| minor.map(|minor| Money::from_minor(minor, currency));
         let [
