@@ -186,7 +186,7 @@ impl Store {
 
     /// The head with the greatest posting identifier over all chains; identifiers are time-ordered.
     pub(in crate::store) async fn newest_link(&self) -> Result<Option<MarkedPosting>, StoreError> {
-        let sql = "SELECT programme_id, head_posting, head_hash FROM budget \
+        let sql = "SELECT programme_id, head_posting AS posting_id, head_hash AS hash FROM budget \
                    WHERE head_posting IS NOT NULL ORDER BY head_posting DESC LIMIT 1";
         let row = sqlx::query(sql).fetch_optional(&self.readers()).await?;
         row.map(|row| read_link(&row)).transpose()
