@@ -202,6 +202,11 @@ impl Principal {
 }
 
 impl GrantedAccess {
+    /// Whether the account has the capability `act` too.
+    pub fn may(&self, act: Capability) -> bool {
+        self.actor.may(act, &self.subject).is_ok()
+    }
+
     /// Refuses an account that has a conflict of interest with the person: it may neither consent
     /// nor refuse, and neither begin nor lift a pause.
     ///

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::file::{Duty, ProgrammeFile};
-use crate::domain::id::{MemberId, ProgrammeId};
-use crate::domain::people::role::Member;
+use crate::domain::id::{MemberId, PersonId, ProgrammeId};
+use crate::domain::people::role::{Member, MemberState};
 use crate::store::{DutyRow, Store, StoreError, Tx};
 
 /// The stored accounts and duties of a programme.
@@ -88,6 +88,18 @@ impl Accounts {
             None => true,
         };
         file.members.iter().filter(is_changed).cloned().collect()
+    }
+
+    /// The accounts that `file` adds for a person: theirs, or of somebody who helps them.
+    pub(super) fn added<'f>(
+        &self,
+        file: &'f ProgrammeFile,
+    ) -> impl Iterator<Item = (&'f PersonId, &'f Member)> {
+        let is_new = |member: &&Member| {
+            !self.members.contains_key(&member.id) && member.state == MemberState::Active
+        };
+        let of_person = |member: &'f Member| Some((member.person.as_ref()?, member));
+        file.members.iter().filter(is_new).filter_map(of_person)
     }
 
     fn has_other_duties(&self, file: &ProgrammeFile) -> bool {

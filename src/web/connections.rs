@@ -1,10 +1,10 @@
 //! The open connections, and which one is evicted when there are too many.
 //!
-//! A connection whose request has arrived completely is never evicted before its response is sent.
-//! All others are evicted in this order: first those that have never sent a complete request, the
-//! oldest first; then idle ones, the longest idle first. So an attacker gains nothing by opening
-//! connections and sending nothing, and an issuer that sends a request now and then keeps its
-//! connection.
+//! A connection whose request has arrived completely is not evicted before its response is sent,
+//! unless its peer does not read the response. All others are evicted in this order: first those
+//! that have never sent a complete request or do not read, the oldest first; then idle ones, the
+//! longest idle first. So an attacker gains nothing by opening connections and neither sending nor
+//! reading, and an issuer that sends a request now and then keeps its connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -61,7 +61,8 @@ struct TableState {
 /// The order of eviction: the lowest rank is evicted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct EvictionRank {
-    has_requested: bool,
+    /// Whether the peer has sent a complete request and reads its responses.
+    is_in_use: bool,
     since: u64,
 }
 
@@ -111,8 +112,7 @@ impl ConnectionTable {
             return Err(SlotUnavailable::AllBusy);
         }
         let id = state.next_sequence();
-        let (rank, evict) =
-            (EvictionRank { has_requested: false, since: id }, Arc::new(Notify::new()));
+        let (rank, evict) = (EvictionRank { is_in_use: false, since: id }, Arc::new(Notify::new()));
         if let Some(peer) = peer {
             let open = state.peer_counts.entry(peer).or_default();
             *open = open.saturating_add(1);
@@ -188,7 +188,7 @@ impl ConnectionSlot {
         if let Some(connection) = state.connections.get(&self.id) {
             state.eviction_order.remove(&(connection.rank, self.id));
         } else if state.connections.len() < self.table.limits.connections_max.saturating_mul(2) {
-            let rank = EvictionRank { has_requested: true, since: self.id };
+            let rank = EvictionRank { is_in_use: true, since: self.id };
             let evict = Arc::clone(&self.evict);
             state.connections.insert(self.id, OpenConnection { rank, peer: None, evict });
         }
@@ -202,7 +202,19 @@ impl ConnectionSlot {
     /// Marks the response as sent: the connection is idle and may be evicted.
     pub(super) fn mark_idle(&self) {
         let mut state = self.table.state();
-        let rank = EvictionRank { has_requested: true, since: state.next_sequence() };
+        let rank = EvictionRank { is_in_use: true, since: state.next_sequence() };
+        self.mark_evictable(state, rank);
+    }
+
+    /// Marks the response as blocked, because the peer does not read it: the connection may be
+    /// evicted until [`Self::mark_busy`].
+    pub(super) fn mark_stalled(&self) {
+        let mut state = self.table.state();
+        let rank = EvictionRank { is_in_use: false, since: state.next_sequence() };
+        self.mark_evictable(state, rank);
+    }
+
+    fn mark_evictable(&self, mut state: MutexGuard<'_, TableState>, rank: EvictionRank) {
         if let Some(connection) = state.connections.get_mut(&self.id) {
             let before = std::mem::replace(&mut connection.rank, rank);
             state.eviction_order.remove(&(before, self.id));

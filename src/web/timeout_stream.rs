@@ -64,11 +64,13 @@ pub(super) struct TimeoutStream {
     head_deadline: Option<(usize, Pin<Box<Sleep>>)>,
     /// Deadline of blocked writes; set by the first one and cleared by a flush.
     write_deadline: Option<Pin<Box<Sleep>>>,
+    /// Whether a write is blocked, because the peer does not read.
+    is_stalled: bool,
 }
 
 impl TimeoutStream {
     pub(super) fn new(stream: TcpStream, progress: Arc<RequestProgress>) -> Self {
-        Self { stream, progress, head_deadline: None, write_deadline: None }
+        Self { stream, progress, head_deadline: None, write_deadline: None, is_stalled: false }
     }
 
     /// Applies the write deadline. The first blocked write sets it, and each byte written extends
@@ -85,18 +87,31 @@ impl TimeoutStream {
                     let extended =
                         write_deadline.deadline().checked_add(TIME_PER_BYTE.saturating_mul(bytes));
                     write_deadline.as_mut().reset(extended.unwrap_or_else(Instant::now));
+                    if std::mem::take(&mut self.is_stalled) {
+                        self.progress.slot.mark_busy();
+                    }
                 }
                 Poll::Ready(Ok(bytes))
             }
             Poll::Pending => {
+                if !std::mem::replace(&mut self.is_stalled, true) {
+                    self.progress.slot.mark_stalled();
+                }
                 let write_deadline =
                     self.write_deadline.get_or_insert_with(|| sleep_for(WRITE_STALL_TIMEOUT));
                 ready!(write_deadline.as_mut().poll(cx));
-                // After a normal close the kernel would keep unsent data for minutes.
-                self.stream.set_zero_linger().ok();
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
             failed @ Poll::Ready(Err(_)) => failed,
+        }
+    }
+}
+
+impl Drop for TimeoutStream {
+    fn drop(&mut self) {
+        if self.is_stalled {
+            // After a normal close the kernel would keep unsent data for minutes.
+            self.stream.set_zero_linger().ok();
         }
     }
 }

@@ -840,6 +840,14 @@ helper-gone = { $named ->
     [yes] { $name } does not help any more.
    *[no] A helper does not help any more.
 } They see nothing of yours now.
+helper-filed = { $named ->
+    [yes] We wrote down that { $name } helps you.
+   *[no] We wrote down that somebody helps you.
+} They see only what was ticked. Is this not right? Tell us.
+account-filed = { $named ->
+    [yes] There is a new way into your account, for { $name }.
+   *[no] There is a new way into your account.
+} Is that not you? Tell us at once.
 held-back = You hold { $amount } back{ $named ->
     [yes] {" "}of { $name }
    *[no] {""}

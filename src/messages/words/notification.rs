@@ -51,6 +51,10 @@ pub enum Notification {
     CardLost,
     HelperChosen,
     HelperGone,
+    /// A programme's file adds a helper, an advocate or a planner.
+    HelperFiled,
+    /// A programme's file adds an account that speaks for the person.
+    AccountFiled,
     HeldBack,
     HeldBackUntil,
     HeldBackFree,
@@ -100,6 +104,8 @@ impl Notification {
         Self::CardLost,
         Self::HelperChosen,
         Self::HelperGone,
+        Self::HelperFiled,
+        Self::AccountFiled,
         Self::HeldBack,
         Self::HeldBackUntil,
         Self::HeldBackFree,
@@ -147,6 +153,8 @@ impl Notification {
             Self::CardLost => Phrase::CardLost,
             Self::HelperChosen => Phrase::HelperChosen,
             Self::HelperGone => Phrase::HelperGone,
+            Self::HelperFiled => Phrase::HelperFiled,
+            Self::AccountFiled => Phrase::AccountFiled,
             Self::HeldBack => Phrase::HeldBack,
             Self::HeldBackUntil => Phrase::HeldBackUntil,
             Self::HeldBackFree => Phrase::HeldBackFree,

@@ -176,6 +176,8 @@ phrases! {
     CardLost => "card-stopped" &[],
     HelperChosen => "helper-chosen" &[],
     HelperGone => "helper-gone" &[],
+    HelperFiled => "helper-filed" &[],
+    AccountFiled => "account-filed" &[],
     HeldBack => "held-back" &[],
     HeldBackUntil => "held-back-until" &[],
     HeldBackFree => "held-back-free" &[],

@@ -209,6 +209,7 @@ async fn begin(
         tx.add_budgets(id, &[BudgetId::house()], parsed.file.settings.currency).await?;
     }
     accounts::put(&mut tx, &parsed.file, &plan.accounts).await?;
+    tx.add_messages(&plan.account_messages(ids)).await?;
     tx.commit().await?;
     give_way(store, began.elapsed()).await;
     Ok(Some(application))

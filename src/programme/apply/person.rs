@@ -18,8 +18,8 @@ use crate::ledger::record::own_pot::own_pot_text;
 use crate::ledger::record::row::{Digest, Value, text_value};
 use crate::platform::ids::NewIds;
 use crate::programme::file::{Card, Load, Person};
+use crate::programme::file_messages::money_added;
 use crate::programme::filed_state::{permission, person_row, standing_of};
-use crate::programme::load_message::money_added;
 use crate::programme::version::start_version;
 use crate::store::{
     AgreementCache, ApplicationRow, BookRequest, CardRow, LOAD, PendingWrites, Store, StoreError,

@@ -12,10 +12,12 @@ use super::{ApplyError, ParsedFile, every};
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, PotId};
 use crate::domain::time::period::Moment;
 use crate::ledger::book::{LedgerError, PotBalance};
+use crate::platform::ids::NewIds;
 use crate::programme::accounts::Accounts;
 use crate::programme::file::{self, Person, ProgrammeFile, Settings};
+use crate::programme::file_messages::account_added;
 use crate::programme::filed_state::{filed_state, refused_state, unreachable_shops};
-use crate::store::{CardRow, PersonRow, ProgrammeRow, Store, Tx};
+use crate::store::{CardRow, NewMessage, PersonRow, ProgrammeRow, Store, Tx};
 
 /// How many new people one transaction writes. More than one, because no authorisation waits for a
 /// new person's budget; and few, because on SQLite every other write waits for the transaction.
@@ -124,6 +126,16 @@ impl<'a> ApplyPlan<'a> {
     /// The person in the last applied file, with the settings of that time.
     pub(super) fn before(&self, budget: &BudgetId) -> Option<(&Person, &Settings)> {
         self.before.get(budget).zip(self.settings_before.as_ref())
+    }
+
+    /// Tells each person of an account that the file adds for them. New people get no message,
+    /// because a human tells them about their first money.
+    pub(super) fn account_messages(&self, ids: &NewIds) -> Vec<NewMessage> {
+        let added = self.accounts.added(&self.parsed.file);
+        let known = added.filter(|(person, _)| self.is_known(&BudgetId::of(person)));
+        let message =
+            |(person, member)| account_added(ids, self.now, self.settings(), person, member);
+        known.map(message).collect()
     }
 
     pub(super) fn settings(&self) -> &'a Settings {

@@ -41,9 +41,10 @@ pub(super) struct FileReferences<'a> {
 }
 
 impl FileReferences<'_> {
-    /// Reports the text of `key` if it is not one of `names`.
+    /// Reports the text of `key` if it is not one of `names`. A stored text may name what a later
+    /// file has dropped, and must stay readable.
     pub(super) fn refer(entry: &FileEntry<'_>, key: &str, what: &str, names: &BTreeSet<String>) {
-        if let Some(name) = entry.raw_text(key)
+        if let Some(name) = entry.raw_text(key).filter(|_| !entry.is_stored())
             && !names.contains(name.trim_matches(' '))
         {
             let all = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");

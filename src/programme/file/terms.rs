@@ -32,6 +32,8 @@ pub(super) const PER_PURCHASE: &str = "purchase";
 /// How many purchases one permission of a file may allow: it is an exception to the list, and a
 /// longer one is a term of the list.
 pub(super) const PERMISSION_USES_MAX: u32 = 100;
+/// How many permissions one person has in a file, because every decision reads all of them.
+const PERMISSIONS_MAX: usize = 50;
 /// A permission for more purchases than this lasts at most [`PERMISSION_LONGEST`].
 const PERMISSION_USES_FEW: u32 = 10;
 const PERMISSION_LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
@@ -264,5 +266,12 @@ pub(super) fn permissions(
     };
     let fields = ["id", "on", "up_to", "uses", "from", "ends"];
     let entries = person.tables("permission", "permission", &fields);
+    if entries.len() > PERMISSIONS_MAX && !person.is_stored() {
+        let text = format!(
+            "there are more than {PERMISSIONS_MAX} permissions: take out those that have ended, or \
+             agree on a term instead"
+        );
+        person.problem("permission", text);
+    }
     all(entries.into_iter().map(permission))
 }

@@ -228,16 +228,21 @@ impl Tx {
     }
 
     /// Up to `most` proposals of a budget with an identifier below `before` and their consents, the
-    /// newest first.
+    /// newest first; with `drafts_by`, no drafts but those of that account.
     pub async fn proposals_before(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
         before: Option<ProposalId>,
+        drafts_by: Option<&MemberId>,
         most: u32,
         currency: Currency,
     ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
-        let condition = format!("AND proposal_id < $3 ORDER BY proposal_id DESC LIMIT {most}");
+        let drafts = drafts_by
+            .map(|author| format!("AND (state <> 'draft' OR proposed_by = '{author}') "))
+            .unwrap_or_default();
+        let condition =
+            format!("AND proposal_id < $3 {drafts}ORDER BY proposal_id DESC LIMIT {most}");
         // Sorts after every identifier, because `g` follows the hexadecimal digits.
         let before = before.map_or_else(|| "prop_g".to_owned(), |id| id.to_string());
         let found = self.proposals_where(programme, budget, &condition, &before, currency).await?;

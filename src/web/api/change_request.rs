@@ -155,6 +155,11 @@ impl NewChange {
         }
     }
 
+    /// The reason, as written.
+    pub(super) fn words(&self) -> &str {
+        &self.words
+    }
+
     /// Identifiers of purchases by which terms refer to a shop.
     pub(super) fn bought(&self) -> impl Iterator<Item = &str> {
         self.set.iter().filter_map(|term| term.bought.as_deref())

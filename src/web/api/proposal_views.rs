@@ -4,10 +4,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::agreement::TermBody;
-use crate::domain::agreement::proposal::{Consent, ConsentGranularity, ConsentSide, Proposal};
+use crate::domain::agreement::proposal::{
+    Consent, ConsentGranularity, ConsentSide, Proposal, ProposalKind,
+};
 use crate::messages::words::ChangeLine;
 use crate::people::agreements::{ProposalProgress, ProposalStage};
-use crate::people::members::Principal;
+use crate::people::members::GrantedAccess;
 
 /// The state of a proposal after a request.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,6 +60,7 @@ pub(super) struct ProposalBody {
     kind: &'static str,
     /// The version that it changes.
     changes_version: u32,
+    /// The reason. Empty for others than the person if the person decides it alone.
     words: String,
     /// `draft`, `open`, `agreed`, `refused`, `countered`, `withdrawn`, `run_out` or `taken_up`.
     state: &'static str,
@@ -129,14 +132,19 @@ impl From<Consent> for ConsentBody {
 
 impl ProposalBody {
     pub(super) fn of(
-        (proposal, consents): (Proposal, Vec<Consent>),
-        principal: &Principal,
+        (mut proposal, mut consents): (Proposal, Vec<Consent>),
+        access: &GrantedAccess,
     ) -> Self {
+        // What the person decides alone needs no reason that others could weigh.
+        if proposal.kind == ProposalKind::Own && proposal.proposed_by != access.actor.member.id {
+            proposal.words.clear();
+            consents.iter_mut().for_each(|consent| consent.words.clear());
+        }
         Self {
             proposal: proposal.id.to_string(),
             kind: proposal.kind.word(),
             changes_version: proposal.base_version,
-            state: proposal.state_at(principal.at).word(),
+            state: proposal.state_at(access.at).word(),
             words: proposal.words,
             in_parts: proposal.parts == ConsentGranularity::Parts,
             proposed_by: proposal.proposed_by.to_string(),

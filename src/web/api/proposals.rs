@@ -27,7 +27,7 @@ use super::shops::shop_scopes;
 use crate::domain::agreement::change::List;
 use crate::domain::agreement::change::TermKey;
 use crate::domain::agreement::proposal::{
-    Consent, ConsentAnswer, ConsentGranularity, ConsentSession, Proposal,
+    Consent, ConsentAnswer, ConsentGranularity, ConsentSession, Proposal, ProposalState,
 };
 use crate::domain::id::{BudgetId, PersonId, ProposalId};
 use crate::domain::people::role::Capability;
@@ -84,12 +84,12 @@ async fn changed_list(
 async fn read_change(
     api: &Api,
     principal: &Principal,
-    person: &str,
+    person: &PersonId,
     change: &NewChange,
 ) -> Result<ParsedChange, ApiError> {
     change.check_bounds()?;
     let programme = api.programme(&principal.programme).await?;
-    let bought = shop_scopes(api, principal, person, change.bought()).await?;
+    let bought = shop_scopes(api, principal, person, change.bought(), change.words()).await?;
     change.read(programme.settings.currency, programme.rules.shops(), &bought)
 }
 
@@ -124,12 +124,14 @@ async fn propose(
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
-    let change = read_change(&api, &principal, &person, &body).await?;
     let person = parse_id(&person, "person")?;
+    let change = read_change(&api, &principal, &person, &body).await?;
     perform(&api, principal, key, Propose { person, change }).await
 }
 
 /// Proposals and drafts, the newest first
+///
+/// A draft is seen by its author, and by those who could propose it.
 #[utoipa::path(
     get, path = "/people/{person}/proposals", tag = "agreement",
     params(("person" = String, Path), PageQuery),
@@ -149,10 +151,11 @@ async fn list_proposals(
         .await?;
     let (id, budget) = (&access.programme, &access.budget);
     let limit = page_size.saturating_add(1);
-    let found = tx.proposals_before(id, budget, before, limit, currency).await?;
+    let drafts_by = (!access.may(Capability::Propose)).then_some(&principal.member);
+    let found = tx.proposals_before(id, budget, before, drafts_by, limit, currency).await?;
     tx.commit().await?;
     let key = |(proposal, _): &(Proposal, Vec<Consent>)| proposal.id.to_string();
-    Ok(Json(Page::from_rows(found, page_size, key, |found| ProposalBody::of(found, &principal))))
+    Ok(Json(Page::from_rows(found, page_size, key, |found| ProposalBody::of(found, &access))))
 }
 
 /// One proposal, with what would change in plain words
@@ -173,7 +176,12 @@ async fn one_proposal(
     let access = principal.admit_to_read(&mut tx, Capability::SeeList, &person).await?;
     let (currency, budget) = (programme.settings.currency, &access.budget);
     let found = tx.proposal(&access.programme, budget, id, currency).await?;
-    let found = found.ok_or(ApiError::NotFound("proposal"))?;
+    let is_visible = |(proposal, _): &(Proposal, Vec<Consent>)| {
+        proposal.state != ProposalState::Draft
+            || proposal.proposed_by == principal.member
+            || access.may(Capability::Propose)
+    };
+    let found = found.filter(is_visible).ok_or(ApiError::NotFound("proposal"))?;
     let difference =
         agreements::proposed(&mut tx, &programme, &principal, &person, &found.0).await?;
     let before = tx.replaced_consents(&access.programme, budget, id).await?;
@@ -182,7 +190,7 @@ async fn one_proposal(
     let term = |term| TermBody::of(term, &programme, &guide);
     let terms = found.0.list.terms.iter().map(term).collect();
     Ok(Json(ProposalInFull {
-        proposal: ProposalBody::of(found, &principal),
+        proposal: ProposalBody::of(found, &access),
         said_before: before.into_iter().map(ConsentBody::from).collect(),
         lines: difference.lines.into_iter().map(ChangeLineBody::from).collect(),
         terms,
@@ -287,8 +295,8 @@ async fn counter(
     ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
     let proposal = parse_id(&proposal, "proposal")?;
-    let change = read_change(&api, &principal, &person, &body).await?;
     let person = parse_id(&person, "person")?;
+    let change = read_change(&api, &principal, &person, &body).await?;
     perform(&api, principal, key, CounterPropose { person, proposal, change }).await
 }
 
@@ -425,8 +433,8 @@ async fn draft(
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
-    let change = read_change(&api, &principal, &person, &body).await?;
     let person = parse_id(&person, "person")?;
+    let change = read_change(&api, &principal, &person, &body).await?;
     perform(&api, principal, key, SaveDraft { person, change }).await
 }
 
@@ -503,7 +511,7 @@ async fn force(
     _: ApiQuery<NoParameters>,
     ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
-    let change = read_change(&api, &principal, &person, &body).await?;
     let person = parse_id(&person, "person")?;
+    let change = read_change(&api, &principal, &person, &body).await?;
     perform(&api, principal, key, RecordForcedChange { person, change }).await
 }

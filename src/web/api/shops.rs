@@ -20,10 +20,9 @@ use super::recorded_read::begin_recorded_read;
 use super::representation::MoneyBody;
 use super::totals::money_error;
 use crate::domain::agreement::Scope;
-use crate::domain::id::PurchaseId;
+use crate::domain::id::{PersonId, PurchaseId};
 use crate::domain::money::Money;
 use crate::domain::money::limit::CountingAttributes;
-use crate::domain::people::role::Capability;
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::state::cost;
 use crate::domain::shop::ShopIdentity;
@@ -226,12 +225,14 @@ async fn term_scope(
     }
 }
 
-/// The shops of the purchases `ids`, for an account that may see these.
+/// The shops of the purchases `ids`. A read by anybody but the person is recorded first, with
+/// `words` as its reason.
 pub(super) async fn shop_scopes(
     api: &Api,
     principal: &Principal,
-    person: &str,
+    person: &PersonId,
     ids: impl Iterator<Item = &str>,
+    words: &str,
 ) -> Result<BTreeMap<String, Scope>, ApiError> {
     let ids: BTreeSet<&str> = ids.collect();
     let mut scopes = BTreeMap::new();
@@ -245,10 +246,8 @@ pub(super) async fn shop_scopes(
         ));
     }
     let programme = api.programme(&principal.programme).await?;
-    let mut tx = api.store.snapshot().await?;
-    let access = principal
-        .admit_to_read(&mut tx, Capability::SeePurchase, &parse_id(person, "person")?)
-        .await?;
+    let (mut tx, access) =
+        begin_recorded_read(api, principal, person, "shops", Some(words)).await?;
     for id in ids {
         scopes.insert(id.to_owned(), shop_scope(&mut tx, &access, &programme, id).await?);
     }

@@ -288,7 +288,7 @@ impl AgreementFixture {
         let (programme, budget, currency) = (riverside(), budget("dee"), CURRENCY.parse().unwrap());
         let versions = tx.versions_of(&programme, &budget, currency).await.unwrap();
         let every =
-            tx.proposals_before(&programme, &budget, None, u32::MAX, currency).await.unwrap();
+            tx.proposals_before(&programme, &budget, None, None, u32::MAX, currency).await.unwrap();
         let pauses = tx.pauses_of(&programme, &budget).await.unwrap();
         let cards = tx.cards_of(&programme, &budget).await.unwrap();
         tx.commit().await.unwrap();

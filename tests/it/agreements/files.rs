@@ -34,6 +34,7 @@ on_both_databases!(
     a_permission_of_a_file_waits_as_long_as_an_own_block,
     an_amount_beyond_all_reason_stops_no_later_file,
     a_file_gives_a_person_no_second_voice,
+    who_a_file_lets_near_a_person_is_told_to_them,
 );
 
 fn twenty_five() -> String {
@@ -402,5 +403,37 @@ async fn a_file_gives_a_person_no_second_voice(database: TestDatabase) {
     assert!(refused.contains("member dee-two") && refused.contains("of its own"), "{refused}");
     fixture.applied(&ended).await.unwrap();
     fixture.applied(&format!("{ended}{second}")).await.unwrap();
+    fixture.world.check().await;
+}
+
+async fn who_a_file_lets_near_a_person_is_told_to_them(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    assert!(fixture.told("dee", "person").await.is_empty(), "a new person is told by a human");
+    let file = peopled(&patient(DEMO));
+    let account = "[[member]]\nid = \"dee\"";
+    let ended = file.replace(account, "[[member]]\nstate = \"ended\"\nid = \"dee\"");
+    let more = "\n[[member]]\nid = \"olga\"\nhuman = \"olga\"\nname = \"Olga\"\n\
+                role = \"advocate\"\nperson = \"dee\"\nsees = [\"balance\"]\n";
+    let own = "\n[[member]]\nid = \"dee-new\"\nhuman = \"someone\"\nname = \"Someone\"\n\
+               role = \"person\"\nperson = \"dee\"\n";
+    fixture.applied(&format!("{ended}{more}")).await.unwrap();
+    fixture.applied(&format!("{ended}{more}{own}")).await.unwrap();
+    assert_eq!(
+        fixture.told("dee", "person").await,
+        [
+            (
+                "helper-filed".to_owned(),
+                "We wrote down that Olga helps you. They see only what was ticked. Is this not \
+                 right? Tell us."
+                    .to_owned()
+            ),
+            (
+                "account-filed".to_owned(),
+                "There is a new way into your account, for Someone. Is that not you? Tell us at \
+                 once."
+                    .to_owned()
+            ),
+        ]
+    );
     fixture.world.check().await;
 }

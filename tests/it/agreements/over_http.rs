@@ -14,6 +14,8 @@ on_both_databases!(
     proposed_agreed_and_paid_over_the_api,
     a_guide_is_read_where_a_list_is,
     more_help_is_chosen_and_given_back,
+    drafts_and_own_wishes_are_read_by_whom_they_concern,
+    a_shop_named_by_a_purchase_is_a_look_at_it,
 );
 
 async fn proposed_agreed_and_paid_over_the_api(database: TestDatabase) {
@@ -138,5 +140,66 @@ async fn more_help_is_chosen_and_given_back(database: TestDatabase) {
     let wish = fixture.post("dee", "/help", alone).await;
     assert_eq!((wish.status, &wish.json()["next"]), (200, &json!("cools")), "{wish:?}");
     assert_eq!(fixture.world.authorise(&purchase("Still", 20_01)).await.reason(), "over_purchase");
+    fixture.world.check().await;
+}
+
+async fn drafts_and_own_wishes_are_read_by_whom_they_concern(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    let session = json!({"how": "own_phone", "place": "at home", "minutes": 1});
+    let draft = json!({"version": 1, "words": "She could cook.", "partial": true,
+        "session": session});
+    let drafted = fixture.post("helen", "/drafts", draft).await;
+    let draft = drafted.json()["proposal"].as_str().unwrap().to_owned();
+    let helped = json!({"help": "together", "above": 20_00, "cooling_days": 2,
+        "review_on": "2027-03-01", "words": "I drink.", "session": session});
+    assert_eq!(fixture.post("dee", "/help", helped).await.status, 200);
+    let alone = json!({"help": "alone", "words": "I drink less.", "session": session});
+    let wish = fixture.post("dee", "/help", alone).await;
+    let wish = wish.json()["proposal"].as_str().unwrap().to_owned();
+    for (who, sees_draft, words) in [
+        ("helen", true, ""),
+        ("dee", true, "I drink less."),
+        ("amina", true, ""),
+        ("ruth", true, ""),
+        ("paul", false, ""),
+    ] {
+        let all = fixture.get(who, "/proposals").await["data"].as_array().unwrap().clone();
+        let ids: Vec<_> = all.iter().map(|one| one["proposal"].as_str().unwrap()).collect();
+        assert_eq!(ids.contains(&draft.as_str()), sees_draft, "{who}: {ids:?}");
+        let one = all.iter().find(|one| one["proposal"] == wish.as_str()).unwrap();
+        assert_eq!(one["words"], words, "{who}");
+        let path = format!("/v1/people/dee/proposals/{wish}");
+        assert_eq!(fixture.world.get_as(who, &path).await.json()["words"], words, "{who}");
+        let path = format!("/v1/people/dee/proposals/{draft}");
+        let status = if sees_draft { 200 } else { 404 };
+        assert_eq!(fixture.world.get_as(who, &path).await.status, status, "{who}");
+    }
+    fixture.world.check().await;
+}
+
+async fn a_shop_named_by_a_purchase_is_a_look_at_it(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    let bought = fixture.world.authorise(&purchase("A", 1_00)).await;
+    assert!(bought.is_approved());
+    let shops = fixture.get("dee", "/shops").await;
+    let id = shops["shops"][0]["bought"].as_str().unwrap().to_owned();
+    let change = json!({
+        "version": 1,
+        "set": [{"bought": id, "answer": "yes"}],
+        "words": "You asked me to.",
+        "session": {"how": "own_page", "place": "the office", "minutes": 5},
+    });
+    for (who, path, looks) in
+        [("dee", "/proposals", 0), ("amina", "/drafts", 1), ("amina", "/proposals", 2)]
+    {
+        let sent = fixture.post(who, path, change.clone()).await;
+        assert_eq!(sent.status, 201, "{who} {path}: {sent:?}");
+        let kept = "reason = 'You asked me to.' AND member_id = 'amina'";
+        assert_eq!(fixture.world.count("look", kept).await, looks, "{who} {path}");
+        if path == "/proposals" {
+            let id = sent.json()["proposal"].as_str().unwrap().to_owned();
+            fixture.post(who, &format!("/proposals/{id}/withdraw"), json!({})).await;
+        }
+    }
     fixture.world.check().await;
 }

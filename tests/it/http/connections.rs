@@ -175,3 +175,25 @@ async fn who_does_not_take_an_answer_loses_the_connection() {
     other.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
+
+#[tokio::test]
+async fn in_a_full_table_who_does_not_read_gives_way_at_once() {
+    let edge = EdgeFixture::sqlite().await;
+    let limits = ConnectionLimits { connections_max: 4, ..ConnectionLimits::default() };
+    let listening = edge.listen(limits).await;
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(listening.address()).await.unwrap();
+        let request = "GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n";
+        stream.write_all(request.repeat(200).as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    let mut other = TcpStream::connect(listening.address()).await.unwrap();
+    other.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    timeout(Duration::from_secs(3), other.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(began.elapsed() < Duration::from_secs(2), "long before they time out");
+}
