@@ -380,7 +380,9 @@ async fn a_permission_of_a_file_waits_as_long_as_an_own_block(database: TestData
 async fn an_amount_beyond_all_reason_stops_no_later_file(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let more = with_a_garden(&patient(DEMO));
-    let big = peopled(&more.replace("\"50.00\"", "\"92233720368547758.07\""));
+    let big = more.replace("allocated = \"50.00\"", "allocated = \"10000000000.01\"");
+    assert_ne!(big, more);
+    let big = peopled(&big);
     let done = apply(fixture.store(), fixture.world.app.ids(), fixture.now(), &big, RULES).await;
     assert!(matches!(done, Err(ApplyError::File(_))), "{done:?}");
     assert_eq!(fixture.world.count("application", "true").await, 0);
