@@ -1,5 +1,6 @@
 //! Fails the build if a message catalogue lacks a text, because every purchase that is not paid
-//! must have a reason that people can read.
+//! must have a reason that people can read. Lists the migrations, so that a new one is a pair of
+//! files and nothing else.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,9 +20,11 @@ mod reason_code;
 
 const CATALOGUES: &str = "src/messages/words";
 const CODES: &str = "src/domain/decision/reason_code.rs";
+/// One folder per database; both have files of the same names, such as `0002_exchange_margin.sql`.
+const MIGRATIONS: &str = "migrations";
 
 fn main() -> Result<(), std::io::Error> {
-    for watched in ["build.rs", CATALOGUES, CODES] {
+    for watched in ["build.rs", CATALOGUES, CODES, MIGRATIONS] {
         println!("cargo::rerun-if-changed={watched}");
     }
     for path in catalogues()? {
@@ -29,7 +32,35 @@ fn main() -> Result<(), std::io::Error> {
             println!("cargo::error={problem}");
         }
     }
-    Ok(())
+    let out = std::env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
+    fs::write(out.join("migrations.rs"), migrations()?)
+}
+
+/// The migrations as a Rust expression, sorted by version. A file without a counterpart for the
+/// other database fails the build, because its text cannot be included.
+fn migrations() -> Result<String, std::io::Error> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(Path::new(MIGRATIONS).join("sqlite"))? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    let mut list = String::from("&[\n");
+    for file in names {
+        let stem = file.trim_end_matches(".sql");
+        let (version, name) = stem.split_once('_').unwrap_or((stem, stem));
+        let (version, name) = (version.trim_start_matches('0'), name.replace('_', " "));
+        let text = |database: &str| {
+            let path = format!("/{MIGRATIONS}/{database}/{file}");
+            format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))")
+        };
+        let (sqlite, postgres) = (text("sqlite"), text("postgres"));
+        list.push_str(&format!(
+            "MigrationFile {{ version: {version}, name: {name:?}, sqlite: {sqlite}, \
+             postgres: {postgres} }},\n"
+        ));
+    }
+    list.push_str("]\n");
+    Ok(list)
 }
 
 /// The catalogues of all languages, sorted by path.

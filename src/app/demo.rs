@@ -12,13 +12,13 @@ use tokio::sync::mpsc;
 use crate::app::gateway::{App, AppSettings};
 use crate::domain::id::SealId;
 use crate::finance::seal;
+use crate::merchant_rules;
 use crate::operations::balances::Balances;
 use crate::operations::explain::{Explanation, explain};
 use crate::operations::verify;
 use crate::platform::clock::{Clock, ClockControl};
 use crate::platform::config::KeySource;
 use crate::programme::apply::apply;
-use crate::programme::rules;
 
 /// The programme's file of the demo.
 pub const PROGRAMME: &str = include_str!("../../merchant-rules/demo.toml");
@@ -59,7 +59,7 @@ pub async fn run(settings: DemoSettings, mut print: impl FnMut(String)) -> anyho
     let mut running = AppSettings::new(address, database_url.as_str().into(), clock);
     running.key = settings.key.unwrap_or(running.key);
     let app = App::start(running).await?;
-    let rules = rules::BUILT_IN_CATEGORIES;
+    let rules = merchant_rules::BUILT_IN_CATEGORIES;
     apply(app.store(), app.ids(), app.clock().now(), PROGRAMME, rules).await?;
     app.directory().refresh(app.clock().now()).await?;
 

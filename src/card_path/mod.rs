@@ -3,5 +3,4 @@
 
 pub mod authorise;
 pub mod committer;
-pub mod issuers;
 pub mod lifecycle;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::id::{ProgrammeId, SealId};
-use crate::ledger::record::row::{Digest, RowReader};
-use crate::ledger::seal::{SEAL, Seal, SealedHead, read_seal, totals_line};
+use crate::ledger::record::row::Digest;
+use crate::ledger::record::table::Record as _;
+use crate::ledger::seal::{Seal, SealedHead, totals_line};
 use crate::platform::clock::Clock;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, DirectoryError};
-use crate::store::{BUDGET, Store, StoreError, Tx};
+use crate::store::{HeadRow, Store, StoreError, Tx};
 
 /// Seals `programme` in its current state.
 ///
@@ -51,8 +52,8 @@ async fn seal_if(
     let totals = totals_line(&currency, snapshot.totals(programme).await?.map(i128::from));
     drop(snapshot);
     let mut seal = Seal {
-        programme: programme.clone(),
-        id,
+        programme_id: programme.clone(),
+        seal_id: id,
         number: sealed.number.saturating_add(1),
         sealed_at: now,
         heads,
@@ -154,8 +155,8 @@ async fn read_seal_history(
             return Ok(history);
         }
         for row in &page {
-            let seal = read_seal(row)?;
-            history.number = SEAL.number(row, "number");
+            let seal = Seal::from_row(row)?;
+            history.number = seal.number;
             history.root = seal.root;
             history.heads.extend(seal.heads.into_iter().map(|h| (h.budget.to_string(), h.seq)));
         }
@@ -170,22 +171,13 @@ async fn heads_grown_since(
     let mut heads = Vec::new();
     let mut last = String::new();
     loop {
-        let page = tx.budgets_after(programme, &last).await?;
+        let page = tx.heads_after(programme, &last).await?;
         let Some(end) = page.last() else { break };
-        BUDGET.text(end, "budget_id").clone_into(&mut last);
-        for row in &page {
-            let budget = BUDGET.text(row, "budget_id");
-            let seq = BUDGET.number(row, "head_seq");
-            if seq <= sealed.get(budget).copied().unwrap_or_default() {
-                continue;
+        end.budget_id.as_str().clone_into(&mut last);
+        for HeadRow { budget_id, head_seq, head_hash, .. } in page {
+            if head_seq > sealed.get(budget_id.as_str()).copied().unwrap_or_default() {
+                heads.push(SealedHead { budget: budget_id, seq: head_seq, hash: head_hash });
             }
-            let mut reader = RowReader::new(&BUDGET, row);
-            let _programme = reader.text()?;
-            let budget = reader.parsed()?;
-            for _ in 0..4 {
-                reader.skip();
-            }
-            heads.push(SealedHead { budget, seq, hash: reader.parsed()? });
         }
     }
     // Sorted by bytes, as verification expects, because a database may sort in another order.

@@ -4,6 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::domain::id::{ConnectionId, PotId, StreamId};
+use crate::ledger::record::column::text_columns;
+
+text_columns!(Account);
 
 /// One account of the chart of accounts. Pot accounts belong to the posting's budget, all others to
 /// its programme.

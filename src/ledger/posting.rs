@@ -4,29 +4,42 @@ use jiff::Timestamp;
 
 use super::account::Account;
 use crate::domain::id::{BudgetId, PostingId, ProgrammeId, PurchaseId};
-use crate::domain::money::Money;
-use crate::ledger::record::row::{
-    CanonicalHasher, CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
-};
+use crate::domain::money::{Currency, Money};
+use crate::ledger::record::column::word_columns;
+use crate::ledger::record::row::{CanonicalHasher, CorruptRow, Digest, Value};
+use crate::ledger::record::table::{Record as _, record};
 
-/// One row per posting.
-pub const POSTING: Table = Table {
-    name: "posting",
-    columns: columns![
-        Key "programme_id", Key "posting_id", Text "budget_id", Number "seq", Text "kind",
-        Text "subject", Text "record_digest", Text "purchase_id", Text "purchase_digest",
-        Number "posted_at", Text "previous_id", Text "hash",
-    ],
-};
+record! {
+    /// One row per posting.
+    pub struct PostingRow in "posting" key(programme_id, posting_id) {
+        pub programme_id: ProgrammeId,
+        pub posting_id: PostingId,
+        pub budget_id: BudgetId,
+        pub seq: i64,
+        pub kind: PostingKind,
+        pub subject: String,
+        pub record_digest: Digest,
+        pub purchase_id: Option<PurchaseId>,
+        pub purchase_digest: Option<Digest>,
+        pub posted_at: Timestamp,
+        pub previous_id: Option<PostingId>,
+        pub hash: Digest,
+    }
+}
 
-/// One row per transfer.
-pub const JOURNAL: Table = Table {
-    name: "journal",
-    columns: columns![
-        Key "programme_id", Key "posting_id", Number "line", Text "budget_id",
-        Text "from_account", Text "to_account", Text "currency", Number "amount_minor",
-    ],
-};
+record! {
+    /// One row per transfer.
+    pub struct JournalRow in "journal" key(programme_id, posting_id) {
+        pub programme_id: ProgrammeId,
+        pub posting_id: PostingId,
+        pub line: i64,
+        pub budget_id: BudgetId,
+        pub from_account: Account,
+        pub to_account: Account,
+        pub currency: Currency,
+        pub amount_minor: i64,
+    }
+}
 
 /// An amount above zero from one account to another. The type cannot represent an imbalance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +133,8 @@ impl PostingKind {
         Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
+
+word_columns!(PostingKind);
 
 /// The content of a posting before it is appended to the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,38 +232,53 @@ impl Posting {
 
     /// The row to store.
     pub fn row(&self) -> Vec<Value> {
-        let purchase = self.entry.purchase;
-        vec![
-            text_value(&self.programme),
-            text_value(self.entry.id),
-            text_value(&self.budget),
-            self.seq.into(),
-            self.entry.kind.word().into(),
-            self.entry.subject.as_str().into(),
-            self.entry.record.into(),
-            purchase.map(|(id, _)| id.to_string()).into(),
-            purchase.map(|(_, digest)| digest).into(),
-            self.entry.at.into(),
-            self.previous.map(|id| id.to_string()).into(),
-            self.hash.into(),
-        ]
+        let (purchase_id, purchase_digest) = self.entry.purchase.unzip();
+        let row = PostingRow {
+            programme_id: self.programme.clone(),
+            posting_id: self.entry.id,
+            budget_id: self.budget.clone(),
+            seq: self.seq,
+            kind: self.entry.kind,
+            subject: self.entry.subject.clone(),
+            record_digest: self.entry.record,
+            purchase_id,
+            purchase_digest,
+            posted_at: self.entry.at,
+            previous_id: self.previous,
+            hash: self.hash,
+        };
+        row.into_row()
     }
 
     /// The rows of the transfers.
     pub fn journal_rows(&self) -> Vec<Vec<Value>> {
         let row = |(line, transfer): (i64, &Transfer)| {
-            vec![
-                text_value(&self.programme),
-                text_value(self.entry.id),
-                line.into(),
-                text_value(&self.budget),
-                text_value(transfer.from()),
-                text_value(transfer.to()),
-                transfer.amount.currency().code().into(),
-                transfer.amount.into(),
-            ]
+            let row = JournalRow {
+                programme_id: self.programme.clone(),
+                posting_id: self.entry.id,
+                line,
+                budget_id: self.budget.clone(),
+                from_account: transfer.from.clone(),
+                to_account: transfer.to.clone(),
+                currency: transfer.amount.currency(),
+                amount_minor: transfer.amount.minor(),
+            };
+            row.into_row()
         };
         (1..).zip(&self.entry.transfers).map(row).collect()
+    }
+}
+
+impl JournalRow {
+    /// The transfer.
+    ///
+    /// # Errors
+    ///
+    /// [`CorruptRow`] when it moves no money, or to the account that it leaves.
+    pub fn transfer(&self) -> Result<Transfer, CorruptRow> {
+        let amount = Money::from_minor(self.amount_minor, self.currency);
+        Transfer::new(self.from_account.clone(), self.to_account.clone(), amount)
+            .ok_or_else(|| self.corrupt("amount_minor"))
     }
 }
 
@@ -258,44 +288,9 @@ pub fn link_hash(previous: Digest, posting: &[Value], journal: &[&[Value]]) -> D
     let mut canonical = CanonicalHasher::new("posting");
     canonical.digest(previous);
     let (_hash, content) = posting.split_last().unwrap_or((&Value::Null, &[]));
-    canonical.row(&POSTING, content);
+    canonical.row(PostingRow::TABLE, content);
     for transfer in journal {
-        canonical.row(&JOURNAL, transfer);
+        canonical.row(JournalRow::TABLE, transfer);
     }
     canonical.finish()
-}
-
-/// Parses a posting, without its transfers.
-pub fn read_posting(row: &[Value]) -> Result<Posting, CorruptRow> {
-    let mut reader = RowReader::new(&POSTING, row);
-    let programme = reader.parsed()?;
-    let id = reader.parsed()?;
-    let budget = reader.parsed()?;
-    let seq = reader.number()?;
-    let kind = reader.word(PostingKind::from_word)?;
-    let subject = reader.text()?.to_owned();
-    let record = reader.parsed()?;
-    let purchase: Option<PurchaseId> = reader.optional(RowReader::parsed)?;
-    let purchase_digest: Option<Digest> = reader.optional(RowReader::parsed)?;
-    let at = reader.instant()?;
-    let previous = reader.optional(RowReader::parsed)?;
-    let hash = reader.parsed()?;
-    let purchase = purchase.zip(purchase_digest);
-    let entry = PostingContent { id, kind, subject, record, purchase, at, transfers: Vec::new() };
-    Ok(Posting { programme, budget, seq, previous, entry, hash })
-}
-
-/// Parses a transfer; also returns the identifier of its posting as text.
-pub fn read_transfer(row: &[Value]) -> Result<(String, Transfer), CorruptRow> {
-    let mut reader = RowReader::new(&JOURNAL, row);
-    let _programme: ProgrammeId = reader.parsed()?;
-    let posting = reader.text()?.to_owned();
-    let _line = reader.number()?;
-    let _budget = reader.text()?;
-    let from = reader.parsed()?;
-    let to = reader.parsed()?;
-    let currency = reader.parsed()?;
-    let amount = reader.money(currency)?;
-    let transfer = Transfer::new(from, to, amount).ok_or_else(|| reader.corrupt())?;
-    Ok((posting, transfer))
 }

@@ -4,18 +4,11 @@ use jiff::Timestamp;
 
 use crate::domain::id::{BudgetId, ProgrammeId, SealId};
 use crate::domain::money::{Currency, Money};
+use crate::ledger::record::column::ColumnValue;
 use crate::ledger::record::row::{
-    CanonicalHasher, CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
+    CanonicalHasher, ColumnKind, CorruptRow, Digest, RowReader, Value,
 };
-
-/// One row per seal.
-pub const SEAL: Table = Table {
-    name: "seal",
-    columns: columns![
-        Key "programme_id", Key "seal_id", Number "number", Number "sealed_at", Text "heads",
-        Text "totals", Text "root",
-    ],
-};
+use crate::ledger::record::table::{Record as _, record};
 
 /// The head of one chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,23 +18,24 @@ pub struct SealedHead {
     pub hash: Digest,
 }
 
-/// The heads of the chains that have grown since the previous seal, and the root hash over them and
-/// the previous root.
-///
-/// An outside party that keeps the root can later prove that nothing sealed has changed, even
-/// against the owner of the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seal {
-    pub programme: ProgrammeId,
-    pub id: SealId,
-    /// Sequence number within the programme, from 1.
-    pub number: i64,
-    pub sealed_at: Timestamp,
-    /// Ordered by budget.
-    pub heads: Vec<SealedHead>,
-    /// The programme's totals in one line, as the `balances` command prints them.
-    pub totals: String,
-    pub root: Digest,
+record! {
+    /// The heads of the chains that have grown since the previous seal, and the root hash over
+    /// them and the previous root.
+    ///
+    /// An outside party that keeps the root can later prove that nothing sealed has changed, even
+    /// against the owner of the database.
+    pub struct Seal in "seal" key(programme_id, seal_id) {
+        pub programme_id: ProgrammeId,
+        pub seal_id: SealId,
+        /// Sequence number within the programme, from 1.
+        pub number: i64,
+        pub sealed_at: Timestamp,
+        /// Ordered by budget.
+        pub heads: Vec<SealedHead>,
+        /// The programme's totals in one line, as the `balances` command prints them.
+        pub totals: String,
+        pub root: Digest,
+    }
 }
 
 impl Seal {
@@ -49,19 +43,19 @@ impl Seal {
     pub fn root_after(&self, previous: Digest) -> Digest {
         seal_root(previous, &self.row())
     }
+}
 
-    /// The row to store.
-    pub fn row(&self) -> Vec<Value> {
+/// One line per head.
+impl ColumnValue for Vec<SealedHead> {
+    const KIND: ColumnKind = ColumnKind::Text;
+
+    fn value(&self) -> Value {
         let head = |head: &SealedHead| format!("{} {} {}", head.budget, head.seq, head.hash);
-        vec![
-            text_value(&self.programme),
-            text_value(self.id),
-            self.number.into(),
-            self.sealed_at.into(),
-            self.heads.iter().map(head).collect::<Vec<_>>().join("\n").into(),
-            self.totals.as_str().into(),
-            self.root.into(),
-        ]
+        self.iter().map(head).collect::<Vec<_>>().join("\n").into()
+    }
+
+    fn read(reader: &mut RowReader<'_>) -> Result<Self, CorruptRow> {
+        reader.word(|text| text.lines().map(sealed_head).collect())
     }
 }
 
@@ -71,22 +65,8 @@ pub fn seal_root(previous: Digest, seal: &[Value]) -> Digest {
     let mut canonical = CanonicalHasher::new("seal");
     canonical.digest(previous);
     let (_root, content) = seal.split_last().unwrap_or((&Value::Null, &[]));
-    canonical.row(&SEAL, content);
+    canonical.row(Seal::TABLE, content);
     canonical.finish()
-}
-
-/// Parses a seal.
-pub fn read_seal(row: &[Value]) -> Result<Seal, CorruptRow> {
-    let mut reader = RowReader::new(&SEAL, row);
-    Ok(Seal {
-        programme: reader.parsed()?,
-        id: reader.parsed()?,
-        number: reader.number()?,
-        sealed_at: reader.instant()?,
-        heads: reader.word(|text| text.lines().map(sealed_head).collect())?,
-        totals: reader.text()?.to_owned(),
-        root: reader.parsed()?,
-    })
 }
 
 fn sealed_head(line: &str) -> Option<SealedHead> {

@@ -154,15 +154,15 @@ async fn links(
         let is_end = links.len() < usize::try_from(LINKS_PER_READ).unwrap_or(usize::MAX);
         let is_activity = |kind| matches!(kind, PostingKind::Load | PostingKind::PotTransfer);
         let money_links: Vec<_> = links.iter().filter(|link| is_activity(link.kind)).collect();
-        let ids: Vec<_> = money_links.iter().map(|link| link.posting).collect();
+        let ids: Vec<_> = money_links.iter().map(|link| link.posting_id).collect();
         let transfers = tx.transfers_of(id, &ids).await?;
         for link in &links {
             // The chain defines the order, because the clocks of gateways differ.
             last.before = last.before.min(link.posted_at);
-            last.link = Some(link.posting);
-            let moved = transfers.get(&link.posting).map_or(&[][..], Vec::as_slice);
+            last.link = Some(link.posting_id);
+            let moved = transfers.get(&link.posting_id).map_or(&[][..], Vec::as_slice);
             let activities = moved.iter().filter_map(|transfer| activity_of(transfer, last.before));
-            found.extend(activities.map(|activity| (Some(link.posting), activity)));
+            found.extend(activities.map(|activity| (Some(link.posting_id), activity)));
         }
         read = read.saturating_add(LINKS_PER_READ);
         if is_end || found.len() > most || read >= LINKS_PER_PAGE_MAX {
@@ -197,7 +197,7 @@ async fn released_stages(
     if view.plans.iter().all(|plan| plan.release.is_none()) {
         return Ok(Vec::new());
     }
-    let loads = tx.loads_of(&settings.id, budget_ref.budget, settings.currency).await?;
+    let loads = tx.loads_of(&settings.id, budget_ref.budget).await?;
     let zone = budget_ref.programme.zone();
     let mut found = Vec::new();
     for plan in view.plans {
@@ -231,8 +231,10 @@ fn loaded_before(
     currency: Currency,
 ) -> Result<Money, MoneyError> {
     let zone = view.budget_ref.programme.zone();
-    let is_in = |load: &&LoadRow| load.pot == *pot && zone.to_datetime(load.at).date() < day;
-    Money::sum(currency, loads.iter().filter(is_in).map(|load| load.amount))
+    let is_in =
+        |load: &&LoadRow| load.pot_id == *pot && zone.to_datetime(load.loaded_at).date() < day;
+    let amount = |load: &LoadRow| Money::from_minor(load.amount_minor, currency);
+    Money::sum(currency, loads.iter().filter(is_in).map(amount))
 }
 
 /// What the person held back and took back between two instants, from the messages about it.

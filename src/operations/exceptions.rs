@@ -6,6 +6,7 @@ use serde_json::json;
 use super::text_table::TextTable;
 use crate::domain::id::{ExceptionId, ProgrammeId};
 use crate::domain::purchase::Purchase;
+use crate::domain::purchase::finding::about;
 use crate::domain::purchase::hold::CONFIRMATION_TIMEOUT;
 use crate::store::{ExceptionRow, Store, StoreError};
 
@@ -36,13 +37,14 @@ pub async fn list(
 
 fn unconfirmed_row(programme: &ProgrammeId, purchase: &Purchase) -> ExceptionRow {
     ExceptionRow {
-        id: ExceptionId::new(purchase.id.uuid()),
-        programme: programme.clone(),
-        budget: purchase.budget.clone(),
+        programme_id: programme.clone(),
+        exception_id: ExceptionId::new(purchase.id.uuid()),
+        budget_id: purchase.budget.clone(),
         kind: "not_confirmed".to_owned(),
-        subject: format!("{}/{}", purchase.connection, purchase.reference),
+        subject: about(purchase),
         detail: "we approved it, and the issuer has not said what became of it".to_owned(),
         noted_at: purchase.last_activity_at().unwrap_or(Timestamp::UNIX_EPOCH),
+        about: Some(about(purchase)),
     }
 }
 
@@ -56,8 +58,8 @@ pub fn text(exceptions: &[ExceptionRow], now: Timestamp) -> String {
     for exception in exceptions {
         table.add(vec![
             age(exception.noted_at, now),
-            exception.programme.to_string(),
-            exception.budget.to_string(),
+            exception.programme_id.to_string(),
+            exception.budget_id.to_string(),
             exception.kind.clone(),
             exception.subject.clone(),
             exception.detail.clone(),
@@ -70,9 +72,9 @@ pub fn text(exceptions: &[ExceptionRow], now: Timestamp) -> String {
 pub fn to_json(exceptions: &[ExceptionRow], now: Timestamp) -> serde_json::Value {
     let body = |exception: &ExceptionRow| {
         json!({
-            "exception": exception.id.to_string(),
-            "programme": exception.programme.to_string(),
-            "person": exception.budget.to_string(),
+            "exception": exception.exception_id.to_string(),
+            "programme": exception.programme_id.to_string(),
+            "person": exception.budget_id.to_string(),
             "cause": exception.kind,
             "about": exception.subject,
             "detail": exception.detail,

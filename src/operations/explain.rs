@@ -273,7 +273,7 @@ impl ExplanationContext<'_> {
         cards: &[Card],
     ) -> ExplanationTexts {
         let Self { request, facts, programme, hides_card } = self;
-        let worker = owner.and_then(|owner| owner.worker.parse::<WorkerId>().ok());
+        let worker = owner.and_then(|owner| owner.worker_id.parse::<WorkerId>().ok());
         let is_used =
             |card: &&Card| card.connection == request.connection && card.token == request.card;
         let used = cards.iter().find(is_used);

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::domain::id::{BudgetId, ExceptionId};
 use crate::platform::ids::NewIds;
-use crate::store::{MarkStatus, NewException, PendingWrites, Store, StoreError};
+use crate::store::{ExceptionRow, MarkStatus, PendingWrites, Store, StoreError};
 
 /// What is wrong, and what to do; empty if no row is lost.
 pub fn advice(mark_status: &MarkStatus) -> String {
@@ -35,12 +35,11 @@ pub async fn accept(store: &Store, ids: &NewIds, now: Timestamp) -> Result<(), S
     if !mark_status.has_lost_rows() {
         return Ok(());
     }
-    let note = |programme| NewException {
-        id: ExceptionId::new(ids.next(now)),
-        programme,
-        budget: BudgetId::house(),
-        kind: "loss_accepted",
-        about: String::new(),
+    let note = |programme_id| ExceptionRow {
+        programme_id,
+        exception_id: ExceptionId::new(ids.next(now)),
+        budget_id: BudgetId::house(),
+        kind: "loss_accepted".to_owned(),
         subject: match &mark_status {
             MarkStatus::Behind(marked) => marked.posting.to_string(),
             MarkStatus::NotKept
@@ -50,6 +49,7 @@ pub async fn accept(store: &Store, ids: &NewIds, now: Timestamp) -> Result<(), S
         },
         detail: "the database lacked what was committed, up to this posting".to_owned(),
         noted_at: now,
+        about: Some(String::new()),
     };
     let programmes = store.programmes().await?;
     let notes = programmes.into_iter().map(|(programme, _)| note(programme)).collect();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::card_path::issuers::{AuthorisationResponse, Verdict};
 use crate::domain::purchase::presentment::{EventBody, IssuerEvent};
+use crate::issuers::{AuthorisationResponse, Verdict};
 
 const DECISIONS: &str = "sayso_decisions_total";
 const DECISION_SECONDS: &str = "sayso_decision_seconds";

@@ -84,7 +84,7 @@ pub async fn texts_of(
     };
     let state_details = state_details(summary, programme)?;
     let owner = tx.person(&summary.programme, &summary.budget).await?;
-    let worker = owner.as_ref().and_then(|owner| owner.worker.parse::<WorkerId>().ok());
+    let worker = owner.as_ref().and_then(|owner| owner.worker_id.parse::<WorkerId>().ok());
     let place = summary.place();
     let pot_names = BTreeMap::new();
     let purchase_context = PurchaseContext {

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::explain::ExplainError;
-use crate::card_path::issuers::Issuer;
 use crate::domain::id::{
     BudgetId, ConnectionId, IssuerReference, PostingId, ProgrammeId, PurchaseId,
 };
@@ -17,6 +16,7 @@ use crate::domain::purchase::presentment::{AuthorisationStatus, EventBody};
 use crate::domain::purchase::state::{PurchaseState, RecordedAnswer, state_of};
 use crate::domain::purchase::{IncrementState, Purchase};
 use crate::domain::shop::merchant::Category;
+use crate::issuers::Issuer;
 use crate::ledger::book::LedgerError;
 use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision};
 use crate::programme::directory::Programme;
@@ -118,7 +118,7 @@ pub async fn page(
         let links = tx.links_before(programme, budget, before, LINKS_PER_READ).await?;
         let is_end = links.len() < usize::try_from(LINKS_PER_READ).unwrap_or(usize::MAX)
             || oldest.is_some_and(|at| links.last().is_some_and(|link| link.posted_at < at));
-        before = links.last().map(|link| link.posting).or(before);
+        before = links.last().map(|link| link.posting_id).or(before);
         read = read.saturating_add(LINKS_PER_READ);
         summaries.extend(purchases_beginning_at(tx, budget_ref, filter, &links).await?);
         if summaries.len() > most {
@@ -170,28 +170,29 @@ async fn origins(
     links: &[ChainLink],
 ) -> Result<Vec<(PostingId, PurchaseOrigin)>, PurchaseListError> {
     let id = &budget_ref.programme.settings.id;
-    let is_own = |link: &&ChainLink| link.purchase.is_some_and(|p| p.uuid() == link.posting.uuid());
-    let others: Vec<_> = links.iter().filter(|l| l.purchase.is_some() && !is_own(l)).collect();
-    let others: Vec<_> = others.iter().map(|link| link.posting).collect();
+    let is_own =
+        |link: &&ChainLink| link.purchase_id.is_some_and(|p| p.uuid() == link.posting_id.uuid());
+    let others = links.iter().filter(|link| link.purchase_id.is_some() && !is_own(link));
+    let others: Vec<_> = others.map(|link| link.posting_id).collect();
     let first = tx.first_links(id, &others).await?;
-    let begins = |link: &&ChainLink| is_own(link) || first.contains(&link.posting);
+    let begins = |link: &&ChainLink| is_own(link) || first.contains(&link.posting_id);
     let ids: Vec<PurchaseId> =
-        links.iter().filter(begins).filter_map(|link| link.purchase).collect();
+        links.iter().filter(begins).filter_map(|link| link.purchase_id).collect();
     let purchases = tx.purchases_by_id(id, &ids).await?;
     let refusals = only_answered(tx, budget_ref, links).await?;
     let mut origins = Vec::new();
     for link in links {
-        let purchase = link.purchase.filter(|_| begins(&link));
+        let purchase = link.purchase_id.filter(|_| begins(&link));
         let purchase = purchase.and_then(|id| purchases.iter().find(|known| known.id == id));
         let name = match purchase {
             Some(known) => (id.clone(), known.connection.clone(), known.reference.clone()),
-            None => match refusals.get(&link.posting) {
+            None => match refusals.get(&link.posting_id) {
                 Some(name) => name.clone(),
                 None => continue,
             },
         };
         let origin = PurchaseOrigin { at: link.posted_at, name, purchase: purchase.cloned() };
-        origins.push((link.posting, origin));
+        origins.push((link.posting_id, origin));
     }
     Ok(origins)
 }
@@ -203,9 +204,9 @@ async fn only_answered(
     links: &[ChainLink],
 ) -> Result<BTreeMap<PostingId, PurchaseReferenceKey>, PurchaseListError> {
     let id = &budget_ref.programme.settings.id;
-    let answered = links.iter().filter(|link| link.purchase.is_none());
+    let answered = links.iter().filter(|link| link.purchase_id.is_none());
     let answered: BTreeMap<_, _> =
-        answered.filter_map(|link| Some((link.decision()?, link.posting))).collect();
+        answered.filter_map(|link| Some((link.decision()?, link.posting_id))).collect();
     let ids: Vec<_> = answered.keys().copied().collect();
     let decisions = tx.decisions_by_id(id, &ids).await?;
     let names: BTreeSet<PurchaseReferenceKey> = decisions.iter().map(name_of).collect();

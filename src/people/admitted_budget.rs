@@ -69,7 +69,7 @@ impl<'d> AdmittedBudget<'d> {
         detail: &str,
     ) -> Result<(), UseCaseError> {
         let act = self.access.act_row(self.context.ids, kind, subject, detail);
-        tx.add_acts(&self.access.programme, &[act]).await?;
+        tx.add_acts(&[act]).await?;
         tx.close_books(&self.books.all(), &self.pending_writes).await?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::ledger::book::Card;
 use crate::ledger::record::message_parameters::MessageParameters;
 use crate::messages::words::{Notification, NotificationParameters, Words};
 use crate::people::members::{GrantedAccess, Principal, UseCaseContext, UseCaseError};
-use crate::store::{NewMessage, Tx};
+use crate::store::{CardRow, NewMessage, Tx};
 
 /// A change of the state of a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub async fn change(
     person: &PersonId,
     card: Option<&CardToken>,
     change: CardChange,
-) -> Result<Vec<Card>, UseCaseError> {
+) -> Result<Vec<CardRow>, UseCaseError> {
     tx.lock_budget(&principal.programme, &BudgetId::of(person)).await?;
     let access = principal.admit(tx, change.required_act(), person).await?;
     let cards = tx.cards_of(&access.programme, &access.budget).await?;
@@ -102,15 +102,15 @@ pub async fn change(
     };
     let changed: Vec<_> = wanted.filter(is_concerned).map(after_change).collect();
     if !changed.is_empty() {
-        tx.set_card_states(&access.programme, &access.budget, &changed).await?;
+        tx.set_card_states(&access.programme, &changed).await?;
         let act = |card: &Card| {
             let detail = format!("the card that ends in {}", card.last_four);
             access.act_row(context.ids, change.word(), card.token.as_str(), &detail)
         };
-        tx.add_acts(&access.programme, &changed.iter().map(act).collect::<Vec<_>>()).await?;
+        tx.add_acts(&changed.iter().map(act).collect::<Vec<_>>()).await?;
         notify(tx, context, &access, change).await?;
     }
-    Ok(tx.cards_of(&access.programme, &access.budget).await?)
+    Ok(tx.card_rows(&access.programme, &access.budget).await?)
 }
 
 /// Notifies the worker, and also the person when another account froze the card or when it is lost.

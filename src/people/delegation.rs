@@ -162,7 +162,7 @@ async fn save(
     let detail = format!("{}: {}", member.name, words.join(", "));
     let act =
         access.act_row(context.ids, kind, member.id.as_str(), detail.trim_end_matches([':', ' ']));
-    Ok(tx.add_acts(&access.programme, &[act]).await?)
+    Ok(tx.add_acts(&[act]).await?)
 }
 
 async fn notify(

@@ -247,9 +247,10 @@ impl GrantedAccess {
     /// The audit row of an act of this account.
     pub fn act_row(&self, ids: &NewIds, kind: &str, subject: &str, detail: &str) -> ActRow {
         ActRow {
-            budget: self.budget.clone(),
-            id: ActId::new(ids.next(self.at)),
-            member: self.actor.member.id.clone(),
+            programme_id: self.programme.clone(),
+            budget_id: self.budget.clone(),
+            act_id: ActId::new(ids.next(self.at)),
+            member_id: self.actor.member.id.clone(),
             kind: kind.to_owned(),
             subject: subject.to_owned(),
             detail: detail.to_owned(),

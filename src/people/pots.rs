@@ -337,7 +337,7 @@ impl AdmittedBudget<'_> {
     fn post_digest(&mut self, pot: &PotId) -> Result<(), UseCaseError> {
         let balance = self.book()?.pots.0.get(pot).ok_or(UseCaseError::NotFound("pot"))?;
         let GrantedAccess { programme, budget, .. } = &self.access;
-        let (stream, allocated) = (balance.stream.as_str(), balance.allocated);
+        let (stream, allocated) = (&balance.stream, balance.allocated);
         let own = own_pot_text(&balance.own);
         let digest = pot_plan_digest(programme, budget, pot, stream, allocated, own);
         let cause = self.cause(PostingKind::Pot, pot.to_string(), digest);

@@ -126,7 +126,8 @@ pub(super) async fn put(
     tx.put_members(programme, &before.changed(file)).await?;
     if before.has_other_duties(file) {
         tx.clear_duties(programme).await?;
-        tx.put_duties(programme, &file.duties.iter().map(duty_row).collect::<Vec<_>>()).await?;
+        let duties: Vec<_> = file.duties.iter().map(|duty| duty_row(programme, duty)).collect();
+        tx.put_duties(&duties).await?;
     }
     Ok(())
 }
@@ -141,9 +142,10 @@ pub(super) async fn read(
     Ok((members, duties.into_iter().map(duty).collect()))
 }
 
-fn duty_row(duty: &Duty) -> DutyRow {
+fn duty_row(programme: &ProgrammeId, duty: &Duty) -> DutyRow {
     DutyRow {
-        member: duty.member.clone(),
+        programme_id: programme.clone(),
+        member_id: duty.member.clone(),
         begins_at: duty.from,
         ends_at: duty.to,
         covers: duty.covers.clone(),
@@ -151,6 +153,6 @@ fn duty_row(duty: &Duty) -> DutyRow {
 }
 
 fn duty(row: DutyRow) -> Duty {
-    let DutyRow { member, begins_at, ends_at, covers } = row;
+    let DutyRow { programme_id: _, member_id: member, begins_at, ends_at, covers } = row;
     Duty { member, from: begins_at, to: ends_at, covers }
 }

@@ -46,5 +46,5 @@ async fn update_cards(
             changed.push(Card { standing, ..card });
         }
     }
-    tx.set_card_states(programme, budget, &changed).await
+    tx.set_card_states(programme, &changed).await
 }

@@ -10,7 +10,6 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use super::file::{Connection, FileProblems, Settings, parse_settings};
-use crate::card_path::issuers::Issuer;
 use crate::domain::agreement::{Agreement, Scope};
 use crate::domain::decision::authorisation::{AuthorisationRequest, ProgrammeFacts};
 use crate::domain::id::{ConnectionId, ProgrammeId, WorkerId};
@@ -19,8 +18,9 @@ use crate::domain::money::stream::Stream;
 use crate::domain::shop::merchant::{Category, Merchant, MerchantRules};
 use crate::domain::shop::table::ShopKind;
 use crate::domain::time::period::Moment;
-use crate::programme::rules;
-use crate::programme::rules::{RulesError, RulesTexts};
+use crate::issuers::Issuer;
+use crate::merchant_rules;
+use crate::merchant_rules::{RulesError, RulesTexts};
 use crate::store::{AgreementCache, Books, CardOwnerCache, OpenBook, SecretRow, Store, StoreError};
 
 /// One version of a programme's settings. Immutable.
@@ -332,7 +332,7 @@ impl Directory {
         let settings = parse_settings(&row.settings, &|_: &Category| true)
             .map_err(|problems| DirectoryError::Settings { programme: id.clone(), problems })?;
         let texts = RulesTexts { categories: &row.rules, shops: row.shops.as_deref() };
-        let rules = rules::read(texts, &settings.shops)
+        let rules = merchant_rules::read(texts, &settings.shops)
             .map_err(|problems| DirectoryError::Rules { programme: id.clone(), problems })?;
         let streams = Arc::new(settings.streams.clone());
         let programme = Arc::new(Programme { version: row.version, settings, rules, streams });

@@ -113,7 +113,7 @@ pub(super) const fn refused_state(now: Option<CardState>, new: CardState) -> Opt
 /// unless the file states a new state. A state that has become impossible since the file was
 /// checked is not set.
 pub(super) fn standing_of(
-    card: &file::Card,
+    card: &file::FiledCard,
     known: Option<CardStatus>,
     before: Option<&Person>,
 ) -> CardStatus {
@@ -130,16 +130,17 @@ pub(super) fn standing_of(
 }
 
 /// The card's state in the last applied file.
-pub(super) fn filed_state(card: &file::Card, before: Option<&Person>) -> Option<CardState> {
-    let same = |c: &&file::Card| c.connection == card.connection && c.token == card.token;
+pub(super) fn filed_state(card: &file::FiledCard, before: Option<&Person>) -> Option<CardState> {
+    let same = |c: &&file::FiledCard| c.connection == card.connection && c.token == card.token;
     before?.cards.iter().find(same).map(|card| card.state)
 }
 
-pub(super) fn person_row(person: &Person) -> PersonRow {
+pub(super) fn person_row(programme: &ProgrammeId, person: &Person) -> PersonRow {
     PersonRow {
-        budget: BudgetId::of(&person.id),
+        programme_id: programme.clone(),
+        person_id: BudgetId::of(&person.id),
         name: person.name.clone(),
-        worker: person.worker.to_string(),
+        worker_id: person.worker.to_string(),
         state: person.state,
         plan: file::write_person(person),
     }

@@ -9,6 +9,5 @@ mod file_messages;
 mod filed_state;
 pub mod forced_change;
 pub mod proposal_conflicts;
-pub mod rules;
 pub mod show;
 pub mod version;

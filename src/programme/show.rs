@@ -12,8 +12,8 @@ use crate::domain::id::ProgrammeId;
 use crate::domain::shop::merchant::Category;
 use crate::domain::shop::table::ShopTable;
 use crate::ledger::book::Card;
-use crate::programme::rules;
-use crate::programme::rules::RulesTexts;
+use crate::merchant_rules;
+use crate::merchant_rules::RulesTexts;
 use crate::store::Store;
 
 /// The programme's file in its current state, without secrets; `None` if there is no such
@@ -23,7 +23,7 @@ pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<Strin
     let every = |_: &Category| true;
     let mut settings = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
     let texts = RulesTexts { categories: &row.rules, shops: row.shops.as_deref() };
-    let rules = rules::read(texts, &settings.shops).map_err(ApplyError::Rules)?;
+    let rules = merchant_rules::read(texts, &settings.shops).map_err(ApplyError::Rules)?;
     for connection in &mut settings.connections {
         let own = store.secret_names(programme, &connection.id).await?.into_iter();
         connection.secrets = own
@@ -39,9 +39,9 @@ pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<Strin
     for row in tx.people(programme).await? {
         let mut person =
             file::parse_person(&row.plan, &settings, &every).map_err(ApplyError::File)?;
-        let cards = tx.cards_of(programme, &row.budget).await?;
+        let cards = tx.cards_of(programme, &row.person_id).await?;
         show_as_it_is(&mut person, &cards);
-        let in_force = tx.agreement_in_force(programme, &row.budget, settings.currency).await?;
+        let in_force = tx.agreement_in_force(programme, &row.person_id, settings.currency).await?;
         if let Some(agreement) = in_force {
             show_in_force(&mut person, &agreement, &settings, rules.shops());
         }

@@ -18,7 +18,7 @@ use crate::domain::shop::merchant::MerchantRules;
 use crate::domain::time::period::{Moment, Period, earliest_day};
 use crate::ledger::book::{Book, LedgerError, PostingCause};
 use crate::ledger::posting::PostingKind;
-use crate::ledger::record::agreement::{agreement_digest, agreement_rows};
+use crate::ledger::record::agreement::agreement_rows;
 use crate::platform::ids::NewIds;
 use crate::store::{StoreError, Tx};
 
@@ -56,7 +56,7 @@ pub async fn start_version(
         posting: PostingId::new(ids.next(moment.at)),
         kind: PostingKind::Agreement,
         subject: agreement.version.to_string(),
-        record: agreement_digest(&row, &terms),
+        record: row.digest(&terms),
         moment,
     };
     book.post(cause, Vec::new())?;

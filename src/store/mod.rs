@@ -30,32 +30,34 @@ pub use self::agreement::guides::GuideRow;
 pub use self::agreement::proposals::{DueProposal, VersionRow};
 pub use self::ask::appeals::DueAppeal;
 pub use self::ask::asks::DueAsk;
-pub use self::card::budget_cache::{CardKey, CardOwnerCache};
+pub use self::card::budget_cache::{CardBudget, CardKey, CardOwnerCache};
 pub use self::card::cards::CardRow;
 pub use self::people::acts::{ActAudience, ActRow, LookRow};
 pub use self::people::idempotency::{IdempotencyClaim, IdempotencyKey};
 pub use self::people::inbox::{InboxCursor, InboxQuery, InboxRow};
 pub use self::people::members::DutyRow;
-pub use self::people::persons::PersonRow;
+pub use self::people::persons::{BudgetRow, PersonRow, PersonSummary};
 pub use self::people::queues::{QueueCursor, QueueItem};
 pub use self::people::tokens::TokenKeyRow;
+pub use self::pot::counters::CounterRow;
+pub use self::pot::permissions::PermissionUsesRow;
+pub use self::pot::pots::PotRow;
 pub use self::programme::applications::ApplicationRow;
-pub use self::programme::programmes::{
-    BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretName, SecretRow, pot_plan_digest,
-};
+pub use self::programme::budgets::{LoadRow, pot_plan_digest};
+pub use self::programme::connections::{SecretName, SecretRow};
+pub use self::programme::programmes::ProgrammeRow;
 pub use self::purchase::books::{
-    BookRequest, Books, CardBudget, OpenBook, PrefetchKeys, ReferenceKey, StoredPresentment,
+    BookRequest, Books, OpenBook, PrefetchKeys, ReferenceKey, StoredPresentment,
 };
 pub use self::purchase::close::{
-    MessageThread, NewException, NewMessage, ParkedEvent, PendingWrites, ResolvedException,
-    exception_id,
+    ExceptionRow, ParkedEvent, PendingWrites, ResolvedException, exception_id,
 };
 pub use self::purchase::history::{ChainLink, PurchaseReferenceKey};
-pub use self::purchase::message_threads::MessageThreadKey;
+pub use self::purchase::messages::{MessageRow, MessageThread, NewMessage};
 pub use self::purchase::upkeep::OpenPurchase;
-pub use self::report::activity::LoadRow;
-pub use self::report::proof::{LedgerRows, LedgerScan};
-pub use self::report::reports::{DECISIONS_FOUND_MAX, ExceptionRow, MessageRow, ProgrammeSums};
+pub use self::purchase::withdrawals::WithdrawalRow;
+pub use self::report::proof::{HeadRow, LedgerRows, LedgerScan};
+pub use self::report::reports::{DECISIONS_FOUND_MAX, ProgrammeSums};
 pub use self::secret::files::{ExposedPath, create_private_folder, database_files, exposed_paths};
 pub use self::secret::key_file::KeyError;
 use self::secret::mark::Mark;
@@ -66,7 +68,6 @@ use self::sql::migrations::migrator;
 use self::sql::pools::{Address, Pools, Workload};
 pub use self::sql::query_plans::QueryPlan;
 use self::sql::statements::Statements;
-pub use self::sql::statements::{COUNTER, PERMISSION_USES, POT, WITHDRAWAL};
 use crate::ledger::record::row::CorruptRow;
 use crate::platform::config::database_file;
 use crate::platform::crash;

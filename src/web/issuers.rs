@@ -16,8 +16,8 @@ use tokio::time::{Instant, timeout};
 
 use super::AppState;
 use super::problem::ApiError;
-use crate::card_path::issuers::{EncodedResponse, Origin, SignedMessage};
 use crate::domain::id::ConnectionId;
+use crate::issuers::{EncodedResponse, Origin, SignedMessage};
 use crate::ledger::record::event::ReceivedEvent;
 use crate::operations::metrics;
 use crate::programme::directory::LiveConnection;

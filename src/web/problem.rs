@@ -7,8 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::card_path::committer::NotStored;
-use crate::card_path::issuers::RefusedMessage;
 use crate::domain::money::Money;
+use crate::issuers::RefusedMessage;
 use crate::operations::explain::ExplainError;
 use crate::people::members::{ExistingAnswer, SeparationOfDuties, UseCaseError};
 use crate::people::tokens::{TokenRejection, VerifyError};

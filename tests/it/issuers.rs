@@ -8,11 +8,6 @@ use std::time::{Duration, Instant};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use proptest::prelude::*;
-use sayso::card_path::issuers::signature;
-use sayso::card_path::issuers::signature::SignatureError;
-use sayso::card_path::issuers::{
-    AuthorisationResponse, Issuer, Origin, RefusedMessage, SignedMessage, Verdict,
-};
 use sayso::domain::decision::authorisation::{
     AuthorisationRequest, PartialApproval, Presence, PurchaseKind,
 };
@@ -26,6 +21,11 @@ use sayso::domain::purchase::presentment::{
     PresentmentDirection, PurchaseReport,
 };
 use sayso::domain::shop::merchant::{Mcc, Merchant};
+use sayso::issuers::signature;
+use sayso::issuers::signature::SignatureError;
+use sayso::issuers::{
+    AuthorisationResponse, Issuer, Origin, RefusedMessage, SignedMessage, Verdict,
+};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::Sha256;

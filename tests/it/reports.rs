@@ -129,7 +129,7 @@ async fn what_the_books_cannot_explain_is_listed(database: TestDatabase) {
     let found = store.exceptions(10).await.unwrap();
     let [exception] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(
-        (exception.kind.as_str(), exception.budget.as_str()),
+        (exception.kind.as_str(), exception.budget_id.as_str()),
         ("capture_without_question", "dee")
     );
     let text = exceptions::text(&found, world.now());

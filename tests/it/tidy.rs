@@ -15,8 +15,8 @@ use crate::support::project;
 /// above it; so `domain` and `wire` know nothing of each other. A file belongs to the longest entry
 /// that its path begins with, so a room can span floors: `ledger` builds on `ledger::record`.
 const FLOORS: [&[&str]; 14] = [
-    &["domain", "platform", "card_path::issuers::wire"],
-    &["ledger::record", "programme::rules", "card_path::issuers", "messages"],
+    &["domain", "platform", "issuers::wire"],
+    &["ledger::record", "merchant_rules", "issuers", "messages"],
     &["ledger"],
     &["store"],
     &["programme"],
@@ -97,7 +97,7 @@ impl Source {
     /// The code before the unit tests, which stand at the end of a file.
     fn code_without_tests(&self) -> String {
         let mut code = self.code();
-        if let Some(tests) = code.find("\n#[cfg(test)]\nmod ") {
+        if let Some(tests) = code.find("\n#[cfg(test)]\nmod tests {") {
             code.truncate(tests + 1);
         }
         code
@@ -141,15 +141,15 @@ macro_rules! rule {
 rule!(modules_only_look_down,
 fine: [
     "src/store/mod.rs": "use crate::domain::Money;\nuse crate::store::cards;\n",
-    "src/card_path/issuers/stripe.rs":
-        "use crate::card_path::issuers::wire::stripe::{self, Event};\n// crate::web\n",
+    "src/issuers/stripe.rs":
+        "use crate::issuers::wire::stripe::{self, Event};\n// crate::web\n",
     "src/main.rs": "use sayso::app::commands;\nlet text = \"crate::nowhere\";\n",
     "src/lib.rs": "pub mod app;\n",
     "simulator/src/books.rs": "use crate::report::Report;\n",
 ],
 broken: [
-    "src/domain/money.rs": "use crate::card_path::issuers::wire::stripe::Amount;\n",
-    "src/card_path/issuers/wire/stripe.rs": "fn f(money: crate::domain::Money) {}\n",
+    "src/domain/money.rs": "use crate::issuers::wire::stripe::Amount;\n",
+    "src/issuers/wire/stripe.rs": "fn f(money: crate::domain::Money) {}\n",
     "src/people/cards.rs": "use super::pots::Pot;\n",
     "src/people/mod.rs": "use crate::domain::Money;\n",
     "src/people/asks/mod.rs": "use crate::people::pots::Pot;\n",
@@ -213,10 +213,10 @@ fn begins_with(path: &str, module: &str) -> bool {
 
 rule!(their_spelling_stays_with_them,
 fine: [
-    "src/card_path/issuers/wire/stripe.rs":
+    "src/issuers/wire/stripe.rs":
         "struct Authorization;\nconst KIND: &str = \"issuing_authorization\";\n",
-    "src/card_path/issuers/stripe.rs":
-        "use crate::card_path::issuers::wire::stripe::Authorization;\n",
+    "src/issuers/stripe.rs":
+        "use crate::issuers::wire::stripe::Authorization;\n",
     "tests/it/stripe.rs": "assert_eq!(kind, \"issuing_authorization\");\n",
     "src/web/auth.rs": "headers.get(header::AUTHORIZATION);\nheaders.get(\"authorization\");\n",
     "src/web/problem.rs": "let status = StatusCode::UNAUTHORIZED;\n",
@@ -224,7 +224,7 @@ fine: [
 ],
 broken: [
     "src/web/auth.rs": "fn is_authorized() {}\n",
-    "src/card_path/issuers/stripe.rs": "struct Authorization;\n",
+    "src/issuers/stripe.rs": "struct Authorization;\n",
     "migrations/sqlite/0001_start.sql": "CREATE TABLE authorization (id TEXT);\n",
     "tests/it/http.rs": "fn authorizes() {}\n",
 ]);
@@ -232,8 +232,7 @@ broken: [
 /// We write `authorise`. The American spelling is for what others named: the wire's own words,
 /// which adapters and tests may repeat, and HTTP's header and status.
 fn their_spelling_stays_with_them(files: &[Source]) -> Vec<String> {
-    const THEIRS: [&str; 4] =
-        ["src/card_path/issuers/wire", "simulator", "tests/fixtures", "tests/node"];
+    const THEIRS: [&str; 4] = ["src/issuers/wire", "simulator", "tests/fixtures", "tests/node"];
     const OF_HTTP: [&str; 3] = ["AUTHORIZATION", "authorization", "UNAUTHORIZED"];
 
     let is_theirs =
@@ -246,7 +245,7 @@ fn their_spelling_stays_with_them(files: &[Source]) -> Vec<String> {
         files.iter().filter(|file| is_theirs(file)).flat_map(|file| american(&file.text)).collect();
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| is_ours(file) && !is_theirs(file)) {
-        let may_repeat = file.is_in("src/card_path/issuers") || file.is_in("tests");
+        let may_repeat = file.is_in("src/issuers") || file.is_in("tests");
         for (line, text) in numbered(&file.text) {
             let is_of_http = ["header::", "\"authorization\"", "StatusCode::"];
             let is_of_http = is_of_http.iter().any(|mark| text.contains(mark));
@@ -675,7 +674,7 @@ rule!(one_name_means_one_type,
 fine: [
     "src/domain/pot.rs": "pub struct Pot;\nstruct Part;\n",
     "src/store/pots.rs": "pub struct PotRow;\nstruct Part;\n// pub struct Pot;\n",
-    "src/card_path/issuers/wire/stripe.rs": "pub struct Pot;\n",
+    "src/issuers/wire/stripe.rs": "pub struct Pot;\n",
 ],
 broken: [
     "src/domain/pot.rs": "pub struct Pot;\npub mod own {\n    pub(crate) enum Pot {}\n}\n",
@@ -686,7 +685,7 @@ broken: [
 fn one_name_means_one_type(files: &[Source]) -> Vec<String> {
     let mut known: BTreeMap<String, String> = BTreeMap::new();
     let mut complaints = Vec::new();
-    let is_ours = |file: &&Source| file.is_in("src") && !file.is_in("src/card_path/issuers/wire");
+    let is_ours = |file: &&Source| file.is_in("src") && !file.is_in("src/issuers/wire");
     for file in files.iter().filter(|file| file.is_rust()).filter(is_ours) {
         for (line, text) in numbered(&file.code_without_tests()) {
             let Some(name) = public_type(text) else { continue };

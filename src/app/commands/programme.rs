@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::{CommandError, CommonArgs, ExitStatus, OutputFormat, json, print_status, result};
 use crate::domain::id::ProgrammeId;
-use crate::platform::clock::Clock;
-use crate::platform::ids::NewIds;
-use crate::programme::rules::{
+use crate::merchant_rules::{
     BUILT_IN_CATEGORIES, BUILT_IN_SHOPS, CATEGORIES_FILE, RulesTexts, SHOPS_FILE,
 };
+use crate::platform::clock::Clock;
+use crate::platform::ids::NewIds;
 use crate::programme::{apply, show};
 use crate::store::Store;
 

@@ -96,7 +96,7 @@ pub(super) async fn seal(
         OutputFormat::Json => {
             let body = |seal: &Seal| {
                 serde_json::json!({
-                    "programme": seal.programme.to_string(),
+                    "programme": seal.programme_id.to_string(),
                     "number": seal.number,
                     "sealed_at": seal.sealed_at.to_string(),
                     "totals": seal.totals,
@@ -106,8 +106,8 @@ pub(super) async fn seal(
             json(&serde_json::json!({ "seals": seals.iter().map(body).collect::<Vec<_>>() }))?;
         }
         OutputFormat::Text => {
-            for Seal { programme, number, sealed_at, root, .. } in &seals {
-                result(format_args!("{programme}  seal {number}  {sealed_at}  root {root}\n"))?;
+            for Seal { programme_id, number, sealed_at, root, .. } in &seals {
+                result(format_args!("{programme_id}  seal {number}  {sealed_at}  root {root}\n"))?;
             }
         }
     }

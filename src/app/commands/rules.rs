@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{CommandError, ExitStatus, print_status, result};
-use crate::programme::rules;
-use crate::programme::rules::{
+use crate::merchant_rules;
+use crate::merchant_rules::{
     BUILT_IN_CATEGORIES, BUILT_IN_GUIDE, BUILT_IN_SHOPS, CATEGORIES_FILE, GUIDE_FILE, SHOPS_FILE,
 };
 
@@ -24,7 +24,7 @@ pub(super) fn check(folder: Option<&Path>) -> Result<ExitStatus, CommandError> {
         ],
     };
     let files: Vec<_> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    match rules::check(&files) {
+    match merchant_rules::check(&files) {
         Ok(summary) => {
             result(format_args!("{summary}\n"))?;
             Ok(ExitStatus::Done)

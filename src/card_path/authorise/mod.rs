@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::card_path::issuers::AuthorisationResponse;
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
 use crate::domain::decision::authorisation::{
@@ -31,15 +30,17 @@ use crate::domain::purchase::{
     ApprovedIncrement, IncrementState, MerchantDescriptor, NewPurchase, Purchase,
 };
 use crate::domain::time::period::Moment;
+use crate::issuers::AuthorisationResponse;
 use crate::ledger::book::{Book, LedgerError, PostingCause, PurchaseKey};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::hold_transfers;
-use crate::ledger::record::decision::{DECISION, NewDecision, content_digest};
+use crate::ledger::record::decision::{DecisionRow, NewDecision, content_digest};
 use crate::ledger::record::row::Digest;
+use crate::ledger::record::table::Record as _;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, DirectoryError, Programme, SettingsInForce};
 use crate::store::{
-    BookRequest, Books, CardKey, NewException, NewMessage, PendingWrites, PrefetchKeys, StoreError,
+    BookRequest, Books, CardKey, ExceptionRow, NewMessage, PendingWrites, PrefetchKeys, StoreError,
     Tx, exception_id,
 };
 
@@ -362,18 +363,18 @@ const fn increment(
     }
 }
 
-fn conflict_note(received: &ReceivedAuthorisation, budget: &BudgetId) -> NewException {
+fn conflict_note(received: &ReceivedAuthorisation, budget: &BudgetId) -> ExceptionRow {
     let request = &received.request;
     let about = reference_text(&request.connection, &request.reference);
-    NewException {
-        id: exception_id(&request.programme, "conflict", &about),
-        programme: request.programme.clone(),
-        budget: budget.clone(),
-        kind: "conflict",
+    ExceptionRow {
+        programme_id: request.programme.clone(),
+        exception_id: exception_id(&request.programme, "conflict", &about),
+        budget_id: budget.clone(),
+        kind: "conflict".to_owned(),
         subject: about.clone(),
-        about,
         detail: "the same reference came before with other content; it was not paid".to_owned(),
         noted_at: received.arrived_at,
+        about: Some(about),
     }
 }
 
@@ -421,7 +422,7 @@ impl AuthorisationContext<'_> {
             posting: PostingId::new(self.ids.next(moment.at)),
             kind: PostingKind::Decision,
             subject: id.to_string(),
-            record: Digest::of_row(&DECISION, &row),
+            record: Digest::of_row(DecisionRow::TABLE, &row),
             moment,
         };
         self.pending_writes.decisions.push(row);

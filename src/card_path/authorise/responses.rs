@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::AuthorisationOutcome;
-use crate::card_path::issuers::{AuthorisationResponse, Verdict};
 use crate::domain::decision::authorisation::{AuthorisationRequest, Decision};
 use crate::domain::decision::reason_code::ReasonCode;
 use crate::domain::id::{ConnectionId, DecisionId, IssuerReference, ProgrammeId};
 use crate::domain::money::Money;
+use crate::issuers::{AuthorisationResponse, Verdict};
 use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision};
 use crate::ledger::record::row::Digest;
 use crate::store::{StoreError, Tx};

@@ -18,11 +18,12 @@ use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::hold_transfers;
 use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision};
 use crate::ledger::record::message_parameters::MessageParameters;
-use crate::ledger::record::row::{Digest, text_value};
+use crate::ledger::record::row::Digest;
+use crate::ledger::record::table::Record as _;
 use crate::messages::words::{PurchaseContext, Words};
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, Programme};
-use crate::store::{NewMessage, PendingWrites, ResolvedException, Tx, WITHDRAWAL, exception_id};
+use crate::store::{NewMessage, PendingWrites, ResolvedException, Tx, WithdrawalRow, exception_id};
 
 /// Releases what the approvals of `undelivered` hold, and records the withdrawals beside the
 /// unchanged decisions. Repeats of the requests are then declined as our fault.
@@ -78,18 +79,19 @@ pub async fn withdraw(
         let Some(open) = books.get_mut(&decision.programme, &decision.budget) else { continue };
         let Some(programme) = programmes.of(open) else { continue };
         let moment = Moment::new(now, programme.zone());
-        let row = vec![
-            text_value(&decision.programme),
-            text_value(&decision.connection),
-            text_value(&decision.reference),
-            text_value(&decision.budget),
-            now.into(),
-        ];
+        let row = WithdrawalRow {
+            programme_id: decision.programme.clone(),
+            connection_id: decision.connection.clone(),
+            reference: decision.reference.clone(),
+            budget_id: decision.budget.clone(),
+            withdrawn_at: now,
+        };
+        let row = row.into_row();
         let cause = PostingCause {
             posting: PostingId::new(ids.next(now)),
             kind: PostingKind::Withdrawal,
             subject: reference_text(&decision.connection, &decision.reference),
-            record: Digest::of_row(&WITHDRAWAL, &row),
+            record: Digest::of_row(WithdrawalRow::TABLE, &row),
             moment,
         };
         let sequence = decision.request().map(|request| request.sequence);
@@ -141,10 +143,10 @@ fn settled_exception(
 ) -> ResolvedException {
     let (kind, about) = decided_without_us(purchase, sequence);
     ResolvedException {
-        id: exception_id(&decision.programme, kind, &about),
-        programme: decision.programme.clone(),
-        by: reference_text(&decision.connection, &decision.reference),
-        at,
+        programme_id: decision.programme.clone(),
+        exception_id: exception_id(&decision.programme, kind, &about),
+        settled_at: at,
+        settled_by: reference_text(&decision.connection, &decision.reference),
     }
 }
 

@@ -22,10 +22,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::card_path::authorise::{ReceivedAuthorisation, our_fault};
-use crate::card_path::issuers::AuthorisationResponse;
 use crate::domain::decision::authorisation::AuthorisationRequest;
 use crate::domain::id::{CardToken, ConnectionId};
 use crate::domain::purchase::presentment::EventBody;
+use crate::issuers::AuthorisationResponse;
 use crate::ledger::record::event::ReceivedEvent;
 use crate::platform::clock::Clock;
 use crate::platform::ids::NewIds;

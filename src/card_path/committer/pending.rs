@@ -9,7 +9,7 @@ use super::lane::halves;
 use super::reply_claim::ReplyClaim;
 use super::withdrawals::WithdrawalQueue;
 use crate::card_path::authorise::{AuthorisationOutcome, ReceivedAuthorisation, our_fault};
-use crate::card_path::issuers::{AuthorisationResponse, Verdict};
+use crate::issuers::{AuthorisationResponse, Verdict};
 
 /// An authorisation request on its way to a commit.
 #[derive(Debug)]

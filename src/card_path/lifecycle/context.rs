@@ -20,8 +20,9 @@ use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::{
     capture_transfers, dispute_transfers, hold_transfers, refund_transfers,
 };
-use crate::ledger::record::event::{EventState, ISSUER_EVENT, presentment_digest};
+use crate::ledger::record::event::{EventState, IssuerEventRow, presentment_digest};
 use crate::ledger::record::row::Digest;
+use crate::ledger::record::table::Record as _;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::Programme;
 use crate::store::PendingWrites;
@@ -75,7 +76,7 @@ impl LifecycleContext<'_> {
             return Ok(());
         }
         let row = event.row(message.state);
-        let digest = Digest::of_row(&ISSUER_EVENT, &row);
+        let digest = Digest::of_row(IssuerEventRow::TABLE, &row);
         if message.state == EventState::Booked {
             pending_writes.events.push(row);
         }
@@ -161,7 +162,7 @@ impl LifecycleContext<'_> {
     ) -> Result<(), LifecycleError> {
         let key = message.key();
         let Some(before) = self.book.purchases.get(&key).cloned() else { return Ok(()) };
-        let record = Digest::of_row(&ISSUER_EVENT, &message.event.row(message.state));
+        let record = Digest::of_row(IssuerEventRow::TABLE, &message.event.row(message.state));
         let cause = self.cause(message, PostingKind::StatusUpdate, record);
         self.book.change(&key, cause, |purchase, pots| {
             purchase.captured_elsewhere = purchase.captured_elsewhere.checked_add(amount)?;

@@ -66,11 +66,11 @@ pub(super) fn park(events: &[&ReceivedEvent], ids: &NewIds, pending_writes: &mut
         let note = house_note(event, ids, "dispute_of_unknown_claim", detail);
         pending_writes.events.push(event.row(EventState::Parked));
         pending_writes.parked.push(ParkedEvent {
-            programme: event.programme.clone(),
-            connection: event.connection.clone(),
-            event: event.event.reference.clone(),
+            programme_id: event.programme.clone(),
+            connection_id: event.connection.clone(),
+            reference: event.event.reference.clone(),
             claim: report.presentment.clone(),
-            exception: note.id,
+            exception_id: note.exception_id,
         });
         pending_writes.new_exceptions.push(note);
     }
@@ -93,10 +93,16 @@ pub async fn book_parked(
     let texts = tx.parked_event_bodies(parked).await?;
     let mut waiting = Vec::new();
     for (parked, text, received_at) in texts {
-        let Some(live) = directory.connection(&parked.connection) else { continue };
+        let Some(live) = directory.connection(&parked.connection_id) else { continue };
         let Ok(event) = live.issuer.decode_event(text.as_bytes()) else { continue };
-        let ParkedEvent { programme, connection, .. } = parked.clone();
-        waiting.push((parked, ReceivedEvent { programme, connection, event, text, received_at }));
+        let event = ReceivedEvent {
+            programme: parked.programme_id.clone(),
+            connection: parked.connection_id.clone(),
+            event,
+            text,
+            received_at,
+        };
+        waiting.push((parked, event));
     }
     let events: Vec<_> = waiting.iter().map(|(_, event)| event).collect();
     let mut found = find(tx, &events, &[], ids).await?.found;

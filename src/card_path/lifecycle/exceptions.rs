@@ -9,7 +9,7 @@ use super::purchase_message::PurchaseMessage;
 use crate::domain::purchase::finding::{Finding, about, decided_without_us, findings};
 use crate::domain::purchase::presentment::{EventBody, IssuerAnswer, PresentmentDirection};
 use crate::domain::purchase::{ApprovedIncrement, IncrementState, Purchase};
-use crate::store::{NewException, PendingWrites, ResolvedException, exception_id};
+use crate::store::{ExceptionRow, PendingWrites, ResolvedException, exception_id};
 
 /// Noted when a hold expires by our own clock; resolved by any later event of the purchase.
 pub(super) const NEVER_CONFIRMED: &str = "never_confirmed";
@@ -131,43 +131,43 @@ impl LifecycleContext<'_> {
     pub(super) fn message_note(
         &self,
         message: &PurchaseMessage<'_>,
-        kind: &'static str,
+        kind: &str,
         detail: String,
-    ) -> NewException {
+    ) -> ExceptionRow {
         let event = message.event;
         let about = format!("{}/{}", event.connection, event.event.reference);
-        NewException {
-            id: exception_id(&event.programme, kind, &about),
-            programme: event.programme.clone(),
-            budget: self.book.budget.clone(),
-            kind,
-            about: about.clone(),
-            subject: about,
+        ExceptionRow {
+            programme_id: event.programme.clone(),
+            exception_id: exception_id(&event.programme, kind, &about),
+            budget_id: self.book.budget.clone(),
+            kind: kind.to_owned(),
+            subject: about.clone(),
             detail: if detail.is_empty() {
                 format!("purchase {}", message.purchase)
             } else {
                 detail
             },
             noted_at: event.received_at,
+            about: Some(about),
         }
     }
 
     pub(super) fn note(
         &self,
         change: &PurchaseChange<'_>,
-        kind: &'static str,
+        kind: &str,
         about: String,
         detail: String,
-    ) -> NewException {
-        NewException {
-            id: exception_id(&self.book.programme, kind, &about),
-            programme: self.book.programme.clone(),
-            budget: self.book.budget.clone(),
-            kind,
-            about,
+    ) -> ExceptionRow {
+        ExceptionRow {
+            programme_id: self.book.programme.clone(),
+            exception_id: exception_id(&self.book.programme, kind, &about),
+            budget_id: self.book.budget.clone(),
+            kind: kind.to_owned(),
             subject: subject(change),
             detail,
             noted_at: change.at,
+            about: Some(about),
         }
     }
 
@@ -179,10 +179,10 @@ impl LifecycleContext<'_> {
         pending_writes: &mut PendingWrites,
     ) {
         pending_writes.resolved_exceptions.push(ResolvedException {
-            id: exception_id(&self.book.programme, kind, about),
-            programme: self.book.programme.clone(),
-            by: subject(change),
-            at: change.at,
+            programme_id: self.book.programme.clone(),
+            exception_id: exception_id(&self.book.programme, kind, about),
+            settled_at: change.at,
+            settled_by: subject(change),
         });
     }
 }

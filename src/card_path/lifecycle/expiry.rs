@@ -42,25 +42,26 @@ pub async fn expire(
     let mut expired = Vec::new();
     let mut counters = Vec::new();
     for open in due {
-        let Some(book) = books.get_mut(&open.programme, &open.budget).map(|open| &open.book) else {
+        let OpenPurchase { programme_id, budget_id, .. } = open;
+        let Some(book) = books.get(programme_id, budget_id).map(|opened| &opened.book) else {
             continue;
         };
-        let Some(purchase) = book.purchases.get(&open.key).filter(|p| p.is_expired(now)) else {
+        let Some(purchase) = book.purchases.get(&open.key()).filter(|p| p.is_expired(now)) else {
             continue;
         };
         expired.push(open);
         if let Some(agreement) = book.agreement() {
             let touched = purchase.counted.counters(agreement).into_iter();
-            counters.extend(touched.map(|c| (open.programme.clone(), open.budget.clone(), c)));
+            counters.extend(touched.map(|c| (programme_id.clone(), budget_id.clone(), c)));
         }
     }
     tx.load_counters(&counters, &mut books).await?;
     let mut pending_writes = PendingWrites::default();
     for open in &expired {
-        let Some(opened) = books.get_mut(&open.programme, &open.budget) else { continue };
+        let Some(opened) = books.get_mut(&open.programme_id, &open.budget_id) else { continue };
         let Some(programme) = programmes.of(opened) else { continue };
         let mut context = LifecycleContext { book: &mut opened.book, programme, ids };
-        context.expire(&open.key, now, &mut pending_writes)?;
+        context.expire(&open.key(), now, &mut pending_writes)?;
     }
     tx.close_books(&books.all(), &pending_writes).await?;
     Ok(expired.len())
@@ -118,8 +119,8 @@ fn expiry_finding(purchase: &Purchase) -> Option<(&'static str, String)> {
 fn wanted(due: &[OpenPurchase]) -> Vec<BookRequest> {
     let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for open in due {
-        let book_key = (open.programme.clone(), open.budget.clone());
-        wanted.entry(book_key).or_default().insert(open.key.clone());
+        let book_key = (open.programme_id.clone(), open.budget_id.clone());
+        wanted.entry(book_key).or_default().insert(open.key());
     }
     let book = |((programme, budget), purchases)| BookRequest { programme, budget, purchases };
     wanted.into_iter().map(book).collect()

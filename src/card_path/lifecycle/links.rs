@@ -185,7 +185,7 @@ pub(super) async fn candidates(
     }
     let claimed = ShopMatcher::of_message(message);
     let links = tx.links_since(programme, budget, jiff::Timestamp::MIN, LINKS_MAX).await?;
-    let ids: BTreeSet<_> = links.iter().filter_map(|link| link.purchase).collect();
+    let ids: BTreeSet<_> = links.iter().filter_map(|link| link.purchase_id).collect();
     let ids: Vec<_> = ids.into_iter().collect();
     let purchases = tx.purchases_by_id(programme, &ids).await?;
     let is_one = |purchase: &&Purchase| {

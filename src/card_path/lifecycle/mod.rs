@@ -25,7 +25,8 @@ use crate::ledger::record::event::{EventState, ReceivedEvent};
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, DirectoryError, SettingsInForce};
 use crate::store::{
-    BookRequest, Books, NewException, PendingWrites, ReferenceKey, StoreError, Tx, exception_id,
+    BookRequest, Books, CardBudget, ExceptionRow, PendingWrites, ReferenceKey, StoreError, Tx,
+    exception_id,
 };
 
 use context::LifecycleContext;
@@ -122,19 +123,19 @@ fn new_events<'a>(
 }
 
 /// The exception about an event or a presentment that was repeated with other content.
-fn changed_content_note(event: &ReceivedEvent, reference: &IssuerReference) -> NewException {
+fn changed_content_note(event: &ReceivedEvent, reference: &IssuerReference) -> ExceptionRow {
     const KIND: &str = "same_identifier_other_content";
 
     let about = format!("{}/{reference}", event.connection);
-    NewException {
-        id: exception_id(&event.programme, KIND, &about),
-        programme: event.programme.clone(),
-        budget: BudgetId::house(),
-        kind: KIND,
-        about,
+    ExceptionRow {
+        programme_id: event.programme.clone(),
+        exception_id: exception_id(&event.programme, KIND, &about),
+        budget_id: BudgetId::house(),
+        kind: KIND.to_owned(),
         subject: format!("{}/{}", event.connection, event.event.reference),
         detail: "it came before with other content, which is what is booked".to_owned(),
         noted_at: event.received_at,
+        about: Some(about),
     }
 }
 
@@ -303,21 +304,17 @@ fn store_without_booking(
 }
 
 /// An exception about an event that is in no person's book.
-fn house_note(
-    event: &ReceivedEvent,
-    ids: &NewIds,
-    kind: &'static str,
-    detail: String,
-) -> NewException {
-    NewException {
-        id: ExceptionId::new(ids.next(event.received_at)),
-        programme: event.programme.clone(),
-        budget: BudgetId::house(),
-        kind,
-        about: format!("{}/{}", event.connection, event.event.reference),
-        subject: format!("{}/{}", event.connection, event.event.reference),
+fn house_note(event: &ReceivedEvent, ids: &NewIds, kind: &str, detail: String) -> ExceptionRow {
+    let about = format!("{}/{}", event.connection, event.event.reference);
+    ExceptionRow {
+        programme_id: event.programme.clone(),
+        exception_id: ExceptionId::new(ids.next(event.received_at)),
+        budget_id: BudgetId::house(),
+        kind: kind.to_owned(),
+        subject: about.clone(),
         detail,
         noted_at: event.received_at,
+        about: Some(about),
     }
 }
 
@@ -389,8 +386,7 @@ async fn tasks<'a>(
         known.into_iter().map(|(key, purchase)| (key, NamedPurchase::of(&purchase))).collect();
     let keys: BTreeSet<_> = messages.iter().filter_map(card).collect();
     let cards = tx.card_budgets(&keys.into_iter().collect::<Vec<_>>()).await?;
-    let cards: BTreeMap<_, _> =
-        cards.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
+    let cards: BTreeMap<_, _> = cards.into_iter().map(CardBudget::into_entry).collect();
     let mut tasks = Vec::new();
     for mut message in messages {
         let (programme, connection, reference) = purchase(&message);

@@ -15,9 +15,9 @@ use crate::domain::shop::{ShopIdentity, ShopKey};
 use crate::domain::time::period::Moment;
 use crate::ledger::book::{Book, PurchaseKey};
 use crate::ledger::record::event::{EventState, ReceivedEvent};
+use crate::merchant_rules::built_in_shops;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, Programme};
-use crate::programme::rules::built_in_shops;
 
 /// An event about a purchase.
 #[derive(Debug, Clone)]

@@ -89,6 +89,21 @@ pub enum Abroad {
     Yes,
 }
 
+impl Abroad {
+    /// The word that is stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Yes => "yes",
+        }
+    }
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::No, Self::Yes].into_iter().find(|abroad| abroad.word() == word)
+    }
+}
+
 impl CountingAttributes {
     /// The counting attributes of `request` at `shop`, matched by the term with scope `matched`.
     /// `home` lists the countries that are not abroad.

@@ -192,4 +192,9 @@ impl PresentmentDirection {
             Self::Refund => "refund",
         }
     }
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Capture, Self::Refund].into_iter().find(|direction| direction.word() == word)
+    }
 }

@@ -1,11 +1,12 @@
 //! Stored rows of agreements, their terms and their pots.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::row::{
-    CanonicalHasher, CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
-};
+use super::column::ColumnValue;
+use super::row::{CanonicalHasher, ColumnKind, CorruptRow, Digest, RowReader, Value};
+use super::table::{Record, record};
 use crate::domain::agreement::{Agreement, Decider, Hours, Scope, Term, TermAnswer, TermDraft};
 use crate::domain::id::{BudgetId, ProgrammeId};
 use crate::domain::money::limit::Limit;
@@ -15,24 +16,88 @@ use crate::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
 use crate::domain::shop::merchant::Category;
 use crate::domain::time::period::Period;
 
-/// One row per agreement version. Immutable.
-pub const AGREEMENT: Table = Table {
-    name: "agreement",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Number "version", Text "agreed_on", Text "agreed_by",
-        Text "how", Text "partial", Text "pots", Number "started_at",
-    ],
-};
+record! {
+    /// A version of an agreement, without its terms. Immutable.
+    pub struct AgreementRow in "agreement" key(programme_id, budget_id) {
+        pub programme_id: ProgrammeId,
+        pub budget_id: BudgetId,
+        pub version: u32,
+        agreed_on: Date,
+        agreed_by: Lines,
+        how: String,
+        partial: YesNo,
+        /// A JSON array of [`PotPlanRecord`].
+        pots: String,
+        pub started_at: Timestamp,
+    }
+}
 
-/// One row per term of a version. Immutable.
-pub const TERM: Table = Table {
-    name: "term",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Number "version", Number "position", Text "scope",
-        Text "answer", Text "limits", Text "hours", Text "decides", Text "reason",
-        Text "review_on", Number "cooling_days",
-    ],
-};
+record! {
+    /// A term of a version. Immutable.
+    pub struct TermRow in "term" key(programme_id, budget_id) {
+        pub programme_id: ProgrammeId,
+        pub budget_id: BudgetId,
+        pub version: u32,
+        pub position: i64,
+        scope: Scope,
+        answer: TermAnswer,
+        /// In the form of [`limits_text`].
+        limits: String,
+        hours: Option<Hours>,
+        decides: Decider,
+        reason: Option<String>,
+        review_on: Option<Date>,
+        cooling_days: Option<u32>,
+    }
+}
+
+/// Texts without line breaks, stored as the lines of one text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Lines(Vec<String>);
+
+impl ColumnValue for Lines {
+    const KIND: ColumnKind = ColumnKind::Text;
+
+    fn value(&self) -> Value {
+        self.0.join("\n").into()
+    }
+
+    fn read(reader: &mut RowReader<'_>) -> Result<Self, CorruptRow> {
+        Ok(Self(reader.text()?.lines().map(str::to_owned).collect()))
+    }
+}
+
+/// Stored as `yes` or `no`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct YesNo(bool);
+
+impl ColumnValue for YesNo {
+    const KIND: ColumnKind = ColumnKind::Text;
+
+    fn value(&self) -> Value {
+        if self.0 { "yes" } else { "no" }.into()
+    }
+
+    fn read(reader: &mut RowReader<'_>) -> Result<Self, CorruptRow> {
+        reader.word(|word| match word {
+            "yes" => Some(Self(true)),
+            "no" => Some(Self(false)),
+            _ => None,
+        })
+    }
+}
+
+impl ColumnValue for Hours {
+    const KIND: ColumnKind = ColumnKind::Text;
+
+    fn value(&self) -> Value {
+        hours_text(*self).into()
+    }
+
+    fn read(reader: &mut RowReader<'_>) -> Result<Self, CorruptRow> {
+        reader.word(hours_from_text)
+    }
+}
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct PotPlanRecord {
@@ -61,41 +126,96 @@ const fn is_nothing(minor: &i64) -> bool {
     *minor == 0
 }
 
+impl AgreementRow {
+    fn new(programme: &ProgrammeId, agreement: &Agreement, started_at: Timestamp) -> Self {
+        let pots: Vec<_> = agreement.pots.iter().map(pot_record).collect();
+        Self {
+            programme_id: programme.clone(),
+            budget_id: agreement.budget.clone(),
+            version: agreement.version,
+            agreed_on: agreement.agreed_on,
+            agreed_by: Lines(agreement.agreed_by.clone()),
+            how: agreement.how.clone(),
+            partial: YesNo(agreement.partial),
+            pots: serde_json::to_string(&pots).unwrap_or_default(),
+            started_at,
+        }
+    }
+
+    /// The agreement with `terms`, which are in order.
+    pub fn agreement(
+        self,
+        terms: Vec<TermRow>,
+        currency: Currency,
+    ) -> Result<Agreement, CorruptRow> {
+        let pots = pots_from_text(&self.pots, currency).ok_or_else(|| self.corrupt("pots"))?;
+        let terms = terms.into_iter().map(|term| term.term(currency)).collect::<Result<_, _>>()?;
+        Ok(Agreement {
+            budget: self.budget_id,
+            version: self.version,
+            agreed_on: self.agreed_on,
+            agreed_by: exact(self.agreed_by.0),
+            how: self.how,
+            partial: self.partial.0,
+            terms: exact(terms),
+            pots: exact(pots),
+        })
+    }
+
+    /// The digest that the chain records when the agreement with `terms` starts.
+    pub fn digest(&self, terms: &[TermRow]) -> Digest {
+        agreement_digest(&self.row(), &terms.iter().map(Record::row).collect::<Vec<_>>())
+    }
+}
+
+impl TermRow {
+    fn new(programme: &ProgrammeId, agreement: &Agreement, position: i64, term: &Term) -> Self {
+        Self {
+            programme_id: programme.clone(),
+            budget_id: agreement.budget.clone(),
+            version: agreement.version,
+            position,
+            scope: term.scope().clone(),
+            answer: term.answer(),
+            limits: limits_text(term.limits()),
+            hours: term.hours(),
+            decides: term.decides(),
+            reason: term.reason().map(str::to_owned),
+            review_on: term.review_on(),
+            cooling_days: term.cooling_days(),
+        }
+    }
+
+    fn term(self, currency: Currency) -> Result<Term, CorruptRow> {
+        let limits = limits_from_text(&self.limits, currency);
+        let draft = TermDraft {
+            limits: exact(limits.ok_or_else(|| self.corrupt("limits"))?),
+            scope: self.scope,
+            answer: self.answer,
+            hours: self.hours,
+            decides: self.decides,
+            reason: self.reason,
+            review_on: self.review_on,
+            cooling_days: self.cooling_days,
+        };
+        Term::new(draft).map_err(|error| CorruptRow {
+            table: Self::TABLE.name,
+            column: "cooling_days",
+            found: error.to_string(),
+            key: format!("{}/{}", self.programme_id, self.budget_id),
+        })
+    }
+}
+
 /// The row of one version, and the rows of its terms.
 pub fn agreement_rows(
     programme: &ProgrammeId,
     agreement: &Agreement,
-    started_at: jiff::Timestamp,
-) -> (Vec<Value>, Vec<Vec<Value>>) {
-    let pots: Vec<_> = agreement.pots.iter().map(pot_record).collect();
-    let row = vec![
-        text_value(programme),
-        text_value(&agreement.budget),
-        agreement.version.into(),
-        text_value(agreement.agreed_on),
-        agreement.agreed_by.join("\n").into(),
-        agreement.how.as_str().into(),
-        if agreement.partial { "yes" } else { "no" }.into(),
-        serde_json::to_string(&pots).unwrap_or_default().into(),
-        started_at.into(),
-    ];
-    let terms = (0_i64..).zip(&agreement.terms).map(|(position, term)| {
-        vec![
-            text_value(programme),
-            text_value(&agreement.budget),
-            agreement.version.into(),
-            position.into(),
-            text_value(term.scope()),
-            term.answer().word().into(),
-            limits_text(term.limits()).into(),
-            term.hours().map(hours_text).into(),
-            term.decides().word().into(),
-            term.reason().into(),
-            term.review_on().map(|date| date.to_string()).into(),
-            term.cooling_days().into(),
-        ]
-    });
-    (row, terms.collect())
+    started_at: Timestamp,
+) -> (AgreementRow, Vec<TermRow>) {
+    let term = |(position, term)| TermRow::new(programme, agreement, position, term);
+    let terms = (0..).zip(&agreement.terms).map(term).collect();
+    (AgreementRow::new(programme, agreement, started_at), terms)
 }
 
 /// Parses one version from its row and the rows of its terms, in order.
@@ -104,42 +224,9 @@ pub fn read_agreement(
     terms: &[Vec<Value>],
     currency: Currency,
 ) -> Result<Agreement, CorruptRow> {
-    let mut reader = RowReader::new(&AGREEMENT, row);
-    let _programme: ProgrammeId = reader.parsed()?;
-    let budget: BudgetId = reader.parsed()?;
-    let version = reader.integer()?;
-    let agreed_on = reader.date()?;
-    let agreed_by = exact(reader.text()?.lines().map(str::to_owned).collect());
-    let how = reader.text()?.to_owned();
-    let partial = reader.word(|word| match word {
-        "yes" => Some(true),
-        "no" => Some(false),
-        _ => None,
-    })?;
-    let pots = exact(reader.word(|text| pots_from_text(text, currency))?);
-    let terms = terms.iter().map(|row| read_term(row, currency)).collect::<Result<_, _>>()?;
-    let terms = exact(terms);
-    Ok(Agreement { budget, version, agreed_on, agreed_by, how, partial, terms, pots })
-}
-
-fn read_term(row: &[Value], currency: Currency) -> Result<Term, CorruptRow> {
-    let mut reader = RowReader::new(&TERM, row);
-    let _programme: ProgrammeId = reader.parsed()?;
-    let _budget: BudgetId = reader.parsed()?;
-    let _version = reader.number()?;
-    let _position = reader.number()?;
-    let scope: Scope = reader.parsed()?;
-    let draft = TermDraft {
-        scope,
-        answer: reader.word(TermAnswer::from_word)?,
-        limits: exact(reader.word(|text| limits_from_text(text, currency))?),
-        hours: reader.optional(|r| r.word(hours_from_text))?,
-        decides: reader.word(Decider::from_word)?,
-        reason: reader.optional(RowReader::text)?.map(str::to_owned),
-        review_on: reader.optional(RowReader::date)?,
-        cooling_days: reader.optional(RowReader::integer)?,
-    };
-    Term::new(draft).map_err(|_| reader.corrupt())
+    let row = AgreementRow::from_row(row)?;
+    let terms = terms.iter().map(|term| TermRow::from_row(term)).collect::<Result<_, _>>()?;
+    row.agreement(terms, currency)
 }
 
 /// Drops spare capacity, because thousands of agreements stay in memory and never grow.
@@ -151,9 +238,9 @@ fn exact<T>(mut values: Vec<T>) -> Vec<T> {
 /// The digest that the chain records when an agreement starts: its row and the rows of its terms.
 pub fn agreement_digest(agreement: &[Value], terms: &[Vec<Value>]) -> Digest {
     let mut canonical = CanonicalHasher::new("agreement with terms");
-    canonical.row(&AGREEMENT, agreement);
+    canonical.row(AgreementRow::TABLE, agreement);
     for term in terms {
-        canonical.row(&TERM, term);
+        canonical.row(TermRow::TABLE, term);
     }
     canonical.finish()
 }

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{answer_text, read_approval, read_decline};
+use super::column::{Added, Erasable};
 use super::facts::FactsRecord;
-use super::row::{
-    CanonicalHasher, CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
-};
+use super::row::{CanonicalHasher, CorruptRow, Digest, Value};
+use super::table::{Record, record};
 use crate::domain::decision::authorisation::{
     AuthorisationRequest, Decision, Facts, PartialApproval, Presence, PurchaseKind,
 };
@@ -20,17 +20,37 @@ use crate::domain::id::{
 use crate::domain::money::{Currency, Money};
 use crate::domain::shop::merchant::{Mcc, Merchant};
 
-/// One row per authorisation request that we decided. Immutable.
-pub const DECISION: Table = Table {
-    name: "decision",
-    columns: columns![
-        Key "programme_id", Key "connection_id", Key "reference", Text "decision_id",
-        Text "budget_id", Text "purchase_reference", Text "content", Text "question",
-        Erasable "merchant", Text "merchant_digest", Text "facts", Text "outcome", Text "reasons",
-        Text "currency", Number "asked_minor", Number "approved_minor", Text "permission_id",
-        Number "decided_at", Added "answer",
-    ],
-};
+record! {
+    /// One row per authorisation request that we decided. Immutable.
+    pub struct DecisionRow in "decision" key(programme_id, connection_id, reference) {
+        pub programme_id: ProgrammeId,
+        pub connection_id: ConnectionId,
+        pub reference: IssuerReference,
+        pub decision_id: DecisionId,
+        pub budget_id: BudgetId,
+        pub purchase_reference: PurchaseReference,
+        /// The [`content_digest`] of the request.
+        pub content: Digest,
+        /// The authorisation request as JSON, without the merchant's own text.
+        pub question: String,
+        /// The merchant's own text as JSON; `None` after erasure.
+        pub merchant: Erasable<Option<String>>,
+        pub merchant_digest: Digest,
+        pub facts: String,
+        /// `approved` or `declined`.
+        pub outcome: String,
+        /// The reasons of a decline.
+        pub reasons: Option<Vec<ReasonCode>>,
+        pub currency: Currency,
+        pub asked_minor: i64,
+        /// The amount of an approval.
+        pub approved_minor: Option<i64>,
+        pub permission_id: Option<PermissionId>,
+        pub decided_at: Timestamp,
+        /// The response as JSON; `None` for decisions of early versions.
+        pub answer: Added<String>,
+    }
+}
 
 /// A decision as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,89 +167,75 @@ impl NewDecision<'_> {
     pub fn row(&self) -> Vec<Value> {
         let Self { id, content, budget, request, facts, decision } = self;
         let merchant = merchant_text(&request.merchant);
-        let (outcome, reasons, approved, permission) = match decision {
+        let (outcome, reasons, approved, permission_id) = match decision {
             Decision::Approve(approval) => {
-                let permission = approval.permission.map(|id| id.to_string());
-                ("approved", None, Some(approval.amount), permission)
+                ("approved", None, Some(approval.amount), approval.permission)
             }
             Decision::Decline(reasons) => {
-                let codes: Vec<_> = reasons.iter().map(|reason| reason.code().as_str()).collect();
-                ("declined", Some(codes.join(" ")), None, None)
+                ("declined", Some(reasons.iter().map(DeclineReason::code).collect()), None, None)
             }
         };
-        vec![
-            text_value(&request.programme),
-            text_value(&request.connection),
-            text_value(&request.reference),
-            text_value(id),
-            text_value(budget),
-            text_value(&request.purchase),
-            (*content).into(),
-            request_text(request).into(),
-            merchant.clone().into(),
-            Digest::of_text(&merchant).into(),
-            FactsRecord::new(facts).to_text().into(),
-            outcome.into(),
-            reasons.into(),
-            request.amount.currency().code().into(),
-            request.amount.into(),
-            approved.into(),
-            permission.into(),
-            facts.moment.at.into(),
-            answer_text(decision).into(),
-        ]
+        let row = DecisionRow {
+            programme_id: request.programme.clone(),
+            connection_id: request.connection.clone(),
+            reference: request.reference.clone(),
+            decision_id: *id,
+            budget_id: (*budget).clone(),
+            purchase_reference: request.purchase.clone(),
+            content: *content,
+            question: request_text(request),
+            merchant_digest: Digest::of_text(&merchant),
+            merchant: Erasable(Some(merchant)),
+            facts: FactsRecord::new(facts).to_text(),
+            outcome: outcome.to_owned(),
+            reasons,
+            currency: request.amount.currency(),
+            asked_minor: request.amount.minor(),
+            approved_minor: approved.map(Money::minor),
+            permission_id,
+            decided_at: facts.moment.at,
+            answer: Added(Some(answer_text(decision))),
+        };
+        row.into_row()
+    }
+}
+
+impl DecisionRow {
+    /// The decision.
+    ///
+    /// # Errors
+    ///
+    /// [`CorruptRow`] when the outcome is not one, or has no amount or reasons.
+    pub fn decision(self) -> Result<RecordedDecision, CorruptRow> {
+        let money = |minor| Money::from_minor(minor, self.currency);
+        let outcome = match (self.outcome.as_str(), self.approved_minor, &self.reasons) {
+            ("approved", Some(minor), None) => DecisionOutcome::Approved(money(minor)),
+            ("declined", None, Some(codes)) => DecisionOutcome::Declined(codes.clone()),
+            (_, _, _) => return Err(self.corrupt("outcome")),
+        };
+        Ok(RecordedDecision {
+            id: self.decision_id,
+            programme: self.programme_id,
+            connection: self.connection_id,
+            reference: self.reference,
+            purchase: self.purchase_reference,
+            budget: self.budget_id,
+            content: self.content,
+            outcome,
+            asked: money(self.asked_minor),
+            permission: self.permission_id,
+            decided_at: self.decided_at,
+            question: self.question,
+            merchant: self.merchant.0,
+            facts: self.facts,
+            answer: self.answer.0,
+        })
     }
 }
 
 /// Parses a recorded decision.
 pub fn read_decision(row: &[Value]) -> Result<RecordedDecision, CorruptRow> {
-    let mut reader = RowReader::new(&DECISION, row);
-    let programme = reader.parsed()?;
-    let connection = reader.parsed()?;
-    let reference = reader.parsed()?;
-    let id = reader.parsed()?;
-    let budget = reader.parsed()?;
-    let purchase = reader.parsed()?;
-    let content = reader.parsed()?;
-    let question = reader.text()?.to_owned();
-    let merchant = reader.optional(RowReader::text)?.map(str::to_owned);
-    let _merchant_digest = reader.text()?;
-    let facts = reader.text()?.to_owned();
-    let outcome = reader.text()?.to_owned();
-    let reasons = reader.optional(|r| r.word(codes))?;
-    let currency: Currency = reader.parsed()?;
-    let asked = reader.money(currency)?;
-    let approved = reader.optional(|r| r.money(currency))?;
-    let permission = reader.optional(RowReader::parsed)?;
-    let decided_at = reader.instant()?;
-    let answer = reader.optional(RowReader::text)?.map(str::to_owned);
-    let outcome = match (outcome.as_str(), approved, reasons) {
-        ("approved", Some(amount), None) => DecisionOutcome::Approved(amount),
-        ("declined", None, Some(codes)) => DecisionOutcome::Declined(codes),
-        (_, _, _) => return Err(reader.corrupt()),
-    };
-    Ok(RecordedDecision {
-        id,
-        programme,
-        connection,
-        reference,
-        purchase,
-        budget,
-        content,
-        outcome,
-        asked,
-        permission,
-        decided_at,
-        question,
-        merchant,
-        facts,
-        answer,
-    })
-}
-
-fn codes(text: &str) -> Option<Vec<ReasonCode>> {
-    let codes: Option<Vec<_>> = text.split(' ').map(ReasonCode::from_code).collect();
-    codes.filter(|codes| !codes.is_empty())
+    DecisionRow::from_row(row)?.decision()
 }
 
 impl RecordedDecision {

@@ -2,30 +2,49 @@
 
 use jiff::Timestamp;
 
-use super::row::{CanonicalHasher, Digest, Table, Value, columns, text_value};
-use crate::domain::id::{ConnectionId, ProgrammeId};
+use super::column::Erasable;
+use super::row::{CanonicalHasher, Digest, Value};
+use super::table::{Record as _, record};
+use crate::domain::id::{
+    BudgetId, ConnectionId, IssuerReference, ProgrammeId, PurchaseId, PurchaseReference,
+};
+use crate::domain::money::Currency;
 use crate::domain::purchase::Purchase;
-use crate::domain::purchase::presentment::{IssuerEvent, Presentment};
+use crate::domain::purchase::presentment::{IssuerEvent, Presentment, PresentmentDirection};
 
-/// One row per issuer event, stored whole.
-pub const ISSUER_EVENT: Table = Table {
-    name: "issuer_event",
-    columns: columns![
-        Key "programme_id", Key "connection_id", Key "reference", Text "kind", Erasable "body",
-        Text "body_digest", Number "received_at", Text "state",
-    ],
-};
+record! {
+    /// One row per issuer event, stored whole.
+    pub struct IssuerEventRow in "issuer_event" key(programme_id, connection_id, reference) {
+        pub programme_id: ProgrammeId,
+        pub connection_id: ConnectionId,
+        pub reference: IssuerReference,
+        /// The issuer's own name for the kind of event.
+        pub kind: String,
+        /// The raw body, as text; `None` after erasure.
+        pub body: Erasable<Option<String>>,
+        pub body_digest: Digest,
+        pub received_at: Timestamp,
+        pub state: EventState,
+    }
+}
 
-/// One row per booked capture or refund.
-pub const PRESENTMENT: Table = Table {
-    name: "presentment",
-    columns: columns![
-        Key "programme_id", Key "connection_id", Key "reference", Text "event_reference",
-        Text "budget_id", Text "purchase_id", Text "purchase_reference", Text "direction",
-        Text "currency", Number "amount_minor",
-        Number "booked_at",
-    ],
-};
+record! {
+    /// One row per booked capture or refund.
+    pub struct PresentmentRow in "presentment" key(programme_id, connection_id, reference) {
+        pub programme_id: ProgrammeId,
+        pub connection_id: ConnectionId,
+        pub reference: IssuerReference,
+        /// The issuer event that reported it.
+        pub event_reference: IssuerReference,
+        pub budget_id: BudgetId,
+        pub purchase_id: PurchaseId,
+        pub purchase_reference: PurchaseReference,
+        pub direction: PresentmentDirection,
+        pub currency: Currency,
+        pub amount_minor: i64,
+        pub booked_at: Timestamp,
+    }
+}
 
 /// An issuer event as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,38 +77,47 @@ impl EventState {
             Self::Parked => "parked",
         }
     }
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Booked, Self::StoredOnly, Self::Parked]
+            .into_iter()
+            .find(|state| state.word() == word)
+    }
 }
 
 impl ReceivedEvent {
     /// The row to store.
     pub fn row(&self, state: EventState) -> Vec<Value> {
-        vec![
-            text_value(&self.programme),
-            text_value(&self.connection),
-            text_value(&self.event.reference),
-            self.event.kind.as_str().into(),
-            self.text.as_str().into(),
-            Digest::of_text(&self.text).into(),
-            self.received_at.into(),
-            state.word().into(),
-        ]
+        let row = IssuerEventRow {
+            programme_id: self.programme.clone(),
+            connection_id: self.connection.clone(),
+            reference: self.event.reference.clone(),
+            kind: self.event.kind.clone(),
+            body: Erasable(Some(self.text.clone())),
+            body_digest: Digest::of_text(&self.text),
+            received_at: self.received_at,
+            state,
+        };
+        row.into_row()
     }
 
     /// The row of the `presentment` in this event, once its purchase is known.
     pub fn presentment_row(&self, presentment: &Presentment, purchase: &Purchase) -> Vec<Value> {
-        vec![
-            text_value(&self.programme),
-            text_value(&self.connection),
-            text_value(&presentment.reference),
-            text_value(&self.event.reference),
-            text_value(&purchase.budget),
-            text_value(purchase.id),
-            text_value(&purchase.reference),
-            presentment.direction.word().into(),
-            presentment.amount.currency().code().into(),
-            presentment.amount.into(),
-            self.received_at.into(),
-        ]
+        let row = PresentmentRow {
+            programme_id: self.programme.clone(),
+            connection_id: self.connection.clone(),
+            reference: presentment.reference.clone(),
+            event_reference: self.event.reference.clone(),
+            budget_id: purchase.budget.clone(),
+            purchase_id: purchase.id,
+            purchase_reference: purchase.reference.clone(),
+            direction: presentment.direction,
+            currency: presentment.amount.currency(),
+            amount_minor: presentment.amount.minor(),
+            booked_at: self.received_at,
+        };
+        row.into_row()
     }
 }
 
@@ -97,6 +125,6 @@ impl ReceivedEvent {
 pub fn presentment_digest(event: Digest, presentment: &[Value]) -> Digest {
     let mut canonical = CanonicalHasher::new("presentment with event");
     canonical.digest(event);
-    canonical.row(&PRESENTMENT, presentment);
+    canonical.row(PresentmentRow::TABLE, presentment);
     canonical.finish()
 }

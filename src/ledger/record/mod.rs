@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod answer;
+pub mod column;
 pub mod decision;
 mod dispute;
 pub mod event;
@@ -17,4 +18,5 @@ pub mod purchase;
 mod purchase_extra;
 pub mod reason;
 pub mod row;
+pub mod table;
 pub mod uses;

@@ -2,42 +2,81 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::agreement::{
     PotPlanRecord, hours_from_text, hours_text, limits_from_text, limits_text, pot_plan, pot_record,
 };
-use super::row::{CorruptRow, RowReader, Table, Value, columns, text_value};
+use super::column::ColumnValue;
+use super::row::{ColumnKind, CorruptRow, RowReader, Value};
+use super::table::{Record, record};
 use crate::domain::agreement::change::{List, TermKey};
 use crate::domain::agreement::proposal::{
     Consent, ConsentAnswer, ConsentChannel, ConsentGranularity, ConsentSession, ConsentSide,
     Proposal, ProposalKind, ProposalState,
 };
 use crate::domain::agreement::{Decider, Term, TermAnswer, TermDraft};
-use crate::domain::id::{ProgrammeId, ProposalId};
+use crate::domain::id::{BudgetId, HumanId, MemberId, ProgrammeId, ProposalId};
 use crate::domain::money::Currency;
 
-/// One row per proposal. Its state is updated.
-pub const PROPOSAL: Table = Table {
-    name: "proposal",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Key "proposal_id", Text "kind",
-        Number "base_version", Text "list", Text "words", Text "answers", Text "parts",
-        Text "state", Text "proposed_by", Number "proposed_at", Number "not_before",
-        Number "open_until", Number "ended_at", Number "version",
-    ],
-};
+record! {
+    /// A proposal. Its state is updated.
+    pub struct ProposalRow in "proposal" key(programme_id, budget_id, proposal_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        proposal_id: ProposalId,
+        kind: ProposalKind,
+        base_version: u32,
+        /// In the form of [`list_text`].
+        list: String,
+        words: String,
+        answers: Option<ProposalId>,
+        parts: ConsentGranularity,
+        state: ProposalState,
+        proposed_by: MemberId,
+        proposed_at: Timestamp,
+        not_before: Timestamp,
+        open_until: Timestamp,
+        ended_at: Option<Timestamp>,
+        version: Option<u32>,
+    }
+}
 
-/// One row per proposal and consenting side.
-pub const CONSENT: Table = Table {
-    name: "consent",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Key "proposal_id", Key "side", Text "member_id",
-        Text "human_id", Text "answer", Text "parts", Text "how", Text "place", Number "minutes",
-        Text "present", Number "confirmed_at", Number "said_at", Text "words",
-    ],
-};
+record! {
+    /// The consent of one side to a proposal.
+    pub struct ConsentRow in "consent" key(programme_id, budget_id, proposal_id, side) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        pub proposal_id: ProposalId,
+        side: ConsentSide,
+        member_id: MemberId,
+        human_id: HumanId,
+        answer: ConsentAnswer,
+        parts: Option<BTreeSet<TermKey>>,
+        how: ConsentChannel,
+        place: String,
+        minutes: u32,
+        present: String,
+        confirmed_at: Option<Timestamp>,
+        said_at: Timestamp,
+        words: String,
+    }
+}
+
+/// Stored as one text with a space between two keys.
+impl ColumnValue for BTreeSet<TermKey> {
+    const KIND: ColumnKind = ColumnKind::Text;
+
+    fn value(&self) -> Value {
+        self.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ").into()
+    }
+
+    fn read(reader: &mut RowReader<'_>) -> Result<Self, CorruptRow> {
+        reader.word(|keys| keys.split_ascii_whitespace().map(|key| key.parse().ok()).collect())
+    }
+}
 
 #[derive(Serialize, Deserialize)]
 struct ListRecord {
@@ -112,105 +151,93 @@ pub fn list_from_text(text: &str, currency: Currency) -> Option<List> {
     })
 }
 
-/// The row of a proposal.
-pub fn proposal_row(programme: &ProgrammeId, proposal: &Proposal) -> Vec<Value> {
-    vec![
-        text_value(programme),
-        text_value(&proposal.budget),
-        text_value(proposal.id),
-        proposal.kind.word().into(),
-        proposal.base_version.into(),
-        list_text(&proposal.list).into(),
-        proposal.words.as_str().into(),
-        proposal.answers.map(|id| id.to_string()).into(),
-        proposal.parts.word().into(),
-        proposal.state.word().into(),
-        text_value(&proposal.proposed_by),
-        proposal.proposed_at.into(),
-        proposal.not_before.into(),
-        proposal.open_until.into(),
-        proposal.ended_at.into(),
-        proposal.version.into(),
-    ]
+impl ProposalRow {
+    /// The row of `proposal`.
+    pub fn new(programme: &ProgrammeId, proposal: &Proposal) -> Self {
+        Self {
+            programme_id: programme.clone(),
+            budget_id: proposal.budget.clone(),
+            proposal_id: proposal.id,
+            kind: proposal.kind,
+            base_version: proposal.base_version,
+            list: list_text(&proposal.list),
+            words: proposal.words.clone(),
+            answers: proposal.answers,
+            parts: proposal.parts,
+            state: proposal.state,
+            proposed_by: proposal.proposed_by.clone(),
+            proposed_at: proposal.proposed_at,
+            not_before: proposal.not_before,
+            open_until: proposal.open_until,
+            ended_at: proposal.ended_at,
+            version: proposal.version,
+        }
+    }
+
+    /// The proposal.
+    pub fn proposal(self, currency: Currency) -> Result<Proposal, CorruptRow> {
+        let list = list_from_text(&self.list, currency).ok_or_else(|| self.corrupt("list"))?;
+        Ok(Proposal {
+            id: self.proposal_id,
+            budget: self.budget_id,
+            kind: self.kind,
+            base_version: self.base_version,
+            list,
+            words: self.words,
+            answers: self.answers,
+            parts: self.parts,
+            state: self.state,
+            proposed_by: self.proposed_by,
+            proposed_at: self.proposed_at,
+            not_before: self.not_before,
+            open_until: self.open_until,
+            ended_at: self.ended_at,
+            version: self.version,
+        })
+    }
 }
 
-/// Parses a proposal.
-pub fn read_proposal(row: &[Value], currency: Currency) -> Result<Proposal, CorruptRow> {
-    let mut reader = RowReader::new(&PROPOSAL, row);
-    reader.skip(); // the programme
-    let budget = reader.parsed()?;
-    Ok(Proposal {
-        budget,
-        id: reader.parsed()?,
-        kind: reader.word(ProposalKind::from_word)?,
-        base_version: reader.integer()?,
-        list: reader.word(|text| list_from_text(text, currency))?,
-        words: reader.text()?.to_owned(),
-        answers: reader.optional(RowReader::parsed)?,
-        parts: reader.word(ConsentGranularity::from_word)?,
-        state: reader.word(ProposalState::from_word)?,
-        proposed_by: reader.parsed()?,
-        proposed_at: reader.instant()?,
-        not_before: reader.instant()?,
-        open_until: reader.instant()?,
-        ended_at: reader.optional(RowReader::instant)?,
-        version: reader.optional(RowReader::integer)?,
-    })
+impl ConsentRow {
+    /// The row of `consent` to `proposal`.
+    pub fn new(programme: &ProgrammeId, proposal: &Proposal, consent: &Consent) -> Self {
+        let ConsentSession { how, place, minutes, present } = consent.session.clone();
+        Self {
+            programme_id: programme.clone(),
+            budget_id: proposal.budget.clone(),
+            proposal_id: proposal.id,
+            side: consent.side,
+            member_id: consent.member.clone(),
+            human_id: consent.human.clone(),
+            answer: consent.said,
+            parts: consent.parts.clone(),
+            how,
+            place,
+            minutes,
+            present,
+            confirmed_at: consent.confirmed_at,
+            said_at: consent.said_at,
+            words: consent.words.clone(),
+        }
+    }
 }
 
-/// The row of a consent to a proposal.
-pub fn consent_row(programme: &ProgrammeId, proposal: &Proposal, consent: &Consent) -> Vec<Value> {
-    let parts = consent.parts.as_ref().map(|parts| {
-        let parts: Vec<_> = parts.iter().map(ToString::to_string).collect();
-        parts.join(" ")
-    });
-    vec![
-        text_value(programme),
-        text_value(&proposal.budget),
-        text_value(proposal.id),
-        consent.side.word().into(),
-        text_value(&consent.member),
-        text_value(&consent.human),
-        consent.said.word().into(),
-        parts.into(),
-        consent.session.how.word().into(),
-        consent.session.place.as_str().into(),
-        consent.session.minutes.into(),
-        consent.session.present.as_str().into(),
-        consent.confirmed_at.into(),
-        consent.said_at.into(),
-        consent.words.as_str().into(),
-    ]
-}
-
-/// Parses a consent, with the proposal that it is about.
-pub fn read_consent(row: &[Value]) -> Result<(ProposalId, Consent), CorruptRow> {
-    let mut reader = RowReader::new(&CONSENT, row);
-    reader.skip(); // the programme
-    reader.skip(); // the budget
-    let proposal = reader.parsed()?;
-    let parts = |text: &str| {
-        text.split_ascii_whitespace()
-            .map(|part| part.parse::<TermKey>().ok())
-            .collect::<Option<_>>()
-    };
-    Ok((
-        proposal,
-        Consent {
-            side: reader.word(ConsentSide::from_word)?,
-            member: reader.parsed()?,
-            human: reader.parsed()?,
-            said: reader.word(ConsentAnswer::from_word)?,
-            parts: reader.optional(|r| r.word::<BTreeSet<TermKey>>(parts))?,
+impl From<ConsentRow> for Consent {
+    fn from(row: ConsentRow) -> Self {
+        Self {
+            side: row.side,
+            member: row.member_id,
+            human: row.human_id,
+            said: row.answer,
+            parts: row.parts,
             session: ConsentSession {
-                how: reader.word(ConsentChannel::from_word)?,
-                place: reader.text()?.to_owned(),
-                minutes: reader.integer()?,
-                present: reader.text()?.to_owned(),
+                how: row.how,
+                place: row.place,
+                minutes: row.minutes,
+                present: row.present,
             },
-            confirmed_at: reader.optional(RowReader::instant)?,
-            said_at: reader.instant()?,
-            words: reader.text()?.to_owned(),
-        },
-    ))
+            words: row.words,
+            confirmed_at: row.confirmed_at,
+            said_at: row.said_at,
+        }
+    }
 }

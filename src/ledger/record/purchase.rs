@@ -1,15 +1,23 @@
 //! Stored rows of purchases and holds.
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::column::{Added, Erasable};
 use super::dispute::{disputes_from_text, disputes_text};
 use super::purchase_extra::{add_extra, extra_text};
-use super::row::{
-    CanonicalHasher, CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
-};
+use super::row::{CanonicalHasher, CorruptRow, Digest, Value};
+use super::table::{Record, record};
+use crate::domain::agreement::Scope;
 use crate::domain::decision::authorisation::{Presence, PurchaseKind};
-use crate::domain::id::{ProgrammeId, PurchaseId};
+use crate::domain::id::{
+    BudgetId, CardToken, ConnectionId, IssuerReference, PotId, ProgrammeId, PurchaseId,
+    PurchaseReference,
+};
 use crate::domain::money::limit::{Abroad, CountingAttributes};
 use crate::domain::money::margin::{Margin, MarginPercent};
 use crate::domain::money::{Currency, Money};
+use crate::domain::purchase::dispute::Dispute;
 use crate::domain::purchase::hold::Hold;
 use crate::domain::purchase::position::{MessageKind, MessagePosition};
 use crate::domain::purchase::presentment::AuthorisationStatus;
@@ -20,234 +28,280 @@ use crate::domain::purchase::{
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop::merchant::{Category, Mcc};
 
-/// One row per purchase: its attributes, the issuer's reports and its amounts.
-pub const PURCHASE: Table = Table {
-    name: "purchase",
-    columns: columns![
-        Key "programme_id", Key "connection_id", Key "reference", Text "purchase_id",
-        Text "budget_id", Text "card", Text "currency", Text "counted_on", Text "shop",
-        Text "mcc", Text "category", Text "kind", Text "presence", Text "abroad",
-        Number "cash_back_minor", Text "matched", Erasable "place", Text "place_digest",
-        Text "promises", Text "standing", Number "standing_minor", Number "word_at",
-        Number "word_answers", Number "word_over", Text "word_reference", Number "raised_minor",
-        Number "lowered_minor",
-        Number "captured_minor", Number "refunded_minor", Number "exposure_minor",
-        Number "suspense_minor", Text "disputes", Number "disputed_minor",
-        Number "recovered_minor", Number "expires_at", Added "exchange_margin",
-        Added "atm_fee_minor", Added "extra",
-    ],
-};
+record! {
+    /// One row per purchase: its attributes, the issuer's reports and its amounts.
+    pub struct PurchaseRow in "purchase" key(programme_id, connection_id, reference) {
+        pub programme_id: ProgrammeId,
+        pub connection_id: ConnectionId,
+        pub reference: PurchaseReference,
+        pub purchase_id: PurchaseId,
+        pub budget_id: BudgetId,
+        pub card: CardToken,
+        pub currency: Currency,
+        pub counted_on: Date,
+        /// `None` if no key of the shop is known.
+        pub shop: Option<ShopIdentity>,
+        pub mcc: Option<Mcc>,
+        pub category: Category,
+        pub kind: PurchaseKind,
+        pub presence: Presence,
+        pub abroad: Abroad,
+        pub cash_back_minor: i64,
+        pub matched: Scope,
+        pub place: Erasable<Option<String>>,
+        pub place_digest: String,
+        /// The approved increments, such as `0:1250:kept 1:500:withdrawn:okay_…`: sequence number,
+        /// minor units, state, and the permission that was used.
+        pub promises: String,
+        /// The status in the latest snapshot; the next five columns are null without a snapshot.
+        pub standing: Option<String>,
+        /// The total of an open or closed authorisation.
+        pub standing_minor: Option<i64>,
+        pub word_at: Option<Timestamp>,
+        pub word_answers: Option<u32>,
+        pub word_over: Option<u8>,
+        pub word_reference: Option<IssuerReference>,
+        pub raised_minor: i64,
+        pub lowered_minor: i64,
+        pub captured_minor: i64,
+        pub refunded_minor: i64,
+        pub exposure_minor: i64,
+        pub suspense_minor: i64,
+        /// JSON; `None` without disputes.
+        pub disputes: Option<String>,
+        pub disputed_minor: i64,
+        pub recovered_minor: i64,
+        pub expires_at: Option<Timestamp>,
+        /// `5:agreed`, or `5:held` once another currency is known; `None` without a margin.
+        pub exchange_margin: Added<String>,
+        /// The digits of the minor units; `None` without a fee.
+        pub atm_fee_minor: Added<String>,
+        /// Rarely used fields, as JSON; `None` if all have their defaults.
+        pub extra: Added<String>,
+    }
+}
 
-/// One row per pot that a purchase draws on, in drain order.
-pub const HOLD: Table = Table {
-    name: "hold",
-    columns: columns![
-        Key "programme_id", Key "purchase_id", Key "pot_id", Number "position", Text "budget_id",
-        Text "currency", Number "held_minor", Number "captured_minor", Number "refunded_minor",
-    ],
-};
+record! {
+    /// One row per pot that a purchase draws on, in drain order.
+    pub struct HoldRow in "hold" key(programme_id, purchase_id, pot_id) {
+        pub programme_id: ProgrammeId,
+        pub purchase_id: PurchaseId,
+        pub pot_id: PotId,
+        pub position: i64,
+        pub budget_id: BudgetId,
+        pub currency: Currency,
+        pub held_minor: i64,
+        pub captured_minor: i64,
+        pub refunded_minor: i64,
+    }
+}
 
 /// The row of `purchase`.
 pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> {
-    let counted = &purchase.counted;
-    let snapshot = purchase.snapshot.as_ref();
-    let total = snapshot.and_then(|snapshot| snapshot.standing.total());
-    vec![
-        text_value(programme),
-        text_value(&purchase.connection),
-        text_value(&purchase.reference),
-        text_value(purchase.id),
-        text_value(&purchase.budget),
-        text_value(&purchase.card),
-        purchase.currency.code().into(),
-        text_value(counted.on),
-        Some(&counted.shop).filter(|shop| !shop.is_empty()).map(ToString::to_string).into(),
-        counted.mcc.map(|mcc| mcc.to_string()).into(),
-        counted.category.as_str().into(),
-        counted.kind.word().into(),
-        counted.presence.word().into(),
-        abroad_word(counted.abroad).into(),
-        counted.cash_back.into(),
-        text_value(&counted.matched),
-        purchase.place.name.clone().into(),
-        purchase.place.digest.clone().into(),
-        increments_text(&purchase.increments).into(),
-        snapshot.map(|snapshot| snapshot.standing.word()).into(),
-        total.into(),
-        snapshot.map(|snapshot| snapshot.position.at).into(),
-        snapshot.map(|snapshot| snapshot.position.answers).into(),
-        snapshot.map(|snapshot| i64::from(snapshot.position.over)).into(),
-        snapshot.map(|snapshot| snapshot.position.reference.to_string()).into(),
-        purchase.raised.into(),
-        purchase.lowered.into(),
-        purchase.captured.into(),
-        purchase.refunded.into(),
-        purchase.exposure.into(),
-        purchase.suspense.into(),
-        disputes_text(&purchase.disputes).into(),
-        purchase.disputed.into(),
-        purchase.recovered.into(),
-        purchase.expires_at.into(),
-        margin_text(purchase.margin).into(),
-        Some(counted.atm_fee)
-            .filter(|fee| !fee.is_zero())
-            .map(|fee| fee.minor().to_string())
-            .into(),
-        extra_text(purchase).into(),
-    ]
+    PurchaseRow::new(programme, purchase).into_row()
 }
 
-/// Parses a purchase without its holds; those are read from [`HOLD`].
+/// Parses a purchase without its holds; those are read from [`HoldRow`].
 pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
-    let mut reader = RowReader::new(&PURCHASE, row);
-    let _programme: ProgrammeId = reader.parsed()?;
-    let connection = reader.parsed()?;
-    let reference = reader.parsed()?;
-    let id = reader.parsed()?;
-    let budget = reader.parsed()?;
-    let card = reader.parsed()?;
-    let currency: Currency = reader.parsed()?;
-    let counted = CountingAttributes {
-        on: reader.date()?,
-        shop: reader
-            .optional(|r| r.word(|text| text.parse::<ShopIdentity>().ok()))?
-            .unwrap_or_default(),
-        mcc: reader.optional(|r| r.word(|text| Mcc::parse(text).ok()))?,
-        category: reader.word(|text| Category::parse(text).ok())?,
-        kind: reader.word(PurchaseKind::from_word)?,
-        presence: reader.word(Presence::from_word)?,
-        abroad: reader.word(abroad_from_word)?,
-        cash_back: reader.money(currency)?,
-        atm_fee: Money::zero(currency),
-        matched: reader.parsed()?,
-    };
-    let name = reader.optional(RowReader::text)?.map(str::to_owned);
-    let place = MerchantDescriptor { name, digest: reader.text()?.to_owned() };
-    let increments = reader.word(|text| increments_from_text(text, currency))?;
-    let snapshot = read_snapshot(&mut reader, currency)?;
-    let nothing = Money::zero(currency);
-    let mut purchase = Purchase {
-        id,
-        budget,
-        connection,
-        reference,
-        card,
-        currency,
-        counted,
-        place,
-        increments,
-        snapshot,
-        raised: reader.money(currency)?,
-        lowered: reader.money(currency)?,
-        captured: reader.money(currency)?,
-        refunded: reader.money(currency)?,
-        holds: Vec::new(),
-        exposure: reader.money(currency)?,
-        suspense: reader.money(currency)?,
-        disputes: reader
-            .optional(|r| r.word(|text| disputes_from_text(text, currency)))?
-            .unwrap_or_default(),
-        disputed: reader.money(currency)?,
-        recovered: reader.money(currency)?,
-        expires_at: reader.optional(RowReader::instant)?,
-        margin: reader.optional(|r| r.word(margin_from_text))?.unwrap_or(Margin::NONE),
-        limit_back: nothing,
-        captured_elsewhere: nothing,
-        exchange: None,
-        merchant_sums: None,
-        most_held: nothing,
-        anomalies: CaptureAnomalies::default(),
-    };
-    if let Some(fee) = reader.optional(RowReader::parsed)? {
-        purchase.counted.atm_fee = Money::from_minor(fee, currency);
-    }
-    if let Some(extra) = reader.optional(RowReader::text)? {
-        add_extra(&mut purchase, extra).ok_or_else(|| reader.corrupt())?;
-    }
-    Ok(purchase)
+    PurchaseRow::from_row(row)?.purchase()
 }
 
-fn read_snapshot(
-    reader: &mut RowReader<'_>,
-    currency: Currency,
-) -> Result<Option<IssuerSnapshot>, CorruptRow> {
-    let standing = reader.optional(RowReader::text)?.map(str::to_owned);
-    let total = reader.optional(|r| r.money(currency))?;
-    let Some(standing) = standing else {
-        for _ in 0..4 {
-            reader.expect_null()?;
+impl PurchaseRow {
+    /// The row of `purchase`.
+    fn new(programme: &ProgrammeId, purchase: &Purchase) -> Self {
+        let counted = &purchase.counted;
+        let snapshot = purchase.snapshot.as_ref();
+        let position = snapshot.map(|snapshot| &snapshot.position);
+        Self {
+            programme_id: programme.clone(),
+            connection_id: purchase.connection.clone(),
+            reference: purchase.reference.clone(),
+            purchase_id: purchase.id,
+            budget_id: purchase.budget.clone(),
+            card: purchase.card.clone(),
+            currency: purchase.currency,
+            counted_on: counted.on,
+            shop: Some(&counted.shop).filter(|shop| !shop.is_empty()).cloned(),
+            mcc: counted.mcc,
+            category: counted.category.clone(),
+            kind: counted.kind,
+            presence: counted.presence,
+            abroad: counted.abroad,
+            cash_back_minor: counted.cash_back.minor(),
+            matched: counted.matched.clone(),
+            place: Erasable(purchase.place.name.clone()),
+            place_digest: purchase.place.digest.clone(),
+            promises: increments_text(&purchase.increments),
+            standing: snapshot.map(|snapshot| snapshot.standing.word().to_owned()),
+            standing_minor: snapshot.and_then(|s| s.standing.total()).map(Money::minor),
+            word_at: position.map(|position| position.at),
+            word_answers: position.map(|position| position.answers),
+            word_over: position.map(|position| position.over),
+            word_reference: position.map(|position| position.reference.clone()),
+            raised_minor: purchase.raised.minor(),
+            lowered_minor: purchase.lowered.minor(),
+            captured_minor: purchase.captured.minor(),
+            refunded_minor: purchase.refunded.minor(),
+            exposure_minor: purchase.exposure.minor(),
+            suspense_minor: purchase.suspense.minor(),
+            disputes: disputes_text(&purchase.disputes),
+            disputed_minor: purchase.disputed.minor(),
+            recovered_minor: purchase.recovered.minor(),
+            expires_at: purchase.expires_at,
+            exchange_margin: Added(margin_text(purchase.margin)),
+            atm_fee_minor: Added(atm_fee_text(counted.atm_fee)),
+            extra: Added(extra_text(purchase)),
         }
-        return Ok(None);
-    };
-    let total = total.unwrap_or(Money::zero(currency));
-    let standing =
-        AuthorisationStatus::from_word(&standing, total).ok_or_else(|| reader.corrupt())?;
-    let position = MessagePosition {
-        at: reader.instant()?,
-        kind: MessageKind::Updated,
-        answers: reader.integer()?,
-        listed: 0,
-        over: reader.integer()?,
-        reference: reader.parsed()?,
-    };
-    Ok(Some(IssuerSnapshot { standing, position }))
+    }
+
+    /// The purchase, without its holds; those are read from [`HoldRow`].
+    ///
+    /// # Errors
+    ///
+    /// [`CorruptRow`] when a text cannot be parsed, or only a part of a snapshot is there.
+    pub fn purchase(&self) -> Result<Purchase, CorruptRow> {
+        let mut purchase = Purchase {
+            id: self.purchase_id,
+            budget: self.budget_id.clone(),
+            connection: self.connection_id.clone(),
+            reference: self.reference.clone(),
+            card: self.card.clone(),
+            currency: self.currency,
+            counted: self.counted()?,
+            place: MerchantDescriptor {
+                name: self.place.0.clone(),
+                digest: self.place_digest.clone(),
+            },
+            increments: increments_from_text(&self.promises, self.currency)
+                .ok_or_else(|| self.corrupt("promises"))?,
+            snapshot: self.snapshot()?,
+            raised: self.money(self.raised_minor),
+            lowered: self.money(self.lowered_minor),
+            captured: self.money(self.captured_minor),
+            refunded: self.money(self.refunded_minor),
+            holds: Vec::new(),
+            exposure: self.money(self.exposure_minor),
+            suspense: self.money(self.suspense_minor),
+            disputes: self.disputes()?,
+            disputed: self.money(self.disputed_minor),
+            recovered: self.money(self.recovered_minor),
+            expires_at: self.expires_at,
+            margin: self.margin()?,
+            limit_back: self.money(0),
+            captured_elsewhere: self.money(0),
+            exchange: None,
+            merchant_sums: None,
+            most_held: self.money(0),
+            anomalies: CaptureAnomalies::default(),
+        };
+        if let Some(extra) = &self.extra.0 {
+            add_extra(&mut purchase, extra).ok_or_else(|| self.corrupt("extra"))?;
+        }
+        Ok(purchase)
+    }
+
+    fn money(&self, minor: i64) -> Money {
+        Money::from_minor(minor, self.currency)
+    }
+
+    fn counted(&self) -> Result<CountingAttributes, CorruptRow> {
+        Ok(CountingAttributes {
+            on: self.counted_on,
+            shop: self.shop.clone().unwrap_or_default(),
+            mcc: self.mcc,
+            category: self.category.clone(),
+            kind: self.kind,
+            presence: self.presence,
+            abroad: self.abroad,
+            cash_back: self.money(self.cash_back_minor),
+            atm_fee: self.atm_fee()?,
+            matched: self.matched.clone(),
+        })
+    }
+
+    fn atm_fee(&self) -> Result<Money, CorruptRow> {
+        let Some(minor) = &self.atm_fee_minor.0 else { return Ok(self.money(0)) };
+        let minor = minor.parse().map_err(|_| self.corrupt("atm_fee_minor"))?;
+        Ok(self.money(minor))
+    }
+
+    fn snapshot(&self) -> Result<Option<IssuerSnapshot>, CorruptRow> {
+        let (word, at, answers, over, reference) = match (
+            &self.standing,
+            self.word_at,
+            self.word_answers,
+            self.word_over,
+            &self.word_reference,
+        ) {
+            (None, None, None, None, None) => return Ok(None),
+            (Some(word), Some(at), Some(answers), Some(over), Some(reference)) => {
+                (word, at, answers, over, reference.clone())
+            }
+            (_, _, _, _, _) => return Err(self.corrupt("standing")),
+        };
+        let total = self.money(self.standing_minor.unwrap_or_default());
+        let standing =
+            AuthorisationStatus::from_word(word, total).ok_or_else(|| self.corrupt("standing"))?;
+        let kind = MessageKind::Updated;
+        let position = MessagePosition { at, kind, answers, listed: 0, over, reference };
+        Ok(Some(IssuerSnapshot { standing, position }))
+    }
+
+    fn disputes(&self) -> Result<Vec<Dispute>, CorruptRow> {
+        let Some(text) = &self.disputes else { return Ok(Vec::new()) };
+        disputes_from_text(text, self.currency).ok_or_else(|| self.corrupt("disputes"))
+    }
+
+    fn margin(&self) -> Result<Margin, CorruptRow> {
+        let Some(text) = &self.exchange_margin.0 else { return Ok(Margin::NONE) };
+        margin_from_text(text).ok_or_else(|| self.corrupt("exchange_margin"))
+    }
 }
 
 /// The rows of the purchase's holds, in order.
 pub fn hold_rows(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Vec<Value>> {
     let row = |(position, hold): (i64, &Hold)| {
-        vec![
-            text_value(programme),
-            text_value(purchase.id),
-            text_value(&hold.pot),
-            position.into(),
-            text_value(&purchase.budget),
-            purchase.currency.code().into(),
-            hold.held.into(),
-            hold.captured.into(),
-            hold.refunded.into(),
-        ]
+        let row = HoldRow {
+            programme_id: programme.clone(),
+            purchase_id: purchase.id,
+            pot_id: hold.pot.clone(),
+            position,
+            budget_id: purchase.budget.clone(),
+            currency: purchase.currency,
+            held_minor: hold.held.minor(),
+            captured_minor: hold.captured.minor(),
+            refunded_minor: hold.refunded.minor(),
+        };
+        row.into_row()
     };
     (0..).zip(&purchase.holds).map(row).collect()
 }
 
-/// Parses a hold, with the purchase that it belongs to.
-pub fn read_hold(row: &[Value]) -> Result<(PurchaseId, Hold), CorruptRow> {
-    let mut reader = RowReader::new(&HOLD, row);
-    let _programme: ProgrammeId = reader.parsed()?;
-    let purchase = reader.parsed()?;
-    let pot = reader.parsed()?;
-    let _position = reader.number()?;
-    let _budget = reader.text()?;
-    let currency: Currency = reader.parsed()?;
-    let hold = Hold {
-        pot,
-        held: reader.money(currency)?,
-        captured: reader.money(currency)?,
-        refunded: reader.money(currency)?,
-    };
-    Ok((purchase, hold))
+impl From<HoldRow> for Hold {
+    fn from(row: HoldRow) -> Self {
+        let money = |minor| Money::from_minor(minor, row.currency);
+        Self {
+            held: money(row.held_minor),
+            captured: money(row.captured_minor),
+            refunded: money(row.refunded_minor),
+            pot: row.pot_id,
+        }
+    }
 }
 
 /// The digest that the chain records for a purchase: its row and the rows of its holds.
 pub fn purchase_digest(purchase: &[Value], holds: &[Vec<Value>]) -> Digest {
     let mut canonical = CanonicalHasher::new("purchase with holds");
-    canonical.row(&PURCHASE, purchase);
+    canonical.row(PurchaseRow::TABLE, purchase);
     for hold in holds {
-        canonical.row(&HOLD, hold);
+        canonical.row(HoldRow::TABLE, hold);
     }
     canonical.finish()
 }
 
-const fn abroad_word(abroad: Abroad) -> &'static str {
-    match abroad {
-        Abroad::No => "no",
-        Abroad::Yes => "yes",
-    }
-}
-
-fn abroad_from_word(word: &str) -> Option<Abroad> {
-    [Abroad::No, Abroad::Yes].into_iter().find(|abroad| abroad_word(*abroad) == word)
+/// The digits of the minor units; `None` without a fee.
+fn atm_fee_text(fee: Money) -> Option<String> {
+    (!fee.is_zero()).then(|| fee.minor().to_string())
 }
 
 /// The stored form: `5:agreed`, or `5:held` once another currency is known; `None` without a

@@ -216,6 +216,14 @@ pub struct CorruptRow {
     pub key: String,
 }
 
+impl CorruptRow {
+    /// The error for the value of `row` in `column`.
+    pub fn new(table: &'static Table, row: &[Value], column: &'static str) -> Self {
+        let found = table.value(row, column).map(describe).unwrap_or_default();
+        Self { table: table.name, column, found, key: key_of(table, row) }
+    }
+}
+
 /// Reads the values of one row in order.
 #[derive(Debug)]
 pub struct RowReader<'a> {

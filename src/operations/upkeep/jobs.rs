@@ -198,7 +198,7 @@ impl DueJob for EndProposals<'_> {
     async fn run(&self, rows: &[DueProposal]) -> Result<usize, UseCaseError> {
         let mut tx = self.0.context.store.begin().await?;
         let mut ended: usize = 0;
-        for DueProposal { budget, id, .. } in rows {
+        for DueProposal { budget_id: budget, proposal_id: id, .. } in rows {
             let (context, programme) = (self.0.use_case(), self.0.programme);
             let is_ended =
                 agreements::expire(&mut tx, context, programme, budget, *id, self.0.now).await?;

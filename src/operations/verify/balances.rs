@@ -7,9 +7,10 @@ use crate::domain::id::{PotId, StreamId};
 use crate::domain::purchase::Purchase;
 use crate::ledger::account::Account;
 use crate::ledger::posting::{PostingKind, Transfer};
-use crate::ledger::record::purchase::{HOLD, PURCHASE, read_hold, read_purchase};
+use crate::ledger::record::purchase::{HoldRow, PurchaseRow, read_purchase};
 use crate::ledger::record::row::{Table, Value};
-use crate::store::POT;
+use crate::ledger::record::table::Record as _;
+use crate::store::PotRow;
 
 /// The journal's totals of one pot, in minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -221,12 +222,12 @@ impl<'a> BudgetVerifier<'a> {
             moved.entry(link.text("purchase_id")).or_default().add_unchecked(link);
         }
         let mut holds: BTreeMap<&str, Vec<&'a Vec<Value>>> = BTreeMap::new();
-        for row in self.ledger_rows.of(&HOLD) {
-            holds.entry(HOLD.text(row, "purchase_id")).or_default().push(row);
+        for row in self.ledger_rows.of(HoldRow::TABLE) {
+            holds.entry(HoldRow::TABLE.text(row, "purchase_id")).or_default().push(row);
         }
         let mut purchases = Vec::new();
-        for row in self.ledger_rows.of(&PURCHASE) {
-            let id = PURCHASE.text(row, "purchase_id");
+        for row in self.ledger_rows.of(PurchaseRow::TABLE) {
+            let id = PurchaseRow::TABLE.text(row, "purchase_id");
             let mut purchase = match read_purchase(row) {
                 Ok(purchase) => purchase,
                 Err(corrupt) => {
@@ -236,8 +237,8 @@ impl<'a> BudgetVerifier<'a> {
             };
             let holds = holds.remove(id).unwrap_or_default();
             for hold in &holds {
-                match read_hold(hold) {
-                    Ok((_, hold)) => purchase.holds.push(hold),
+                match HoldRow::from_row(hold) {
+                    Ok(hold) => purchase.holds.push(hold.into()),
                     Err(corrupt) => self.report.add_corrupt_row(&corrupt),
                 }
             }
@@ -271,7 +272,7 @@ impl<'a> BudgetVerifier<'a> {
             ("disputed_minor", balances.disputed),
             ("recovered_minor", balances.credited.saturating_sub(balances.disputed)),
         ] {
-            self.check_number(&PURCHASE, row, column, moved);
+            self.check_number(PurchaseRow::TABLE, row, column, moved);
         }
         let back = [purchase.refunded, purchase.recovered].map(|m| i128::from(m.minor()));
         let beyond =
@@ -279,16 +280,20 @@ impl<'a> BudgetVerifier<'a> {
         let exchange = purchase.exchange.as_ref().map_or(0, |part| i128::from(part.amount.minor()));
         if (exchange, balances.exchange_kept) != (balances.exchange, 0) {
             let what = "its gain by exchange is not what went into a pot";
-            self.add_row_finding(&PURCHASE, row, what);
+            self.add_row_finding(PurchaseRow::TABLE, row, what);
         }
         if i128::from(purchase.suspense.minor()) != beyond.max(0) {
             let what = "what came back beyond what was captured is not what is kept aside";
-            self.add_row_finding(&PURCHASE, row, what);
+            self.add_row_finding(PurchaseRow::TABLE, row, what);
         }
         if let (Ok(held), Ok(wanted)) = (purchase.held(), purchase.target_hold())
             && held.minor() > wanted.minor()
         {
-            self.add_row_finding(&PURCHASE, row, format!("holds {held} where {wanted} is to come"));
+            self.add_row_finding(
+                PurchaseRow::TABLE,
+                row,
+                format!("holds {held} where {wanted} is to come"),
+            );
         }
         for (has, wanted) in [
             (purchase.disputed, purchase.provisional_credit()),
@@ -296,7 +301,7 @@ impl<'a> BudgetVerifier<'a> {
         ] {
             if wanted.is_ok_and(|wanted| wanted != has) {
                 self.add_row_finding(
-                    &PURCHASE,
+                    PurchaseRow::TABLE,
                     row,
                     "its disputed money is not where its disputes say",
                 );
@@ -304,16 +309,16 @@ impl<'a> BudgetVerifier<'a> {
         }
         let mut pots = balances.pots.clone();
         for hold in holds {
-            let pot = HOLD.text(hold, "pot_id").parse::<PotId>().ok();
+            let pot = HoldRow::TABLE.text(hold, "pot_id").parse::<PotId>().ok();
             let flow = pot.and_then(|pot| pots.remove(&pot)).unwrap_or_default();
-            self.check_number(&HOLD, hold, "held_minor", flow.held);
-            self.check_number(&HOLD, hold, "captured_minor", flow.captured);
-            self.check_number(&HOLD, hold, "refunded_minor", flow.refunded);
+            self.check_number(HoldRow::TABLE, hold, "held_minor", flow.held);
+            self.check_number(HoldRow::TABLE, hold, "captured_minor", flow.captured);
+            self.check_number(HoldRow::TABLE, hold, "refunded_minor", flow.refunded);
         }
         for (pot, flow) in pots {
             if flow.held != 0 || flow.captured != 0 || flow.refunded != 0 {
                 self.add_row_finding(
-                    &PURCHASE,
+                    PurchaseRow::TABLE,
                     row,
                     format!("moved money of pot {pot} without a hold"),
                 );
@@ -335,7 +340,7 @@ impl<'a> BudgetVerifier<'a> {
         };
         if !is_right {
             let what = format!("limits got {back} back, and {given_back} came back");
-            self.add_row_finding(&PURCHASE, row, what);
+            self.add_row_finding(PurchaseRow::TABLE, row, what);
         }
     }
 
@@ -350,21 +355,21 @@ impl<'a> BudgetVerifier<'a> {
         for link in links {
             balances.add_unchecked(link);
         }
-        for row in self.ledger_rows.of(&POT) {
-            let Ok(pot) = POT.text(row, "pot_id").parse::<PotId>() else { continue };
+        for row in self.ledger_rows.of(PotRow::TABLE) {
+            let Ok(pot) = PotRow::TABLE.text(row, "pot_id").parse::<PotId>() else { continue };
             let flow = balances.pots.remove(&pot).unwrap_or_default();
             let spent = flow.captured.saturating_sub(flow.refunded);
-            self.check_number(&POT, row, "loaded_minor", flow.loaded);
-            self.check_number(&POT, row, "moved_minor", flow.moved);
-            self.check_number(&POT, row, "held_minor", flow.held);
-            self.check_number(&POT, row, "spent_minor", spent);
-            self.check_number(&POT, row, "left_minor", flow.left);
+            self.check_number(PotRow::TABLE, row, "loaded_minor", flow.loaded);
+            self.check_number(PotRow::TABLE, row, "moved_minor", flow.moved);
+            self.check_number(PotRow::TABLE, row, "held_minor", flow.held);
+            self.check_number(PotRow::TABLE, row, "spent_minor", spent);
+            self.check_number(PotRow::TABLE, row, "left_minor", flow.left);
             let parts = purchases.iter().flat_map(|read| &read.purchase.holds);
             let parts: Vec<_> = parts.filter(|hold| hold.pot == pot).collect();
             let held: i128 = parts.iter().map(|hold| i128::from(hold.held.minor())).sum();
-            if held != i128::from(POT.number(row, "held_minor")) {
+            if held != i128::from(PotRow::TABLE.number(row, "held_minor")) {
                 self.add_row_finding(
-                    &POT,
+                    PotRow::TABLE,
                     row,
                     format!("purchases hold {held} of it, which is not its held"),
                 );
@@ -373,7 +378,7 @@ impl<'a> BudgetVerifier<'a> {
         for pot in balances.pots.into_keys() {
             let key = format!("{}/{pot}", self.ledger_rows.budget);
             self.report.add_finding(
-                POT.name,
+                PotRow::TABLE.name,
                 key,
                 "the journal moves its money, but it is not there",
             );

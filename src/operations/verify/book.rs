@@ -6,11 +6,10 @@ use super::balances::{JournalBalances, Totals};
 use super::records::RecordMatcher;
 use super::seals::{SealVerifier, SealedPosition};
 use super::{Events, VerificationReport};
-use crate::ledger::posting::{
-    JOURNAL, POSTING, PostingKind, Transfer, link_hash, read_posting, read_transfer,
-};
+use crate::ledger::posting::{JournalRow, PostingKind, PostingRow, Transfer, link_hash};
 use crate::ledger::record::row::{Digest, Table, Value, text_value};
-use crate::store::{BUDGET, LedgerRows};
+use crate::ledger::record::table::Record as _;
+use crate::store::{BudgetRow, LedgerRows};
 
 /// One link of the chain, parsed as far as possible.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub(super) struct ParsedLink<'a> {
 
 impl<'a> ParsedLink<'a> {
     pub(super) fn text(&self, column: &str) -> &'a str {
-        POSTING.text(self.row, column)
+        PostingRow::TABLE.text(self.row, column)
     }
 }
 
@@ -50,7 +49,7 @@ impl<'a> BudgetVerifier<'a> {
         for (table, rows) in self.ledger_rows.tables() {
             self.report.counts.add(table, u64::try_from(rows.len()).unwrap_or_default());
         }
-        if self.ledger_rows.of(&BUDGET).is_empty() {
+        if self.ledger_rows.of(BudgetRow::TABLE).is_empty() {
             self.report_missing_budget();
             return;
         }
@@ -86,56 +85,60 @@ impl<'a> BudgetVerifier<'a> {
     fn walk(&mut self, sealed: &[SealedPosition], seals: &mut SealVerifier) -> Vec<ParsedLink<'a>> {
         let ledger_rows = self.ledger_rows;
         let mut journal: BTreeMap<&str, Vec<&[Value]>> = BTreeMap::new();
-        for row in ledger_rows.of(&JOURNAL) {
-            journal.entry(JOURNAL.text(row, "posting_id")).or_default().push(row);
+        for row in ledger_rows.of(JournalRow::TABLE) {
+            journal.entry(JournalRow::TABLE.text(row, "posting_id")).or_default().push(row);
         }
         let mut records = RecordMatcher::of(self);
         let mut chain = ChainCursor::default();
         let mut balances = JournalBalances::default();
         let mut seal_cursor = SealCursor { sealed, before: Totals::default() };
         let mut links = Vec::new();
-        for row in ledger_rows.of(&POSTING) {
-            let own = journal.remove(POSTING.text(row, "posting_id")).unwrap_or_default();
+        for row in ledger_rows.of(PostingRow::TABLE) {
+            let own = journal.remove(PostingRow::TABLE.text(row, "posting_id")).unwrap_or_default();
             if let Some(what) = chain.advance(row, &own) {
-                self.add_row_finding(&POSTING, row, what);
+                self.add_row_finding(PostingRow::TABLE, row, what);
             }
             let link = self.read_link(row, &own);
             records.check(self, &link);
             if let Err(what) = balances.add(&link) {
-                self.add_row_finding(&POSTING, row, what);
+                self.add_row_finding(PostingRow::TABLE, row, what);
             }
             seal_cursor.advance(&chain, balances.totals, self.report, seals);
             links.push(link);
         }
         seal_cursor.finish(self.report, seals);
         for row in journal.into_values().flatten() {
-            self.add_row_finding(&JOURNAL, row, "belongs to no posting of its budget");
+            self.add_row_finding(JournalRow::TABLE, row, "belongs to no posting of its budget");
         }
         records.finish(self);
         links
     }
 
     fn read_link(&mut self, row: &'a [Value], lines: &[&[Value]]) -> ParsedLink<'a> {
-        if let Err(corrupt) = read_posting(row) {
+        if let Err(corrupt) = PostingRow::from_row(row) {
             self.report.add_corrupt_row(&corrupt);
         }
         let mut transfers = Vec::new();
         for line in lines {
-            match read_transfer(line) {
-                Ok((_, transfer)) => transfers.push(transfer),
+            match JournalRow::from_row(line).and_then(|row| row.transfer()) {
+                Ok(transfer) => transfers.push(transfer),
                 Err(corrupt) => self.report.add_corrupt_row(&corrupt),
             }
         }
-        ParsedLink { row, kind: PostingKind::from_word(POSTING.text(row, "kind")), transfers }
+        ParsedLink {
+            row,
+            kind: PostingKind::from_word(PostingRow::TABLE.text(row, "kind")),
+            transfers,
+        }
     }
 
     /// Checks the budget's own row: the head of the chain, and the latest version of the agreement.
     fn check_head(&mut self, links: &[ParsedLink<'_>]) {
-        let Some(budget) = self.ledger_rows.of(&BUDGET).first() else { return };
+        let Some(budget) = self.ledger_rows.of(BudgetRow::TABLE).first() else { return };
         let (seq, posting, hash) = match links.last() {
             Some(last) => {
                 let id = Value::from(last.text("posting_id"));
-                (POSTING.number(last.row, "seq"), id, Value::from(last.text("hash")))
+                (PostingRow::TABLE.number(last.row, "seq"), id, Value::from(last.text("hash")))
             }
             None => (0, Value::Null, Digest::ZERO.into()),
         };
@@ -148,8 +151,9 @@ impl<'a> BudgetVerifier<'a> {
             ("agreement_version", version.into()),
             ("currency", self.currency.into()),
         ] {
-            if BUDGET.value(budget, column) != Some(&expected) {
-                self.add_row_finding(&BUDGET, budget, format!("its {column} is not {expected:?}"));
+            if BudgetRow::TABLE.value(budget, column) != Some(&expected) {
+                let finding = format!("its {column} is not {expected:?}");
+                self.add_row_finding(BudgetRow::TABLE, budget, finding);
             }
         }
     }
@@ -158,7 +162,7 @@ impl<'a> BudgetVerifier<'a> {
         for (table, rows) in self.ledger_rows.tables() {
             let has_currency = table.columns.iter().any(|column| column.name == "currency");
             // A declined request may be in another currency.
-            if !has_currency || table.name == "decision" || table.name == BUDGET.name {
+            if !has_currency || table.name == "decision" || table.name == BudgetRow::TABLE.name {
                 continue;
             }
             for row in rows {
@@ -193,13 +197,13 @@ impl ChainCursor {
     ///
     /// Continues from the stored values, so that only changed rows are reported.
     fn advance(&mut self, row: &[Value], lines: &[&[Value]]) -> Option<String> {
-        let seq = POSTING.number(row, "seq");
+        let seq = PostingRow::TABLE.number(row, "seq");
         let expected = self.seq.saturating_add(1);
         let computed = link_hash(self.hash, row, lines);
-        let stored = POSTING.text(row, "hash").parse();
+        let stored = PostingRow::TABLE.text(row, "hash").parse();
         let what = if seq != expected {
             Some(format!("is link number {seq} where number {expected} must be"))
-        } else if POSTING.value(row, "previous_id") != Some(&self.id) {
+        } else if PostingRow::TABLE.value(row, "previous_id") != Some(&self.id) {
             Some("does not follow the posting before it".to_owned())
         } else if stored.as_ref() != Ok(&computed) {
             Some("it or its transfers were changed: its hash is another".to_owned())
@@ -207,7 +211,7 @@ impl ChainCursor {
             None
         };
         self.seq = seq;
-        self.id = text_value(POSTING.text(row, "posting_id"));
+        self.id = text_value(PostingRow::TABLE.text(row, "posting_id"));
         self.hash = stored.unwrap_or(computed);
         what
     }

@@ -10,10 +10,11 @@ use crate::domain::money::limit::{CounterKey, Limit};
 use crate::domain::time::period::Period;
 use crate::ledger::account::Account;
 use crate::ledger::posting::{PostingKind, Transfer};
-use crate::ledger::record::agreement::{AGREEMENT, TERM, read_agreement};
-use crate::ledger::record::purchase::PURCHASE;
+use crate::ledger::record::agreement::{AgreementRow, TermRow, read_agreement};
+use crate::ledger::record::purchase::PurchaseRow;
 use crate::ledger::record::row::{CorruptRow, RowReader, Value};
-use crate::store::{BUDGET, COUNTER};
+use crate::ledger::record::table::Record as _;
+use crate::store::{BudgetRow, CounterRow};
 
 /// An amount in minor units, and a number of purchases.
 type CounterTotals = (i128, i128);
@@ -25,14 +26,14 @@ impl<'a> BudgetVerifier<'a> {
         links: &[ParsedLink<'a>],
         purchases: &[StoredPurchase<'a>],
     ) {
-        let Some(budget) = self.ledger_rows.of(&BUDGET).first() else { return };
+        let Some(budget) = self.ledger_rows.of(BudgetRow::TABLE).first() else { return };
         let agreement = match self.agreement_in_force(budget) {
             Ok(agreement) => agreement,
             Err(corrupt) => return self.report.add_corrupt_row(&corrupt),
         };
         let kept = agreement.as_ref().map(kept_by).unwrap_or_default();
         let mut sums = self.sums(&kept, purchases);
-        for row in self.ledger_rows.of(&COUNTER) {
+        for row in self.ledger_rows.of(CounterRow::TABLE) {
             let key = match read_key(row) {
                 Ok(key) => key,
                 Err(corrupt) => {
@@ -42,14 +43,17 @@ impl<'a> BudgetVerifier<'a> {
             };
             let is_first = key.period.first_day(key.first_day) == key.first_day;
             if !is_first || !kept.contains(&(key.scope.clone(), key.period)) {
-                self.add_row_finding(&COUNTER, row, "no term in force counts in it");
+                self.add_row_finding(CounterRow::TABLE, row, "no term in force counts in it");
                 continue;
             }
             let (amount, count) = sums.remove(&key).unwrap_or_default();
-            let stored = (COUNTER.number(row, "amount_minor"), COUNTER.number(row, "purchases"));
+            let stored = (
+                CounterRow::TABLE.number(row, "amount_minor"),
+                CounterRow::TABLE.number(row, "purchases"),
+            );
             if (i128::from(stored.0), i128::from(stored.1)) != (amount, count) {
                 let what = format!("says {stored:?}, and purchases come to ({amount}, {count})");
-                self.add_row_finding(&COUNTER, row, what);
+                self.add_row_finding(CounterRow::TABLE, row, what);
             }
         }
         let begun = begun_since_the_agreement(links, purchases, &kept);
@@ -59,7 +63,7 @@ impl<'a> BudgetVerifier<'a> {
                 let budget = &self.ledger_rows.budget;
                 let key = format!("{budget}/{scope}/{}/{first_day}", period.word());
                 self.report.add_finding(
-                    COUNTER.name,
+                    CounterRow::TABLE.name,
                     key,
                     format!("must be {used:?} and is not there"),
                 );
@@ -68,16 +72,18 @@ impl<'a> BudgetVerifier<'a> {
     }
 
     fn agreement_in_force(&self, budget: &[Value]) -> Result<Option<Agreement>, CorruptRow> {
-        let version = BUDGET.number(budget, "agreement_version");
-        let is_it = |row: &&Vec<Value>| AGREEMENT.number(row, "version") == version;
+        let version = BudgetRow::TABLE.number(budget, "agreement_version");
+        let is_it = |row: &&Vec<Value>| AgreementRow::TABLE.number(row, "version") == version;
         let (Some(row), Ok(currency)) =
-            (self.ledger_rows.of(&AGREEMENT).iter().find(is_it), self.currency.parse())
+            (self.ledger_rows.of(AgreementRow::TABLE).iter().find(is_it), self.currency.parse())
         else {
             return Ok(None);
         };
-        let terms = self.ledger_rows.of(&TERM).iter();
-        let terms: Vec<_> =
-            terms.filter(|term| TERM.number(term, "version") == version).cloned().collect();
+        let terms = self.ledger_rows.of(TermRow::TABLE).iter();
+        let terms: Vec<_> = terms
+            .filter(|term| TermRow::TABLE.number(term, "version") == version)
+            .cloned()
+            .collect();
         read_agreement(row, &terms, currency).map(Some)
     }
 
@@ -89,7 +95,11 @@ impl<'a> BudgetVerifier<'a> {
         let mut sums = BTreeMap::new();
         for read in purchases {
             if let Err(error) = count(read, kept, &mut sums) {
-                self.add_row_finding(&PURCHASE, read.row, format!("cannot be counted: {error}"));
+                self.add_row_finding(
+                    PurchaseRow::TABLE,
+                    read.row,
+                    format!("cannot be counted: {error}"),
+                );
             }
         }
         sums
@@ -146,7 +156,7 @@ fn begun_since_the_agreement(
     }
     let mut keys = BTreeSet::new();
     for read in purchases {
-        if !committed_at_once.contains(PURCHASE.text(read.row, "purchase_id")) {
+        if !committed_at_once.contains(PurchaseRow::TABLE.text(read.row, "purchase_id")) {
             continue;
         }
         let counted = &read.purchase.counted;
@@ -163,7 +173,7 @@ const fn commits(transfer: &Transfer) -> bool {
 
 /// Reads a counter's key. The stored text must equal what the key prints as.
 fn read_key(row: &[Value]) -> Result<CounterKey, CorruptRow> {
-    let mut reader = RowReader::new(&COUNTER, row);
+    let mut reader = RowReader::new(CounterRow::TABLE, row);
     reader.skip();
     reader.skip();
     let scope = reader.word(|text| text.parse().ok().filter(|s: &Scope| s.to_string() == text))?;

@@ -19,9 +19,10 @@ use serde::Serialize;
 use self::book::BudgetVerifier;
 use self::seals::SealVerifier;
 use crate::domain::id::ProgrammeId;
-use crate::ledger::posting::{POSTING, PostingKind};
-use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
+use crate::ledger::posting::{PostingKind, PostingRow};
+use crate::ledger::record::event::{IssuerEventRow, PresentmentRow};
 use crate::ledger::record::row::{CorruptRow, Table, Value, key_of};
+use crate::ledger::record::table::Record as _;
 use crate::store::{LedgerRows, MarkStatus, Store, StoreError, Tx};
 
 /// The number of verified rows, and what is wrong with them.
@@ -87,11 +88,11 @@ async fn verify_programme(
     }
     seals.finish(programme, &currency, report);
     let (strays, events) = tx.events_without_posting(programme).await?;
-    report.counts.add(&ISSUER_EVENT, u64::try_from(events).unwrap_or_default());
+    report.counts.add(IssuerEventRow::TABLE, u64::try_from(events).unwrap_or_default());
     for key in strays {
         let key = format!("{programme}/{key}");
         report.add_finding(
-            ISSUER_EVENT.name,
+            IssuerEventRow::TABLE.name,
             key,
             "says it is in the books, but no posting books it",
         );
@@ -107,19 +108,22 @@ async fn events_of(
     programme: &str,
     ledger_rows: &LedgerRows,
 ) -> Result<Events, StoreError> {
-    let messages = ledger_rows.of(&POSTING).iter().filter_map(|row| {
-        let kind = PostingKind::from_word(POSTING.text(row, "kind"));
+    let messages = ledger_rows.of(PostingRow::TABLE).iter().filter_map(|row| {
+        let kind = PostingKind::from_word(PostingRow::TABLE.text(row, "kind"));
         let is_message = matches!(kind, Some(PostingKind::StatusUpdate | PostingKind::Dispute));
-        is_message.then(|| POSTING.text(row, "subject").split_once('/')).flatten()
+        is_message.then(|| PostingRow::TABLE.text(row, "subject").split_once('/')).flatten()
     });
-    let presentments = ledger_rows.of(&PRESENTMENT).iter().map(|row| {
-        (PRESENTMENT.text(row, "connection_id"), PRESENTMENT.text(row, "event_reference"))
+    let presentments = ledger_rows.of(PresentmentRow::TABLE).iter().map(|row| {
+        (
+            PresentmentRow::TABLE.text(row, "connection_id"),
+            PresentmentRow::TABLE.text(row, "event_reference"),
+        )
     });
     let mut keys: Vec<_> = messages.chain(presentments).collect();
     keys.sort_unstable();
     keys.dedup();
     let rows = tx.events_by_reference(programme, &keys).await?;
-    Ok(rows.into_iter().map(|row| (reference_of(&ISSUER_EVENT, &row), row)).collect())
+    Ok(rows.into_iter().map(|row| (reference_of(IssuerEventRow::TABLE, &row), row)).collect())
 }
 
 /// `connection/reference`, by which postings name issuer events.

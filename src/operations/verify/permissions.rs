@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::balances::StoredPurchase;
 use super::book::BudgetVerifier;
 use crate::domain::money::MoneyError;
-use crate::ledger::record::purchase::PURCHASE;
+use crate::ledger::record::purchase::PurchaseRow;
 use crate::ledger::record::row::Value;
+use crate::ledger::record::table::Record as _;
 use crate::ledger::record::uses::open_at_text;
-use crate::store::PERMISSION_USES;
+use crate::store::PermissionUsesRow;
 
 /// The use of one permission.
 #[derive(Debug, Default)]
@@ -25,24 +26,28 @@ impl<'a> BudgetVerifier<'a> {
         for read in purchases {
             if let Err(error) = add(read, &mut usage) {
                 self.add_row_finding(
-                    &PURCHASE,
+                    PurchaseRow::TABLE,
                     read.row,
                     format!("its permissions cannot be told: {error}"),
                 );
             }
         }
-        for row in self.ledger_rows.of(&PERMISSION_USES) {
+        for row in self.ledger_rows.of(PermissionUsesRow::TABLE) {
             // A permission given before uses were stored has no stored use.
-            if PERMISSION_USES.value(row, "open_minor") == Some(&Value::Null) {
+            if PermissionUsesRow::TABLE.value(row, "open_minor") == Some(&Value::Null) {
                 continue;
             }
-            let id = PERMISSION_USES.text(row, "permission_id");
+            let id = PermissionUsesRow::TABLE.text(row, "permission_id");
             let RecordedUsage { open, captured, open_at } = usage.remove(id).unwrap_or_default();
-            self.check_number(&PERMISSION_USES, row, "open_minor", open);
-            self.check_number(&PERMISSION_USES, row, "captured_count", captured);
-            let stored = PERMISSION_USES.text(row, "open_at");
+            self.check_number(PermissionUsesRow::TABLE, row, "open_minor", open);
+            self.check_number(PermissionUsesRow::TABLE, row, "captured_count", captured);
+            let stored = PermissionUsesRow::TABLE.text(row, "open_at");
             if stored != open_at_text(&open_at) {
-                self.add_row_finding(&PERMISSION_USES, row, "its open holds are at other shops");
+                self.add_row_finding(
+                    PermissionUsesRow::TABLE,
+                    row,
+                    "its open holds are at other shops",
+                );
             }
         }
     }

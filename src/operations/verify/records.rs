@@ -7,13 +7,14 @@ use super::reference_of;
 use crate::domain::id::PotId;
 use crate::domain::money::Money;
 use crate::ledger::account::Account;
-use crate::ledger::posting::{POSTING, PostingKind};
-use crate::ledger::record::agreement::{AGREEMENT, TERM, agreement_digest};
-use crate::ledger::record::decision::DECISION;
-use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT, presentment_digest};
-use crate::ledger::record::purchase::{HOLD, PURCHASE, purchase_digest};
+use crate::ledger::posting::{PostingKind, PostingRow};
+use crate::ledger::record::agreement::{AgreementRow, TermRow, agreement_digest};
+use crate::ledger::record::decision::DecisionRow;
+use crate::ledger::record::event::{IssuerEventRow, PresentmentRow, presentment_digest};
+use crate::ledger::record::purchase::{HoldRow, PurchaseRow, purchase_digest};
 use crate::ledger::record::row::{ColumnKind, Digest, Table, Value};
-use crate::store::{LOAD, POT, WITHDRAWAL, pot_plan_digest};
+use crate::ledger::record::table::Record as _;
+use crate::store::{LoadRow, PotRow, WithdrawalRow, pot_plan_digest};
 
 /// A record that no posting has covered yet.
 #[derive(Debug)]
@@ -38,27 +39,28 @@ impl<'a> RecordMatcher<'a> {
         let ledger_rows = verifier.ledger_rows;
         let mut records = Self::default();
         let mut decided = BTreeSet::new();
-        for row in ledger_rows.of(&DECISION) {
-            decided.insert(reference_of(&DECISION, row));
-            let subject = DECISION.text(row, "decision_id").to_owned();
-            records.add_row(PostingKind::Decision, subject, &DECISION, row);
+        for row in ledger_rows.of(DecisionRow::TABLE) {
+            decided.insert(reference_of(DecisionRow::TABLE, row));
+            let subject = DecisionRow::TABLE.text(row, "decision_id").to_owned();
+            records.add_row(PostingKind::Decision, subject, DecisionRow::TABLE, row);
         }
-        for row in ledger_rows.of(&WITHDRAWAL) {
-            let subject = reference_of(&WITHDRAWAL, row);
+        for row in ledger_rows.of(WithdrawalRow::TABLE) {
+            let subject = reference_of(WithdrawalRow::TABLE, row);
             if !decided.contains(&subject) {
                 verifier.add_row_finding(
-                    &WITHDRAWAL,
+                    WithdrawalRow::TABLE,
                     row,
                     "there is no decision that it takes back",
                 );
             }
-            records.add_row(PostingKind::Withdrawal, subject, &WITHDRAWAL, row);
+            records.add_row(PostingKind::Withdrawal, subject, WithdrawalRow::TABLE, row);
         }
-        for row in ledger_rows.of(&LOAD) {
-            let subject = format!("{}/{}", LOAD.text(row, "pot_id"), LOAD.text(row, "load_id"));
-            records.add_row(PostingKind::Load, subject, &LOAD, row);
+        let loads = LoadRow::TABLE;
+        for row in ledger_rows.of(loads) {
+            let subject = format!("{}/{}", loads.text(row, "pot_id"), loads.text(row, "load_id"));
+            records.add_row(PostingKind::Load, subject, loads, row);
         }
-        for row in ledger_rows.of(&PRESENTMENT) {
+        for row in ledger_rows.of(PresentmentRow::TABLE) {
             records.add_presentment(verifier, row);
         }
         records.add_agreements(verifier);
@@ -86,37 +88,41 @@ impl<'a> RecordMatcher<'a> {
     fn add_presentment(&mut self, verifier: &mut BudgetVerifier<'a>, row: &'a [Value]) {
         let event = format!(
             "{}/{}",
-            PRESENTMENT.text(row, "connection_id"),
-            PRESENTMENT.text(row, "event_reference")
+            PresentmentRow::TABLE.text(row, "connection_id"),
+            PresentmentRow::TABLE.text(row, "event_reference")
         );
         let event = if let Some(event) = verifier.events.get(&event) {
-            Digest::of_row(&ISSUER_EVENT, event)
+            Digest::of_row(IssuerEventRow::TABLE, event)
         } else {
             let what = format!("the message {event} that told it is not there");
-            verifier.add_row_finding(&PRESENTMENT, row, what);
+            verifier.add_row_finding(PresentmentRow::TABLE, row, what);
             Digest::ZERO
         };
-        let is_refund = PRESENTMENT.text(row, "direction") == "refund";
+        let is_refund = PresentmentRow::TABLE.text(row, "direction") == "refund";
         let kind = if is_refund { PostingKind::Refund } else { PostingKind::Capture };
         let digest = presentment_digest(event, row);
-        let record = UnmatchedRecord { table: &PRESENTMENT, row, digest };
-        self.add_unmatched(kind, reference_of(&PRESENTMENT, row), record);
+        let record = UnmatchedRecord { table: PresentmentRow::TABLE, row, digest };
+        self.add_unmatched(kind, reference_of(PresentmentRow::TABLE, row), record);
     }
 
     fn add_agreements(&mut self, verifier: &mut BudgetVerifier<'a>) {
         let ledger_rows = verifier.ledger_rows;
         let mut terms: BTreeMap<i64, Vec<Vec<Value>>> = BTreeMap::new();
-        for row in ledger_rows.of(&TERM) {
-            terms.entry(TERM.number(row, "version")).or_default().push(row.clone());
+        for row in ledger_rows.of(TermRow::TABLE) {
+            terms.entry(TermRow::TABLE.number(row, "version")).or_default().push(row.clone());
         }
-        for row in ledger_rows.of(&AGREEMENT) {
-            let version = AGREEMENT.number(row, "version");
+        for row in ledger_rows.of(AgreementRow::TABLE) {
+            let version = AgreementRow::TABLE.number(row, "version");
             let digest = agreement_digest(row, &terms.remove(&version).unwrap_or_default());
-            let record = UnmatchedRecord { table: &AGREEMENT, row, digest };
+            let record = UnmatchedRecord { table: AgreementRow::TABLE, row, digest };
             self.add_unmatched(PostingKind::Agreement, version.to_string(), record);
         }
         for row in terms.into_values().flatten() {
-            verifier.add_row_finding(&TERM, &row, "belongs to no version of the agreement");
+            verifier.add_row_finding(
+                TermRow::TABLE,
+                &row,
+                "belongs to no version of the agreement",
+            );
         }
     }
 
@@ -145,7 +151,7 @@ impl<'a> RecordMatcher<'a> {
                 let key = (kind, subject.to_owned());
                 let Some(record) = self.unmatched.get_mut(&key).and_then(Vec::pop) else {
                     let what = format!("books {} {subject}, which is not there", kind.word());
-                    verifier.add_row_finding(&POSTING, link.row, what);
+                    verifier.add_row_finding(PostingRow::TABLE, link.row, what);
                     return;
                 };
                 if link.text("record_digest") != record.digest.to_string() {
@@ -153,11 +159,11 @@ impl<'a> RecordMatcher<'a> {
                     verifier.add_row_finding(record.table, record.row, what);
                 }
                 if kind == PostingKind::Decision
-                    && DECISION.number(record.row, "approved_minor") > 0
+                    && DecisionRow::TABLE.number(record.row, "approved_minor") > 0
                     && purchase.is_empty()
                 {
                     verifier.add_row_finding(
-                        &DECISION,
+                        DecisionRow::TABLE,
                         record.row,
                         "approves money for no purchase",
                     );
@@ -179,11 +185,12 @@ impl<'a> RecordMatcher<'a> {
 
 /// Checks an expiry. It has no record, so its digest covers its own subject.
 fn check_expiry(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subject: &str) {
-    let mut purchases = verifier.ledger_rows.of(&PURCHASE).iter();
-    let ended = purchases.find(|row| PURCHASE.text(row, "purchase_id") == link.text("purchase_id"));
-    let is_its_own = ended.is_some_and(|row| reference_of(&PURCHASE, row) == subject);
+    let mut purchases = verifier.ledger_rows.of(PurchaseRow::TABLE).iter();
+    let ended = purchases
+        .find(|row| PurchaseRow::TABLE.text(row, "purchase_id") == link.text("purchase_id"));
+    let is_its_own = ended.is_some_and(|row| reference_of(PurchaseRow::TABLE, row) == subject);
     if !is_its_own || link.text("record_digest") != Digest::of_text(subject).to_string() {
-        verifier.add_row_finding(&POSTING, link.row, "ends another purchase than it says");
+        verifier.add_row_finding(PostingRow::TABLE, link.row, "ends another purchase than it says");
     }
 }
 
@@ -191,9 +198,9 @@ fn check_expiry(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subjec
 /// have the same stream.
 fn check_move(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subject: &str) {
     let stream = |id: &PotId| {
-        let mut pots = verifier.ledger_rows.of(&POT).iter();
-        let row = pots.find(|row| POT.text(row, "pot_id") == id.as_str());
-        row.map(|row| POT.text(row, "stream_id"))
+        let mut pots = verifier.ledger_rows.of(PotRow::TABLE).iter();
+        let row = pots.find(|row| PotRow::TABLE.text(row, "pot_id") == id.as_str());
+        row.map(|row| PotRow::TABLE.text(row, "stream_id"))
     };
     let is_consistent = match link.transfers.as_slice() {
         [one] => match (one.from(), one.to()) {
@@ -207,7 +214,7 @@ fn check_move(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subject:
         _ => false,
     };
     if !is_consistent || link.text("record_digest") != Digest::of_text(subject).to_string() {
-        verifier.add_row_finding(&POSTING, link.row, "moves other money than it says");
+        verifier.add_row_finding(PostingRow::TABLE, link.row, "moves other money than it says");
     }
 }
 
@@ -215,12 +222,12 @@ fn check_message(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subje
     let events = verifier.events;
     let Some(event) = events.get(subject) else {
         let what = format!("books the message {subject}, which is not there");
-        verifier.add_row_finding(&POSTING, link.row, what);
+        verifier.add_row_finding(PostingRow::TABLE, link.row, what);
         return;
     };
-    if link.text("record_digest") != Digest::of_row(&ISSUER_EVENT, event).to_string() {
+    if link.text("record_digest") != Digest::of_row(IssuerEventRow::TABLE, event).to_string() {
         let what = format!("is not what posting {} booked", link.text("posting_id"));
-        verifier.add_row_finding(&ISSUER_EVENT, event, what);
+        verifier.add_row_finding(IssuerEventRow::TABLE, event, what);
     }
 }
 
@@ -230,35 +237,36 @@ fn check_plans<'a>(
     mut postings: BTreeMap<&'a str, &'a [Value]>,
 ) {
     let ledger_rows = verifier.ledger_rows;
-    for row in ledger_rows.of(&POT) {
-        let Some(posting) = postings.remove(POT.text(row, "pot_id")) else {
-            verifier.add_row_finding(&POT, row, "no posting opened it");
+    for row in ledger_rows.of(PotRow::TABLE) {
+        let Some(posting) = postings.remove(PotRow::TABLE.text(row, "pot_id")) else {
+            verifier.add_row_finding(PotRow::TABLE, row, "no posting opened it");
             continue;
         };
-        if plan_digest(row).is_none_or(|d| d.to_string() != POSTING.text(posting, "record_digest"))
+        if plan_digest(row)
+            .is_none_or(|d| d.to_string() != PostingRow::TABLE.text(posting, "record_digest"))
         {
-            let id = POSTING.text(posting, "posting_id");
+            let id = PostingRow::TABLE.text(posting, "posting_id");
             verifier.add_row_finding(
-                &POT,
+                PotRow::TABLE,
                 row,
                 format!("is not the pot that posting {id} planned"),
             );
         }
     }
     for posting in postings.into_values() {
-        verifier.add_row_finding(&POSTING, posting, "opened a pot that is not there");
+        verifier.add_row_finding(PostingRow::TABLE, posting, "opened a pot that is not there");
     }
 }
 
 fn plan_digest(row: &[Value]) -> Option<Digest> {
-    let currency = POT.text(row, "currency").parse().ok()?;
+    let currency = PotRow::TABLE.text(row, "currency").parse().ok()?;
     Some(pot_plan_digest(
-        &POT.text(row, "programme_id").parse().ok()?,
-        &POT.text(row, "budget_id").parse().ok()?,
-        &POT.text(row, "pot_id").parse().ok()?,
-        POT.text(row, "stream_id"),
-        Money::from_minor(POT.number(row, "allocated_minor"), currency),
-        Some(POT.text(row, "own").to_owned()).filter(|own| !own.is_empty()),
+        &PotRow::TABLE.text(row, "programme_id").parse().ok()?,
+        &PotRow::TABLE.text(row, "budget_id").parse().ok()?,
+        &PotRow::TABLE.text(row, "pot_id").parse().ok()?,
+        &PotRow::TABLE.text(row, "stream_id").parse().ok()?,
+        Money::from_minor(PotRow::TABLE.number(row, "allocated_minor"), currency),
+        Some(PotRow::TABLE.text(row, "own").to_owned()).filter(|own| !own.is_empty()),
     ))
 }
 
@@ -269,40 +277,44 @@ fn check_states<'a>(
 ) {
     let ledger_rows = verifier.ledger_rows;
     let mut holds: BTreeMap<&str, Vec<Vec<Value>>> = BTreeMap::new();
-    for row in ledger_rows.of(&HOLD) {
-        holds.entry(HOLD.text(row, "purchase_id")).or_default().push(row.clone());
+    for row in ledger_rows.of(HoldRow::TABLE) {
+        holds.entry(HoldRow::TABLE.text(row, "purchase_id")).or_default().push(row.clone());
     }
-    for row in ledger_rows.of(&PURCHASE) {
-        let id = PURCHASE.text(row, "purchase_id");
+    for row in ledger_rows.of(PurchaseRow::TABLE) {
+        let id = PurchaseRow::TABLE.text(row, "purchase_id");
         let digest = purchase_digest(row, &holds.remove(id).unwrap_or_default());
         let Some(posting) = postings.remove(id) else {
-            verifier.add_row_finding(&PURCHASE, row, "no posting speaks of it");
+            verifier.add_row_finding(PurchaseRow::TABLE, row, "no posting speaks of it");
             continue;
         };
-        if POSTING.text(posting, "purchase_digest") != digest.to_string() {
-            let id = POSTING.text(posting, "posting_id");
+        if PostingRow::TABLE.text(posting, "purchase_digest") != digest.to_string() {
+            let id = PostingRow::TABLE.text(posting, "posting_id");
             let what = format!("it or its holds are not what posting {id} left behind");
-            verifier.add_row_finding(&PURCHASE, row, what);
+            verifier.add_row_finding(PurchaseRow::TABLE, row, what);
         }
     }
     for row in holds.into_values().flatten() {
-        verifier.add_row_finding(&HOLD, &row, "belongs to no purchase of its budget");
+        verifier.add_row_finding(HoldRow::TABLE, &row, "belongs to no purchase of its budget");
     }
     for posting in postings.into_values() {
-        verifier.add_row_finding(&POSTING, posting, "speaks of a purchase that is not there");
+        verifier.add_row_finding(
+            PostingRow::TABLE,
+            posting,
+            "speaks of a purchase that is not there",
+        );
     }
 }
 
 impl BudgetVerifier<'_> {
     /// Erasable text must be erased, or must match its digest.
     pub(super) fn check_erasable(&mut self) {
-        for table in [&DECISION, &PURCHASE] {
+        for table in [DecisionRow::TABLE, PurchaseRow::TABLE] {
             for row in self.ledger_rows.of(table) {
                 self.check_erasable_of(table, row);
             }
         }
         for row in self.events.values() {
-            self.check_erasable_of(&ISSUER_EVENT, row);
+            self.check_erasable_of(IssuerEventRow::TABLE, row);
         }
     }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::VerificationReport;
 use super::balances::Totals;
 use crate::ledger::record::row::Digest;
-use crate::ledger::seal::totals_line;
-use crate::ledger::seal::{SEAL, read_seal, seal_root};
+use crate::ledger::record::table::Record as _;
+use crate::ledger::seal::{Seal, seal_root, totals_line};
 use crate::store::{StoreError, Tx};
 
 /// The seals of one programme, checked while the chains are walked.
@@ -49,32 +49,32 @@ impl SealVerifier {
                 return Ok(seals);
             }
             for row in &page {
-                last = SEAL.number(row, "number");
-                report.counts.add(&SEAL, 1);
+                last = Seal::TABLE.number(row, "number");
+                report.counts.add(Seal::TABLE, 1);
                 if last != expected {
                     report.add_row_finding(
-                        &SEAL,
+                        Seal::TABLE,
                         row,
                         format!("is number {last} in place {expected}"),
                     );
                 }
                 expected = last.saturating_add(1);
                 let computed = seal_root(root, row);
-                let stored = SEAL.text(row, "root").parse();
+                let stored = Seal::TABLE.text(row, "root").parse();
                 if stored.as_ref() != Ok(&computed) {
                     let what = "its root is not that of its content behind the seal before";
-                    report.add_row_finding(&SEAL, row, what);
+                    report.add_row_finding(Seal::TABLE, row, what);
                 }
                 root = stored.unwrap_or(computed);
-                match read_seal(row) {
-                    Ok(seal) => seals.add(super::primary_key_text(&SEAL, row), seal),
+                match Seal::from_row(row) {
+                    Ok(seal) => seals.add(super::primary_key_text(Seal::TABLE, row), seal),
                     Err(corrupt) => report.add_corrupt_row(&corrupt),
                 }
             }
         }
     }
 
-    fn add(&mut self, key: String, seal: crate::ledger::seal::Seal) {
+    fn add(&mut self, key: String, seal: Seal) {
         let place = self.sealed_totals.len();
         for head in seal.heads {
             let sealed = SealedPosition { seq: head.seq, hash: head.hash, seal: place };
@@ -112,7 +112,7 @@ impl SealVerifier {
         for (budget, heads) in &self.heads {
             for sealed in heads {
                 let what = format!("seals {budget}, which is no budget of {programme}");
-                report.add_finding(SEAL.name, self.key(*sealed), what);
+                report.add_finding(Seal::TABLE.name, self.key(*sealed), what);
             }
         }
         let mut totals = Totals::default();
@@ -121,7 +121,7 @@ impl SealVerifier {
             let proved = totals_line(currency, totals.list());
             if sealed_totals.totals != proved {
                 let what = format!("its totals are not what the chains say: {proved}");
-                report.add_finding(SEAL.name, sealed_totals.key, what);
+                report.add_finding(Seal::TABLE.name, sealed_totals.key, what);
             }
         }
     }

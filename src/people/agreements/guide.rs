@@ -3,9 +3,9 @@
 
 use crate::domain::id::{ActId, BudgetId};
 use crate::domain::people::role::{AccessScope, Capability, MemberState};
+use crate::merchant_rules::parse_guide;
 use crate::people::admitted_budget::lock_budget;
 use crate::people::members::{Principal, UseCaseContext, UseCaseError};
-use crate::programme::rules::parse_guide;
 use crate::store::{ActRow, GuideRow, Tx};
 
 /// A guide to publish.
@@ -60,22 +60,24 @@ pub async fn publish_guide(
         return Err(UseCaseError::Conflict(what));
     }
     let row = GuideRow {
+        programme_id: principal.programme.clone(),
         version: next,
         content: publication.text.clone(),
         written_with: publication.written_with.join("\n"),
         published_at: principal.at,
         published_by: principal.member.clone(),
     };
-    tx.add_guide(&principal.programme, &row).await?;
+    tx.add_guide(row).await?;
     let act = ActRow {
-        budget: house,
-        id: ActId::new(context.ids.next(principal.at)),
-        member: principal.member.clone(),
+        programme_id: principal.programme.clone(),
+        budget_id: house,
+        act_id: ActId::new(context.ids.next(principal.at)),
+        member_id: principal.member.clone(),
         kind: "guide_published".to_owned(),
         subject: next.to_string(),
         detail: publication.written_with.join(", "),
         acted_at: principal.at,
     };
-    tx.add_acts(&principal.programme, &[act]).await?;
+    tx.add_acts(&[act]).await?;
     Ok(next)
 }

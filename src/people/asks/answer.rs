@@ -295,7 +295,7 @@ pub async fn review_answer(
         }
         AskReviewError::Own => SeparationOfDuties::OwnDecision.into(),
     })?;
-    tx.record_look(&locked.programme_id, &ask, &review).await?;
+    tx.update_ask(&locked.programme_id, &ask, &after).await?;
     let mut outbox = OutboxWriter::new(&locked, context, principal.at, id.to_string());
     outbox.record_act(&access, LOOKED, review.words.as_deref().unwrap_or_default());
     outbox.write(tx).await?;

@@ -66,7 +66,7 @@ pub async fn appeal(
         LockedBudget::lock(tx, context, &principal.programme, &BudgetId::of(person)).await?;
     let access = principal.admit(tx, Capability::Appeal, person).await?;
     let words = optional_words(words)?;
-    let known = tx.appeals_about(&locked.programme_id, &locked.budget, &about.to_string()).await?;
+    let known = tx.appeals_about(&locked.programme_id, &locked.budget, &about).await?;
     if let Some(known) = known.iter().find(|known| known.is_repeat()) {
         return Ok(known.clone());
     }
@@ -420,8 +420,8 @@ pub async fn remind_of_overdue_appeal(
     waiting: &DueAppeal,
     now: Timestamp,
 ) -> Result<bool, UseCaseError> {
-    let locked = LockedBudget::lock(tx, context, programme, &waiting.budget).await?;
-    let before = load_appeal(tx, &locked, waiting.id).await?;
+    let locked = LockedBudget::lock(tx, context, programme, &waiting.budget_id).await?;
+    let before = load_appeal(tx, &locked, waiting.appeal_id).await?;
     if !before.is_open() || before.answer_by > now {
         return Ok(false);
     }

@@ -54,9 +54,10 @@ impl<'a> OutboxWriter<'a> {
         let member: MemberId =
             SYSTEM_MEMBER.parse().map_err(|_| UseCaseError::NotFound("member"))?;
         self.acts.push(ActRow {
-            budget: self.locked.budget.clone(),
-            id: ActId::new(self.context.ids.next(self.at)),
-            member,
+            programme_id: self.locked.programme_id.clone(),
+            budget_id: self.locked.budget.clone(),
+            act_id: ActId::new(self.context.ids.next(self.at)),
+            member_id: member,
             kind: kind.to_owned(),
             subject: self.subject.clone(),
             detail: detail.to_owned(),
@@ -112,7 +113,7 @@ impl<'a> OutboxWriter<'a> {
 
     /// Writes all acts and messages.
     pub(super) async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
-        tx.add_acts(&self.locked.programme_id, &self.acts).await?;
+        tx.add_acts(&self.acts).await?;
         tx.add_messages(&self.messages).await
     }
 }

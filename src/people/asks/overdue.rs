@@ -23,8 +23,8 @@ pub async fn escalate_overdue(
     waiting: &DueAsk,
     now: Timestamp,
 ) -> Result<Option<OverdueStep>, UseCaseError> {
-    let locked = LockedBudget::lock(tx, context, programme, &waiting.budget).await?;
-    let ask = tx.ask(programme, &locked.budget, waiting.id).await?;
+    let locked = LockedBudget::lock(tx, context, programme, &waiting.budget_id).await?;
+    let ask = tx.ask(programme, &locked.budget, waiting.ask_id).await?;
     let Some(ask) = ask.filter(|ask| ask.is_open() && ask.answer_by <= now) else {
         return Ok(None);
     };

@@ -109,7 +109,7 @@ async fn unfreeze(
     let frozen = cards.into_iter().filter(|card| card.token == *token && is_frozen(card));
     let free = |card: Card| Card { standing: card.standing.made(CardState::Active), ..card };
     let freed: Vec<_> = frozen.map(free).collect();
-    Ok(tx.set_card_states(&locked.programme_id, &locked.budget, &freed).await?)
+    Ok(tx.set_card_states(&locked.programme_id, &freed).await?)
 }
 
 /// A permission for one purchase, given by the programme.

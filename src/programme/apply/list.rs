@@ -331,15 +331,16 @@ impl FiledProposal<'_> {
                 .await?;
         }
         let act = ActRow {
-            budget: proposal.budget.clone(),
-            id: ActId::new(self.ids.next(now)),
-            member: worker.id.clone(),
+            programme_id: programme.clone(),
+            budget_id: proposal.budget.clone(),
+            act_id: ActId::new(self.ids.next(now)),
+            member_id: worker.id.clone(),
             kind: "list_proposed".to_owned(),
             subject: proposal.id.to_string(),
             detail: "by the programme's file".to_owned(),
             acted_at: now,
         };
-        tx.add_acts(programme, &[act]).await?;
+        tx.add_acts(&[act]).await?;
         let to_person = if is_written_down {
             ListNotification::ListWrittenDown
         } else {

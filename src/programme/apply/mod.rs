@@ -27,9 +27,9 @@ use crate::domain::agreement::proposal::ConsentSide;
 use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
 use crate::domain::shop::merchant::{Category, MerchantRules};
 use crate::ledger::book::LedgerError;
+use crate::merchant_rules;
+use crate::merchant_rules::{RulesError, RulesTexts};
 use crate::platform::ids::NewIds;
-use crate::programme::rules;
-use crate::programme::rules::{RulesError, RulesTexts};
 use crate::store::{ApplicationRow, ProgrammeRow, Store, StoreError};
 
 /// Why a file was not applied.
@@ -98,9 +98,9 @@ struct ParsedFile {
 
 impl ParsedFile {
     fn new(text: &str, texts: RulesTexts<'_>) -> Result<Self, ApplyError> {
-        let rules = rules::read(texts, &[]).map_err(ApplyError::Rules)?;
+        let rules = merchant_rules::read(texts, &[]).map_err(ApplyError::Rules)?;
         let file = file::parse(text, &rules).map_err(ApplyError::File)?;
-        let rules = rules::read(texts, &file.settings.shops).map_err(ApplyError::Rules)?;
+        let rules = merchant_rules::read(texts, &file.settings.shops).map_err(ApplyError::Rules)?;
         let row = ProgrammeRow {
             version: 0,
             settings: file::write_settings(&file.settings),
@@ -155,16 +155,16 @@ async fn finish_matching(
     is_wanted: impl Fn(&ProgrammeId) -> bool,
 ) -> Result<(), ApplyError> {
     for application in store.applications().await? {
-        if !is_wanted(&application.programme) {
+        if !is_wanted(&application.programme_id) {
             continue;
         }
-        let row = store.programme(&application.programme, Some(application.version)).await?;
+        let row = store.programme(&application.programme_id, Some(application.version)).await?;
         let row = row.ok_or(StoreError::Contended("programme_version"))?;
         let texts = RulesTexts { categories: &row.rules, shops: row.shops.as_deref() };
         let parsed = ParsedFile::new(&application.file, texts)?;
         let plan = ApplyPlan::of(store, &parsed, now).await?;
         execute(store, ids, &plan, Some(&application)).await?;
-        let programme = &application.programme;
+        let programme = &application.programme_id;
         tracing::info!(%programme, "a file that broke off has been applied");
     }
     Ok(())
@@ -183,8 +183,8 @@ async fn begin(
     let parsed = plan.parsed;
     let id = &parsed.file.settings.id;
     let application = ApplicationRow {
-        programme: id.clone(),
-        id: ids.next(plan.now).to_string(),
+        programme_id: id.clone(),
+        application_id: ids.next(plan.now).to_string(),
         version: plan.version,
         file: file::write(&parsed.file),
         begun_at: plan.now,
@@ -241,7 +241,7 @@ async fn execute(
         }
     }
     let mut tx = store.begin().await?;
-    if tx.end_application(id, &application.id).await? {
+    if tx.end_application(id, &application.application_id).await? {
         tx.activate_settings(id, application.version).await?;
         tx.commit().await?;
     }

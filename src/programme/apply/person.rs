@@ -15,15 +15,16 @@ use crate::ledger::book::{Book, LedgerError, PostingCause, PotBalance};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::load_transfers;
 use crate::ledger::record::own_pot::own_pot_text;
-use crate::ledger::record::row::{Digest, Value, text_value};
+use crate::ledger::record::row::Digest;
+use crate::ledger::record::table::Record as _;
 use crate::platform::ids::NewIds;
-use crate::programme::file::{Card, Load, Person};
+use crate::programme::file::{FiledCard, Load, Person};
 use crate::programme::file_messages::money_added;
 use crate::programme::filed_state::{permission, person_row, standing_of};
 use crate::programme::version::start_version;
 use crate::store::{
-    AgreementCache, ApplicationRow, BookRequest, CardRow, LOAD, PendingWrites, Store, StoreError,
-    Tx, pot_plan_digest,
+    AgreementCache, ApplicationRow, BookRequest, CardRow, LoadRow, PendingWrites, Store,
+    StoreError, Tx, pot_plan_digest,
 };
 
 /// How often a transaction is tried before its transient error is returned.
@@ -74,7 +75,7 @@ async fn try_change(
 ) -> Result<Option<BatchOutcome>, ApplyError> {
     let mut tx = store.begin().await?;
     let began = Instant::now();
-    if !tx.lock_application(&application.programme, &application.id).await? {
+    if !tx.lock_application(&application.programme_id, &application.application_id).await? {
         return Ok(None);
     }
     let mut outcome = BatchOutcome::default();
@@ -136,7 +137,7 @@ impl PersonChange<'_> {
         self.put_cards(tx).await?;
         tx.put_settings_version(programme, budget, version).await?;
         if is_whole {
-            tx.put_people(programme, &[person_row(self.person)]).await?;
+            tx.put_people(&[person_row(programme, self.person)]).await?;
         }
         tx.close_books(&books.all(), &pending_writes).await?;
         Ok(())
@@ -205,23 +206,18 @@ impl PersonChange<'_> {
     async fn put_cards(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let (programme, now) = (self.programme(), self.plan.now);
         let before = self.plan.before(&self.budget).map(|(person, _)| person);
-        let known = tx.cards_of(programme, &self.budget).await?;
+        let known = tx.card_rows(programme, &self.budget).await?;
         let pauses = tx.pauses_of(programme, &self.budget).await?;
         let paused_until = pauses.iter().map(Pause::over_at).max();
-        let card = |card: &Card| {
-            let known =
-                known.iter().find(|c| c.connection == card.connection && c.token == card.token);
-            CardRow {
-                connection: card.connection.clone(),
-                token: card.token.clone(),
-                budget: self.budget.clone(),
-                last_four: card.last_four.clone(),
-                standing: standing_of(card, known.map(|card| card.standing), before)
-                    .under(paused_until, now),
-            }
+        let card = |card: &FiledCard| {
+            let is_same =
+                |row: &&CardRow| row.connection_id == card.connection && row.token == card.token;
+            let known = known.iter().find(is_same).map(CardRow::status);
+            let status = standing_of(card, known, before).under(paused_until, now);
+            card.row(programme, &self.budget, status)
         };
         let cards: Vec<_> = self.person.cards.iter().map(card).collect();
-        tx.put_cards(programme, &cards).await
+        tx.put_cards(&cards).await
     }
 
     fn cause(&self, kind: PostingKind, subject: String, record: Digest) -> PostingCause {
@@ -246,7 +242,7 @@ impl PersonChange<'_> {
             if known.is_some_and(|known| known.allocated == pot.allocated) {
                 continue;
             }
-            let (stream, allocated) = (pot.plan.stream.as_str(), pot.allocated);
+            let (stream, allocated) = (&pot.plan.stream, pot.allocated);
             let own = known.and_then(|known| own_pot_text(&known.own));
             let digest = pot_plan_digest(&book.programme, &book.budget, id, stream, allocated, own);
             book.post(self.cause(PostingKind::Pot, id.to_string(), digest), Vec::new())?;
@@ -283,21 +279,21 @@ impl PersonChange<'_> {
         pot: &PotId,
         load: &Load,
     ) -> Result<(), ApplyError> {
-        let row: Vec<Value> = vec![
-            text_value(&book.programme),
-            text_value(&book.budget),
-            text_value(pot),
-            text_value(&load.id),
-            load.amount.currency().code().into(),
-            load.amount.into(),
-            self.plan.now.into(),
-        ];
-        let digest = Digest::of_row(&LOAD, &row);
+        let posted = LoadRow {
+            programme_id: book.programme.clone(),
+            budget_id: book.budget.clone(),
+            pot_id: pot.clone(),
+            load_id: load.id.clone(),
+            currency: load.amount.currency(),
+            amount_minor: load.amount.minor(),
+            loaded_at: self.plan.now,
+        };
+        let digest = Digest::of_row(LoadRow::TABLE, &posted.row());
         let cause = self.cause(PostingKind::Load, format!("{pot}/{}", load.id), digest);
         let stream = book.pots.0.get(pot).map(|balance| balance.stream.clone());
         let stream = stream.ok_or_else(|| LedgerError::NoSuchPot(pot.clone()))?;
         book.post(cause, load_transfers(&stream, pot, load.amount))?;
-        tx.add_load(row).await?;
+        tx.add_load(posted).await?;
         Ok(())
     }
 }

@@ -66,10 +66,10 @@ impl<'a> ApplyPlan<'a> {
             accounts: Accounts::read(store, id).await?,
             changed: Vec::new(),
             before: BTreeMap::new(),
-            people: people.iter().map(|row| row.budget.clone()).collect(),
+            people: people.iter().map(|row| row.person_id.clone()).collect(),
             cards: cards
                 .into_iter()
-                .map(|c| ((c.connection.clone(), c.token.clone()), c))
+                .map(|c| ((c.connection_id.clone(), c.token.clone()), c))
                 .collect(),
             in_force,
             settings_before,
@@ -79,7 +79,7 @@ impl<'a> ApplyPlan<'a> {
     }
 
     fn find_changed(&mut self, people: &[PersonRow]) -> Result<(), ApplyError> {
-        let known: BTreeMap<_, _> = people.iter().map(|row| (&row.budget, row)).collect();
+        let known: BTreeMap<_, _> = people.iter().map(|row| (&row.person_id, row)).collect();
         let file = &self.parsed.file;
         let start = |settings: &Settings| settings.start.clone();
         let has_other_start = self.settings_before.as_ref().map(start).as_deref()
@@ -93,7 +93,7 @@ impl<'a> ApplyPlan<'a> {
             self.changed.push(person);
             if let Some((row, settings)) = row.zip(self.settings_before.as_ref()) {
                 let before = file::parse_person(&row.plan, settings, &every);
-                self.before.insert(row.budget.clone(), before.map_err(ApplyError::File)?);
+                self.before.insert(row.person_id.clone(), before.map_err(ApplyError::File)?);
             }
         }
         Ok(())
@@ -193,12 +193,12 @@ impl<'a> ApplyPlan<'a> {
     fn removed_cards(&self, file: &ProgrammeFile) -> Vec<String> {
         let cards = file.people.iter().flat_map(|person| &person.cards);
         let named: BTreeSet<_> = cards.map(|card| (&card.connection, &card.token)).collect();
-        let lost = self.cards.values().filter(|c| !named.contains(&(&c.connection, &c.token)));
+        let lost = self.cards.values().filter(|c| !named.contains(&(&c.connection_id, &c.token)));
         lost.map(|card| {
             format!(
                 "person {}, card {}: it is here, but not in the file; keep it in it, with \
                  state = \"lost\" or \"replaced\"",
-                card.budget, card.token
+                card.budget_id, card.token
             )
         })
         .collect()
@@ -213,11 +213,11 @@ impl<'a> ApplyPlan<'a> {
             for card in &person.cards {
                 let known = self.cards.get(&(card.connection.clone(), card.token.clone()));
                 let refusal = match known {
-                    Some(known) if known.budget != budget => {
-                        Some(format!("it is {}'s; a card never changes hands", known.budget))
+                    Some(known) if known.budget_id != budget => {
+                        Some(format!("it is {}'s; a card never changes hands", known.budget_id))
                     }
                     Some(known) => {
-                        let now = known.standing.lasting_state();
+                        let now = known.status().lasting_state();
                         let is_told_anew = filed_state(card, before) != Some(card.state);
                         let why = refused_state(Some(now), card.state);
                         why.filter(|_| is_told_anew && now != card.state).map(str::to_owned)

@@ -5,6 +5,7 @@
 //! [`parse_settings`]) and each person ([`write_person`], [`parse_person`]).
 
 mod asks;
+mod cards;
 mod members;
 mod people;
 mod problem;
@@ -24,13 +25,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::card_path::issuers::Issuer;
 use crate::domain::agreement::{Scope, Term};
-use crate::domain::card::CardState;
 use crate::domain::decision::authorisation::ProgrammeState;
-use crate::domain::id::{
-    CardToken, ConnectionId, LoadId, PermissionId, PersonId, ProgrammeId, WorkerId,
-};
+use crate::domain::id::{ConnectionId, LoadId, PermissionId, PersonId, ProgrammeId, WorkerId};
 use crate::domain::money::margin::MarginPercent;
 use crate::domain::money::stream::Stream;
 use crate::domain::money::{Currency, Money};
@@ -41,8 +38,10 @@ use crate::domain::shop::home::HomeCountries;
 use crate::domain::shop::merchant::{Category, MerchantRules};
 use crate::domain::shop::table::{Shop, ShopTable};
 use crate::domain::time::working_time::WorkingHours;
+use crate::issuers::Issuer;
 
 pub use asks::AskRules;
+pub use cards::FiledCard;
 pub use members::Duty;
 pub use problem::{FileProblem, FileProblems};
 use reader::FileReader;
@@ -157,7 +156,7 @@ pub struct Person {
     pub worker: WorkerId,
     pub phone: Option<String>,
     pub state: PersonState,
-    pub cards: Vec<Card>,
+    pub cards: Vec<FiledCard>,
     /// In the order in which they pay.
     pub pots: Vec<Pot>,
     /// `None` until the person and their worker have agreed a list of their own.
@@ -176,16 +175,6 @@ impl Person {
         let own = self.agreement.as_ref().map(|agreement| agreement.terms.as_slice());
         own.filter(|terms| !terms.is_empty()).unwrap_or(start)
     }
-}
-
-/// A card as the issuer identifies it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Card {
-    pub connection: ConnectionId,
-    pub token: CardToken,
-    /// Four digits by which the person tells their cards apart.
-    pub last_four: String,
-    pub state: CardState,
 }
 
 /// A pot, its allocation and its loads.

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::card::CardState;
 use crate::domain::id::{CardToken, ConnectionId, LoadId, PermissionId, PersonId, PotId};
 use crate::domain::money::Money;
 use crate::domain::people::person::PersonState;
 use crate::domain::pot::PotPlan;
 use crate::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
 
+use super::cards::card;
 use super::reader::{FileEntry, NAME_CHARS_MAX};
 use super::settings::{FileReferences, all, phone};
-use super::{Card, Load, Person, Pot, terms};
+use super::{Load, Person, Pot, terms};
 
 const PERSON: [&str; 9] =
     ["id", "name", "worker", "phone", "state", "card", "pot", "agreement", "permission"];
@@ -21,8 +21,8 @@ const RELEASE: [&str; 4] = ["at_once", "amount", "every", "from"];
 
 /// Keys that must be unique across all people, with their lines.
 #[derive(Default)]
-struct DeclaredKeys {
-    cards: BTreeMap<(ConnectionId, CardToken), usize>,
+pub(super) struct DeclaredKeys {
+    pub(super) cards: BTreeMap<(ConnectionId, CardToken), usize>,
     permissions: BTreeMap<PermissionId, usize>,
 }
 
@@ -72,32 +72,6 @@ fn person(
         agreement,
         permissions: permissions?,
     })
-}
-
-fn card(
-    entry: &FileEntry<'_>,
-    known: &FileReferences<'_>,
-    seen: &mut DeclaredKeys,
-) -> Option<Card> {
-    let connection = entry.parsed::<ConnectionId>("connection");
-    if connection.is_some() {
-        known.refer_connection(entry);
-    }
-    let token = entry.parsed::<CardToken>("token");
-    if let (Some(connection), Some(token)) = (&connection, &token) {
-        entry.refuse_duplicate("token", (connection.clone(), token.clone()), &mut seen.cards);
-    }
-    let last_four = entry.text("last_four", NAME_CHARS_MAX);
-    let last_four = last_four.filter(|digits| {
-        let are_four = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if !are_four {
-            entry.problem("last_four", "last_four is not the card's last four digits, \"1234\"");
-        }
-        are_four
-    });
-    let active = Some(CardState::Active);
-    let state = entry.word("state", &CardState::ALL, CardState::word, active);
-    Some(Card { connection: connection?, token: token?, last_four: last_four?, state: state? })
 }
 
 fn pot(

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::card_path::issuers::Issuer;
 use crate::domain::decision::authorisation::ProgrammeState;
 use crate::domain::id::{ConnectionId, StreamId, WorkerId};
 use crate::domain::money::Currency;
@@ -13,6 +12,7 @@ use crate::domain::money::margin::MarginPercent;
 use crate::domain::money::stream::Stream;
 use crate::domain::shop::home::{HomeCountries, UnknownCountry};
 use crate::domain::shop::merchant::Category;
+use crate::issuers::Issuer;
 
 use super::reader::{FileEntry, NAME_CHARS_MAX, shortened};
 use super::{

@@ -74,7 +74,7 @@ enum SecretOutput {
 
 /// The text written so far.
 #[derive(Default)]
-struct TomlWriter(String);
+pub(super) struct TomlWriter(String);
 
 impl TomlWriter {
     fn line(&mut self, line: impl Display) {
@@ -83,7 +83,7 @@ impl TomlWriter {
     }
 
     /// Begins a table. An empty line precedes it, except directly below a person's rule.
-    fn header(&mut self, header: &str) {
+    pub(super) fn header(&mut self, header: &str) {
         if !self.0.is_empty() && !self.0.ends_with(" --\n") {
             self.line("");
         }
@@ -104,7 +104,7 @@ impl TomlWriter {
         self.line(format!("{key} = {value}"));
     }
 
-    fn text(&mut self, key: &str, value: &str) {
+    pub(super) fn text(&mut self, key: &str, value: &str) {
         self.field(key, quoted(value));
     }
 
@@ -285,11 +285,7 @@ impl TomlWriter {
             PersonState::Ended => self.text("state", person.state.word()),
         }
         for card in &person.cards {
-            self.header("[[person.card]]");
-            self.text("connection", card.connection.as_str());
-            self.text("token", card.token.as_str());
-            self.text("last_four", &card.last_four);
-            self.text("state", card.state.word());
+            self.card(card);
         }
         for pot in &person.pots {
             self.pot(pot);

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, ProgrammeId};
 use crate::domain::money::Currency;
-use crate::ledger::record::agreement::{AGREEMENT, TERM, read_agreement};
-use crate::ledger::record::row::{RowReader, Table, Value, columns, text_value};
-use crate::store::sql::batch::{Rows, read_row};
+use crate::ledger::record::agreement::{AgreementRow, TermRow};
+use crate::ledger::record::row::{CorruptRow, Value, text_value};
+use crate::ledger::record::table::Record as _;
+use crate::store::sql::batch::Rows;
 use crate::store::{StoreError, Tx};
 
 /// The key of one version of a budget's agreement.
@@ -71,10 +72,7 @@ impl Tx {
     ) -> Result<Option<Arc<Agreement>>, StoreError> {
         let sql = "SELECT agreement_version FROM budget \
                    WHERE programme_id = $1 AND budget_id = $2";
-        let row = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
-        let Some(row) = row.fetch_optional(self.connection()).await? else { return Ok(None) };
-        let row = read_row(&row, columns![Number "agreement_version"])?;
-        match RowReader::new(&AGREEMENT, &row).optional(RowReader::integer)? {
+        match self.fetch_scalar::<Option<u32>>(sql, &[programme, budget]).await?.flatten() {
             Some(version) => {
                 self.read_agreement(programme, budget, version, currency).await.map(Some)
             }
@@ -97,26 +95,33 @@ impl Tx {
             return Ok(BTreeMap::new());
         }
         let found = statements.agreements.fetch(self.connection(), &[&keys]).await?;
-        let [rows, mut found] =
+        let [rows, terms] =
             <[Rows; 2]>::try_from(found).map_err(|_| StoreError::Contended("agreement"))?;
-        found.sort_by_key(|term| TERM.number(term, "position"));
-        let mut terms: BTreeMap<AgreementKey, Rows> = BTreeMap::new();
-        for term in found {
-            terms.entry(key_of(&TERM, &term)?).or_default().push(term);
-        }
+        let mut terms = terms_by_agreement(&terms)?;
         let mut agreements = BTreeMap::new();
         for row in &rows {
-            let key = key_of(&AGREEMENT, row)?;
+            let row = AgreementRow::from_row(row)?;
+            let key = (row.programme_id.clone(), row.budget_id.clone(), row.version);
             let Some(currency) = wanted.get(&key) else { continue };
             let terms = terms.remove(&key).unwrap_or_default();
-            agreements.insert(key, Arc::new(read_agreement(row, &terms, *currency)?));
+            agreements.insert(key, Arc::new(row.agreement(terms, *currency)?));
         }
         Ok(agreements)
     }
 }
 
-/// The key of a row; both tables begin with programme, budget and version.
-fn key_of(table: &'static Table, row: &[Value]) -> Result<AgreementKey, StoreError> {
-    let mut reader = RowReader::new(table, row);
-    Ok((reader.parsed()?, reader.parsed()?, reader.integer()?))
+/// The terms of each agreement, in order.
+fn terms_by_agreement(
+    rows: &[Vec<Value>],
+) -> Result<BTreeMap<AgreementKey, Vec<TermRow>>, CorruptRow> {
+    let mut terms: BTreeMap<AgreementKey, Vec<TermRow>> = BTreeMap::new();
+    for row in rows {
+        let term = TermRow::from_row(row)?;
+        let key = (term.programme_id.clone(), term.budget_id.clone(), term.version);
+        terms.entry(key).or_default().push(term);
+    }
+    for terms in terms.values_mut() {
+        terms.sort_by_key(|term| term.position);
+    }
+    Ok(terms)
 }

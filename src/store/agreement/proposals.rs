@@ -3,46 +3,88 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
 
+use crate::domain::agreement::Agreement;
 use crate::domain::agreement::change::List;
-use crate::domain::agreement::proposal::{Consent, Proposal, ProposalState};
-use crate::domain::id::{BudgetId, MemberId, ProgrammeId, ProposalId};
+use crate::domain::agreement::proposal::{Consent, Proposal, ProposalKind, ProposalState};
+use crate::domain::id::{BudgetId, HumanId, MemberId, ProgrammeId, ProposalId};
 use crate::domain::money::Currency;
-use crate::ledger::record::agreement::{AGREEMENT, TERM, read_agreement};
-use crate::ledger::record::proposal::{
-    CONSENT, PROPOSAL, consent_row, list_from_text, list_text, proposal_row, read_consent,
-    read_proposal,
-};
-use crate::ledger::record::row::{RowReader, Table, Value, columns, text_value};
-use crate::store::programme::programmes::OnConflict;
-use crate::store::sql::batch::{BatchStatement, names, read_row};
+use crate::ledger::record::agreement::{AgreementRow, TermRow};
+use crate::ledger::record::proposal::{ConsentRow, ProposalRow, list_from_text, list_text};
+use crate::ledger::record::table::{Record as _, record};
+use crate::store::sql::batch::names;
+use crate::store::sql::record::{Argument, OnConflict};
 use crate::store::{Store, StoreError, Tx};
 
 /// One version of an agreement, and when it started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionRow {
-    pub agreement: crate::domain::agreement::Agreement,
+    pub agreement: Agreement,
     pub started_at: Timestamp,
 }
 
-/// A proposal or draft whose time limit has passed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueProposal {
-    pub budget: BudgetId,
-    pub id: ProposalId,
-    pub open_until: Timestamp,
+record! {
+    /// A proposal or draft whose time limit has passed.
+    pub struct DueProposal in "proposal" key(budget_id, proposal_id) {
+        pub budget_id: BudgetId,
+        pub proposal_id: ProposalId,
+        pub open_until: Timestamp,
+    }
 }
 
-static AGREED: Table = Table {
-    name: "agreed_list",
-    columns: columns![Key "programme_id", Key "budget_id", Text "list"],
-};
+record! {
+    /// The columns of a proposal that change after it was added.
+    struct ProposalChangeRow in "proposal" key(programme_id, budget_id, proposal_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        proposal_id: ProposalId,
+        kind: ProposalKind,
+        base_version: u32,
+        list: String,
+        state: ProposalState,
+        proposed_at: Timestamp,
+        not_before: Timestamp,
+        open_until: Timestamp,
+        ended_at: Option<Timestamp>,
+        version: Option<u32>,
+    }
+}
 
-static DUE: Table = Table {
-    name: "proposal",
-    columns: columns![Key "budget_id", Key "proposal_id", Number "open_until"],
-};
+record! {
+    /// The list agreed with the worker.
+    struct AgreedListRow in "agreed_list" key(programme_id, budget_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        list: String,
+    }
+}
+
+record! {
+    /// A person's own account.
+    struct OwnAccountRow in "member" key(member_id) {
+        member_id: MemberId,
+        human_id: HumanId,
+    }
+}
+
+impl ProposalChangeRow {
+    fn new(programme: &ProgrammeId, proposal: &Proposal) -> Self {
+        Self {
+            programme_id: programme.clone(),
+            budget_id: proposal.budget.clone(),
+            proposal_id: proposal.id,
+            kind: proposal.kind,
+            base_version: proposal.base_version,
+            list: list_text(&proposal.list),
+            state: proposal.state,
+            proposed_at: proposal.proposed_at,
+            not_before: proposal.not_before,
+            open_until: proposal.open_until,
+            ended_at: proposal.ended_at,
+            version: proposal.version,
+        }
+    }
+}
 
 impl Tx {
     /// Adds a proposal.
@@ -51,10 +93,7 @@ impl Tx {
         programme: &ProgrammeId,
         proposal: &Proposal,
     ) -> Result<(), StoreError> {
-        let row = proposal_row(programme, proposal);
-        let insert = BatchStatement::insert(self.statements.dialect, &PROPOSAL);
-        insert.execute(self.connection(), &[row]).await?;
-        Ok(())
+        self.insert(&[ProposalRow::new(programme, proposal)]).await
     }
 
     /// Updates a proposal that was in the state `before`.
@@ -68,28 +107,8 @@ impl Tx {
         proposal: &Proposal,
         before: ProposalState,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE proposal SET state = $5, proposed_at = $6, not_before = $7, \
-                   open_until = $8, ended_at = $9, version = $10, base_version = $11, list = $12, \
-                   kind = $13 \
-                   WHERE programme_id = $1 AND budget_id = $2 AND proposal_id = $3 AND state = $4";
-        let written = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(proposal.budget.to_string())
-            .bind(proposal.id.to_string())
-            .bind(before.word())
-            .bind(proposal.state.word())
-            .bind(proposal.proposed_at.as_microsecond())
-            .bind(proposal.not_before.as_microsecond())
-            .bind(proposal.open_until.as_microsecond())
-            .bind(proposal.ended_at.map(Timestamp::as_microsecond))
-            .bind(proposal.version.map(i64::from))
-            .bind(i64::from(proposal.base_version))
-            .bind(list_text(&proposal.list))
-            .bind(proposal.kind.word())
-            .execute(self.connection())
-            .await?
-            .rows_affected();
-        if written == 1 { Ok(()) } else { Err(StoreError::Contended("proposal")) }
+        let row = ProposalChangeRow::new(programme, proposal);
+        self.update(&row, &[("state", &before)]).await
     }
 
     /// Adds the consent (yes or no) of one side.
@@ -99,10 +118,7 @@ impl Tx {
         proposal: &Proposal,
         consent: &Consent,
     ) -> Result<(), StoreError> {
-        let row = consent_row(programme, proposal, consent);
-        let insert = BatchStatement::insert(self.statements.dialect, &CONSENT);
-        insert.execute(self.connection(), &[row]).await?;
-        Ok(())
+        self.insert(&[ConsentRow::new(programme, proposal, consent)]).await
     }
 
     /// Replaces the consent of one side. The previous one is moved to `replaced_consent`.
@@ -112,7 +128,7 @@ impl Tx {
         proposal: &Proposal,
         consent: &Consent,
     ) -> Result<(), StoreError> {
-        let columns = names(CONSENT.columns, "");
+        let columns = names(ConsentRow::TABLE.columns, "");
         let of_side =
             "WHERE programme_id = $1 AND budget_id = $2 AND proposal_id = $3 AND side = $4";
         let keep = format!(
@@ -121,13 +137,7 @@ impl Tx {
         );
         let drop = format!("DELETE FROM consent {of_side}");
         for sql in [keep, drop] {
-            sqlx::query(AssertSqlSafe(sql))
-                .bind(programme.to_string())
-                .bind(proposal.budget.to_string())
-                .bind(proposal.id.to_string())
-                .bind(consent.side.word())
-                .execute(self.connection())
-                .await?;
+            self.execute(sql, &[programme, &proposal.budget, &proposal.id, &consent.side]).await?;
         }
         self.add_consent(programme, proposal, consent).await
     }
@@ -139,18 +149,10 @@ impl Tx {
         budget: &BudgetId,
         id: ProposalId,
     ) -> Result<Vec<Consent>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM replaced_consent WHERE programme_id = $1 AND budget_id = $2 \
-             AND proposal_id = $3 ORDER BY side, place_in_line",
-            names(CONSENT.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(id.to_string())
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(|row| Ok(read_consent(&read_row(row, CONSENT.columns)?)?.1)).collect()
+        let sql = "SELECT {columns} FROM replaced_consent WHERE programme_id = $1 \
+                   AND budget_id = $2 AND proposal_id = $3 ORDER BY side, place_in_line";
+        let rows: Vec<ConsentRow> = self.fetch_all(sql, &[programme, budget, &id]).await?;
+        Ok(rows.into_iter().map(Consent::from).collect())
     }
 
     /// The proposal `id` with its consents.
@@ -162,8 +164,7 @@ impl Tx {
         currency: Currency,
     ) -> Result<Option<(Proposal, Vec<Consent>)>, StoreError> {
         let condition = "AND proposal_id = $3 ORDER BY proposal_id";
-        let id = id.to_string();
-        let found = self.proposals_where(programme, budget, condition, &id, currency).await?;
+        let found = self.proposals_where(programme, budget, condition, &[&id], currency).await?;
         Ok(self.with_consents(programme, budget, found).await?.pop())
     }
 
@@ -175,8 +176,8 @@ impl Tx {
         currency: Currency,
     ) -> Result<Vec<Proposal>, StoreError> {
         let condition = "AND state = $3 ORDER BY proposal_id";
-        let open = ProposalState::Open.word();
-        self.proposals_where(programme, budget, condition, open, currency).await
+        let open = ProposalState::Open;
+        self.proposals_where(programme, budget, condition, &[&open], currency).await
     }
 
     /// The agreed proposals of a budget that a law forced, without their consents, the oldest
@@ -188,8 +189,8 @@ impl Tx {
         currency: Currency,
     ) -> Result<Vec<Proposal>, StoreError> {
         let condition = "AND state = $3 AND kind = 'law' ORDER BY proposal_id";
-        let agreed = ProposalState::Agreed.word();
-        self.proposals_where(programme, budget, condition, agreed, currency).await
+        let agreed = ProposalState::Agreed;
+        self.proposals_where(programme, budget, condition, &[&agreed], currency).await
     }
 
     /// The proposals of a budget that were refused after `since`, without their consents, the
@@ -201,10 +202,9 @@ impl Tx {
         since: Timestamp,
         currency: Currency,
     ) -> Result<Vec<Proposal>, StoreError> {
-        let since = since.as_microsecond();
-        let condition = format!("AND state = $3 AND ended_at > {since} ORDER BY proposal_id");
-        let refused = ProposalState::Refused.word();
-        self.proposals_where(programme, budget, &condition, refused, currency).await
+        let condition = "AND state = $3 AND ended_at > $4 ORDER BY proposal_id";
+        let refused = ProposalState::Refused;
+        self.proposals_where(programme, budget, condition, &[&refused, &since], currency).await
     }
 
     /// The number of drafts of a budget by `member` that have not expired at `at`.
@@ -217,14 +217,9 @@ impl Tx {
     ) -> Result<usize, StoreError> {
         let sql = "SELECT proposal_id FROM proposal WHERE programme_id = $1 AND budget_id = $2 \
                    AND state = 'draft' AND proposed_by = $3 AND open_until > $4";
-        let rows = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(member.to_string())
-            .bind(at.as_microsecond())
-            .fetch_all(self.connection())
-            .await?;
-        Ok(rows.len())
+        let drafts: Vec<ProposalId> =
+            self.fetch_scalars(sql, &[programme, budget, member, &at]).await?;
+        Ok(drafts.len())
     }
 
     /// Up to `most` proposals of a budget with an identifier below `before` and their consents, the
@@ -238,37 +233,32 @@ impl Tx {
         most: u32,
         currency: Currency,
     ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
-        let drafts = drafts_by
-            .map(|author| format!("AND (state <> 'draft' OR proposed_by = '{author}') "))
-            .unwrap_or_default();
-        let condition =
-            format!("AND proposal_id < $3 {drafts}ORDER BY proposal_id DESC LIMIT {most}");
+        let condition = "AND proposal_id < $3 \
+                         AND (state <> 'draft' OR proposed_by = COALESCE($4, proposed_by)) \
+                         ORDER BY proposal_id DESC LIMIT $5";
         // Sorts after every identifier, because `g` follows the hexadecimal digits.
         let before = before.map_or_else(|| "prop_g".to_owned(), |id| id.to_string());
-        let found = self.proposals_where(programme, budget, &condition, &before, currency).await?;
+        let drafts_by = drafts_by.cloned();
+        let arguments: [&dyn Argument; 3] = [&before, &drafts_by, &most];
+        let found =
+            self.proposals_where(programme, budget, condition, &arguments, currency).await?;
         self.with_consents(programme, budget, found).await
     }
 
+    /// The proposals of a budget that meet `condition`, whose `arguments` are numbered from 3.
     async fn proposals_where(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
         condition: &str,
-        value: &str,
+        arguments: &[&dyn Argument],
         currency: Currency,
     ) -> Result<Vec<Proposal>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM proposal WHERE programme_id = $1 AND budget_id = $2 {condition}",
-            names(PROPOSAL.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(value.to_owned())
-            .fetch_all(self.connection())
-            .await?;
-        let read = |row| Ok(read_proposal(&read_row(row, PROPOSAL.columns)?, currency)?);
-        rows.iter().map(read).collect()
+        let sql = format!("WHERE programme_id = $1 AND budget_id = $2 {condition}");
+        let of_budget: [&dyn Argument; 2] = [programme, budget];
+        let arguments = [&of_budget, arguments].concat();
+        let rows: Vec<ProposalRow> = self.fetch_all(sql, &arguments).await?;
+        rows.into_iter().map(|row| Ok(row.proposal(currency)?)).collect()
     }
 
     /// Adds the consents to `proposals`, read as one range of identifiers.
@@ -280,22 +270,13 @@ impl Tx {
     ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
         let ids = || proposals.iter().map(|proposal| proposal.id);
         let Some((first, last)) = ids().min().zip(ids().max()) else { return Ok(Vec::new()) };
-        let sql = format!(
-            "SELECT {} FROM consent WHERE programme_id = $1 AND budget_id = $2 \
-             AND proposal_id BETWEEN $3 AND $4 ORDER BY proposal_id, side",
-            names(CONSENT.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(first.to_string())
-            .bind(last.to_string())
-            .fetch_all(self.connection())
-            .await?;
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 \
+                   AND proposal_id BETWEEN $3 AND $4 ORDER BY proposal_id, side";
+        let rows: Vec<ConsentRow> =
+            self.fetch_all(sql, &[programme, budget, &first, &last]).await?;
         let mut consents: BTreeMap<ProposalId, Vec<Consent>> = BTreeMap::new();
-        for row in &rows {
-            let (proposal, consent) = read_consent(&read_row(row, CONSENT.columns)?)?;
-            consents.entry(proposal).or_default().push(consent);
+        for row in rows {
+            consents.entry(row.proposal_id).or_default().push(row.into());
         }
         let with_consents = |proposal: Proposal| {
             let consents = consents.remove(&proposal.id).unwrap_or_default();
@@ -311,41 +292,20 @@ impl Tx {
         budget: &BudgetId,
         currency: Currency,
     ) -> Result<Vec<VersionRow>, StoreError> {
-        let mut terms: BTreeMap<i64, Vec<Vec<Value>>> = BTreeMap::new();
-        for row in self.rows_of_versions(&TERM, programme, budget, "version, position").await? {
-            terms.entry(TERM.number(&row, "version")).or_default().push(row);
+        let of_budget: [&dyn Argument; 2] = [programme, budget];
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 ORDER BY version, position";
+        let mut terms: BTreeMap<u32, Vec<TermRow>> = BTreeMap::new();
+        for term in self.fetch_all::<TermRow>(sql, &of_budget).await? {
+            terms.entry(term.version).or_default().push(term);
         }
-        let mut versions = Vec::new();
-        for row in self.rows_of_versions(&AGREEMENT, programme, budget, "version").await? {
-            let number = AGREEMENT.number(&row, "version");
-            let terms = terms.remove(&number).unwrap_or_default();
-            let started_at = AGREEMENT.number(&row, "started_at");
-            versions.push(VersionRow {
-                agreement: read_agreement(&row, &terms, currency)?,
-                started_at: Timestamp::from_microsecond(started_at).unwrap_or_default(),
-            });
-        }
-        Ok(versions)
-    }
-
-    async fn rows_of_versions(
-        &mut self,
-        table: &Table,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-        order: &str,
-    ) -> Result<Vec<Vec<Value>>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM {} WHERE programme_id = $1 AND budget_id = $2 ORDER BY {order}",
-            names(table.columns, ""),
-            table.name
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(|row| read_row(row, table.columns)).collect()
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 ORDER BY version";
+        let rows: Vec<AgreementRow> = self.fetch_all(sql, &of_budget).await?;
+        let version = |row: AgreementRow| {
+            let terms = terms.remove(&row.version).unwrap_or_default();
+            let started_at = row.started_at;
+            Ok(VersionRow { agreement: row.agreement(terms, currency)?, started_at })
+        };
+        rows.into_iter().map(version).collect()
     }
 
     /// The list agreed with the worker. It is stored only once the list in force may differ from
@@ -356,19 +316,11 @@ impl Tx {
         budget: &BudgetId,
         currency: Currency,
     ) -> Result<Option<List>, StoreError> {
-        let sql = "SELECT programme_id, budget_id, list FROM agreed_list \
-                   WHERE programme_id = $1 AND budget_id = $2";
-        let row = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .fetch_optional(self.connection())
-            .await?;
+        let sql = "WHERE programme_id = $1 AND budget_id = $2";
+        let row: Option<AgreedListRow> = self.fetch_optional(sql, &[programme, budget]).await?;
         let Some(row) = row else { return Ok(None) };
-        let row = read_row(&row, AGREED.columns)?;
-        let mut reader = RowReader::new(&AGREED, &row);
-        reader.skip();
-        reader.skip();
-        Ok(Some(reader.word(|text| list_from_text(text, currency))?))
+        let list = list_from_text(&row.list, currency).ok_or_else(|| row.corrupt("list"))?;
+        Ok(Some(list))
     }
 
     /// Stores the list agreed with the worker, apart from the list in force.
@@ -378,9 +330,25 @@ impl Tx {
         budget: &BudgetId,
         list: &List,
     ) -> Result<(), StoreError> {
-        let row = vec![text_value(programme), text_value(budget), list_text(list).into()];
-        self.put(&AGREED, &[row], OnConflict::Replace).await?;
+        let row = AgreedListRow {
+            programme_id: programme.clone(),
+            budget_id: budget.clone(),
+            list: list_text(list),
+        };
+        self.put(&[row], OnConflict::Replace).await?;
         Ok(())
+    }
+
+    /// The active account of the person who owns `budget`: its member and its human.
+    pub async fn own_account(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Option<(MemberId, HumanId)>, StoreError> {
+        let sql = "WHERE programme_id = $1 AND person_id = $2 AND role = 'person' \
+                   AND state = 'active' ORDER BY member_id LIMIT 1";
+        let row: Option<OwnAccountRow> = self.fetch_optional(sql, &[programme, budget]).await?;
+        Ok(row.map(|row| (row.member_id, row.human_id)))
     }
 }
 
@@ -394,48 +362,11 @@ impl Store {
         after: Option<&DueProposal>,
         most: u32,
     ) -> Result<Vec<DueProposal>, StoreError> {
-        let sql = "SELECT budget_id, proposal_id, open_until FROM proposal \
-                   WHERE programme_id = $1 AND open_until <= $2 AND state IN ('draft', 'open') \
+        let sql = "WHERE programme_id = $1 AND open_until <= $2 AND state IN ('draft', 'open') \
                    AND (open_until, proposal_id) > ($3, $4) \
                    ORDER BY open_until, proposal_id LIMIT $5";
-        let rows = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(now.as_microsecond())
-            .bind(after.map_or(i64::MIN, |due| due.open_until.as_microsecond()))
-            .bind(after.map(|due| due.id.to_string()).unwrap_or_default())
-            .bind(i64::from(most))
-            .fetch_all(&self.readers())
-            .await?;
-        let read = |row| {
-            let row = read_row(row, DUE.columns)?;
-            let mut reader = RowReader::new(&DUE, &row);
-            Ok(DueProposal {
-                budget: reader.parsed()?,
-                id: reader.parsed()?,
-                open_until: reader.instant()?,
-            })
-        };
-        rows.iter().map(read).collect()
-    }
-}
-
-/// The columns of a person's own account.
-static OWN: Table = Table { name: "member", columns: columns![Key "member_id", Text "human_id"] };
-
-impl Tx {
-    /// The active account of the person who owns `budget`: its member and its human.
-    pub async fn own_account(
-        &mut self,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-    ) -> Result<Option<(MemberId, crate::domain::id::HumanId)>, StoreError> {
-        let sql = "SELECT member_id, human_id FROM member WHERE programme_id = $1 \
-                   AND person_id = $2 AND role = 'person' AND state = 'active' \
-                   ORDER BY member_id LIMIT 1";
-        let row = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
-        let Some(row) = row.fetch_optional(self.connection()).await? else { return Ok(None) };
-        let row = read_row(&row, OWN.columns)?;
-        let mut reader = RowReader::new(&OWN, &row);
-        Ok(Some((reader.parsed()?, reader.parsed()?)))
+        let after_limit = after.map_or(i64::MIN, |due| due.open_until.as_microsecond());
+        let after_id = after.map(|due| due.proposal_id.to_string()).unwrap_or_default();
+        self.fetch_all(sql, &[programme, &now, &after_limit, &after_id, &most]).await
     }
 }

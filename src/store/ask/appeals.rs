@@ -3,41 +3,106 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
-use sqlx::any::AnyRow;
 
+use super::{actor_of, columns_of, page_of_budget};
 use crate::domain::ask::ActorIdentity;
-use crate::domain::ask::appeal::{Appeal, AppealOutcome, AppealState, InterimMeasure};
-use crate::domain::id::{AppealId, BudgetId, HumanId, MemberId, PauseId, ProgrammeId, WorkerId};
-use crate::ledger::record::row::{CorruptRow, RowReader, Table, Value, columns, text_value};
-use crate::store::sql::batch::{BatchStatement, names, read_row};
+use crate::domain::ask::appeal::{
+    Appeal, AppealOutcome, AppealState, AppealSubject, InterimMeasure,
+};
+use crate::domain::id::{
+    AppealId, BudgetId, HumanId, MemberId, PauseId, PermissionId, ProgrammeId, WorkerId,
+};
+use crate::ledger::record::table::record;
+use crate::store::sql::record::Argument;
 use crate::store::{Store, StoreError, Tx};
 
-pub(in crate::store) static APPEAL: Table = Table {
-    name: "appeal",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Key "appeal_id", Text "about", Text "decided_by",
-        Text "words", Text "opened_by", Text "opened_human", Number "opened_at", Text "interim",
-        Text "permission_id", Number "answer_by", Text "state", Text "answered_by",
-        Text "answered_human", Number "answered_at", Text "answer_words", Text "next_step",
-        Text "changed_permission_id",
-    ],
-};
-static WAITING: Table = Table {
-    name: "appeal",
-    columns: columns![Key "budget_id", Key "appeal_id", Number "answer_by"],
-};
-static ABOUT: Table = Table { name: "appeal", columns: columns![Text "about"] };
-static HUMAN: Table = Table { name: "consent", columns: columns![Text "human_id"] };
-static DECIDER: Table =
-    Table { name: "pause", columns: columns![Text "human_id", Number "ends_at"] };
+record! {
+    /// An appeal with its outcome.
+    pub(in crate::store) struct AppealRow in "appeal" key(programme_id, budget_id, appeal_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        appeal_id: AppealId,
+        about: AppealSubject,
+        decided_by: BTreeSet<HumanId>,
+        words: Option<String>,
+        opened_by: MemberId,
+        opened_human: HumanId,
+        opened_at: Timestamp,
+        interim: InterimMeasure,
+        permission_id: Option<PermissionId>,
+        answer_by: Timestamp,
+        state: AppealState,
+        answered_by: Option<MemberId>,
+        answered_human: Option<HumanId>,
+        answered_at: Option<Timestamp>,
+        answer_words: Option<String>,
+        next_step: Option<String>,
+        changed_permission_id: Option<PermissionId>,
+    }
+}
 
-/// An open appeal and its deadline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueAppeal {
-    pub budget: BudgetId,
-    pub id: AppealId,
-    pub answer_by: Timestamp,
+record! {
+    /// An open appeal and its deadline.
+    pub struct DueAppeal in "appeal" key(budget_id, appeal_id) {
+        pub budget_id: BudgetId,
+        pub appeal_id: AppealId,
+        pub answer_by: Timestamp,
+    }
+}
+
+impl AppealRow {
+    fn new(programme: &ProgrammeId, appeal: &Appeal) -> Self {
+        let outcome = appeal.outcome.as_ref();
+        let (answered_by, answered_human) = columns_of(outcome.map(|outcome| &outcome.by));
+        Self {
+            programme_id: programme.clone(),
+            budget_id: appeal.budget.clone(),
+            appeal_id: appeal.id,
+            about: appeal.about.clone(),
+            decided_by: appeal.decided_by.clone(),
+            words: appeal.words.clone(),
+            opened_by: appeal.opened.member.clone(),
+            opened_human: appeal.opened.human.clone(),
+            opened_at: appeal.opened_at,
+            interim: appeal.interim,
+            permission_id: appeal.permission,
+            answer_by: appeal.answer_by,
+            state: appeal.state,
+            answered_by,
+            answered_human,
+            answered_at: outcome.map(|outcome| outcome.at),
+            answer_words: outcome.map(|outcome| outcome.words.clone()),
+            next_step: outcome.and_then(|outcome| outcome.next_step.clone()),
+            changed_permission_id: outcome.and_then(|outcome| outcome.permission),
+        }
+    }
+}
+
+impl From<AppealRow> for Appeal {
+    fn from(row: AppealRow) -> Self {
+        let answered = actor_of(row.answered_by, row.answered_human).zip(row.answered_at);
+        let outcome = answered.zip(row.answer_words).map(|((by, at), words)| AppealOutcome {
+            by,
+            at,
+            words,
+            next_step: row.next_step,
+            permission: row.changed_permission_id,
+        });
+        Self {
+            id: row.appeal_id,
+            budget: row.budget_id,
+            about: row.about,
+            decided_by: row.decided_by,
+            words: row.words,
+            opened: ActorIdentity { member: row.opened_by, human: row.opened_human },
+            opened_at: row.opened_at,
+            interim: row.interim,
+            permission: row.permission_id,
+            answer_by: row.answer_by,
+            state: row.state,
+            outcome,
+        }
+    }
 }
 
 impl Tx {
@@ -47,14 +112,10 @@ impl Tx {
         programme: &ProgrammeId,
         appeal: &Appeal,
     ) -> Result<(), StoreError> {
-        let rows = [appeal_row(programme, appeal)];
-        BatchStatement::insert(self.statements.dialect, &APPEAL)
-            .execute(self.connection(), &rows)
-            .await?;
-        Ok(())
+        self.insert(&[AppealRow::new(programme, appeal)]).await
     }
 
-    /// Replaces the state and outcome of an appeal.
+    /// Replaces an appeal, such as by its outcome.
     ///
     /// # Errors
     ///
@@ -65,29 +126,9 @@ impl Tx {
         before: &Appeal,
         after: &Appeal,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE appeal SET state = $4, answer_by = $5, answered_by = $6, \
-                   answered_human = $7, answered_at = $8, answer_words = $9, next_step = $10, \
-                   changed_permission_id = $11 \
-                   WHERE programme_id = $1 AND budget_id = $2 AND appeal_id = $3 \
-                   AND state = $12 AND answer_by = $13";
-        let outcome = after.outcome.as_ref();
-        let updated = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(before.budget.to_string())
-            .bind(before.id.to_string())
-            .bind(after.state.word())
-            .bind(after.answer_by.as_microsecond())
-            .bind(outcome.map(|outcome| outcome.by.member.to_string()))
-            .bind(outcome.map(|outcome| outcome.by.human.to_string()))
-            .bind(outcome.map(|outcome| outcome.at.as_microsecond()))
-            .bind(outcome.map(|outcome| outcome.words.clone()))
-            .bind(outcome.and_then(|outcome| outcome.next_step.clone()))
-            .bind(outcome.and_then(|outcome| outcome.permission).map(|id| id.to_string()))
-            .bind(before.state.word())
-            .bind(before.answer_by.as_microsecond())
-            .execute(self.connection())
-            .await?;
-        if updated.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("appeal")) }
+        let expected: [(_, &dyn Argument); 2] =
+            [("state", &before.state), ("answer_by", &before.answer_by)];
+        self.update(&AppealRow::new(programme, after), &expected).await
     }
 
     /// One appeal of a budget.
@@ -97,17 +138,9 @@ impl Tx {
         budget: &BudgetId,
         id: AppealId,
     ) -> Result<Option<Appeal>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM appeal WHERE programme_id = $1 AND budget_id = $2 AND appeal_id = $3",
-            names(APPEAL.columns, "")
-        );
-        let row = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(id.to_string())
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(appeal_of).transpose()
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 AND appeal_id = $3";
+        let row: Option<AppealRow> = self.fetch_optional(sql, &[programme, budget, &id]).await?;
+        Ok(row.map(Appeal::from))
     }
 
     /// The appeals of a budget about the subject `about`, the oldest first.
@@ -115,20 +148,10 @@ impl Tx {
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-        about: &str,
+        about: &AppealSubject,
     ) -> Result<Vec<Appeal>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM appeal WHERE programme_id = $1 AND budget_id = $2 AND about = $3 \
-             ORDER BY appeal_id",
-            names(APPEAL.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(about.to_owned())
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(appeal_of).collect()
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 AND about = $3 ORDER BY appeal_id";
+        Ok(appeals(self.fetch_all(sql, &[programme, budget, about]).await?))
     }
 
     /// The appeals of a budget with an interim grant that are open or were opened after `since`,
@@ -139,18 +162,9 @@ impl Tx {
         budget: &BudgetId,
         since: Timestamp,
     ) -> Result<Vec<Appeal>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM appeal WHERE programme_id = $1 AND budget_id = $2 \
-             AND interim = 'yes_for_now' AND (state = 'open' OR opened_at > $3) ORDER BY appeal_id",
-            names(APPEAL.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(since.as_microsecond())
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(appeal_of).collect()
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 AND interim = 'yes_for_now' \
+                   AND (state = 'open' OR opened_at > $3) ORDER BY appeal_id";
+        Ok(appeals(self.fetch_all(sql, &[programme, budget, &since]).await?))
     }
 
     /// The number of open appeals of a budget.
@@ -161,8 +175,7 @@ impl Tx {
     ) -> Result<usize, StoreError> {
         let sql = "SELECT appeal_id FROM appeal WHERE programme_id = $1 AND budget_id = $2 \
                    AND state = 'open'";
-        let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
-        Ok(rows.fetch_all(self.connection()).await?.len())
+        Ok(self.fetch_scalars::<AppealId>(sql, &[programme, budget]).await?.len())
     }
 
     /// The subjects of a budget that cannot be appealed again: those of its appeals, except
@@ -174,16 +187,7 @@ impl Tx {
     ) -> Result<BTreeSet<String>, StoreError> {
         let sql = "SELECT about FROM appeal WHERE programme_id = $1 AND budget_id = $2 \
                    AND state <> 'taken_back' AND NOT (state = 'changed' AND about LIKE 'card:%')";
-        let rows = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .fetch_all(self.connection())
-            .await?;
-        let read = |row: &AnyRow| {
-            let row = read_row(row, ABOUT.columns)?;
-            Ok(RowReader::new(&ABOUT, &row).text()?.to_owned())
-        };
-        rows.iter().map(read).collect()
+        Ok(self.fetch_scalars(sql, &[programme, budget]).await?.into_iter().collect())
     }
 
     /// The humans on the staff side who consented to the newest agreed proposal with a version up
@@ -202,13 +206,8 @@ impl Tx {
             "SELECT DISTINCT c.human_id {yes} \
              AND p.version = (SELECT MAX(p.version) {yes} AND p.version <= $3)"
         );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(i64::from(version))
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(human_of).collect()
+        let humans = self.fetch_scalars(sql, &[programme, budget, &version]).await?;
+        Ok(humans.into_iter().collect())
     }
 
     /// The humans with an account of the role `worker` that belongs to `worker` of the programme's
@@ -220,12 +219,7 @@ impl Tx {
     ) -> Result<BTreeSet<HumanId>, StoreError> {
         let sql = "SELECT DISTINCT human_id FROM member WHERE programme_id = $1 \
                    AND worker_id = $2 AND role = 'worker'";
-        let rows = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(worker.to_string())
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(human_of).collect()
+        Ok(self.fetch_scalars(sql, &[programme, worker]).await?.into_iter().collect())
     }
 
     /// The human who decided a pause; `None` if the pause does not exist, was lifted, or has ended
@@ -237,18 +231,9 @@ impl Tx {
         pause: PauseId,
         now: Timestamp,
     ) -> Result<Option<HumanId>, StoreError> {
-        let sql = "SELECT human_id, ends_at FROM pause WHERE programme_id = $1 \
-                   AND budget_id = $2 AND pause_id = $3 AND lifted_at IS NULL AND ends_at > $4";
-        let row = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(pause.to_string())
-            .bind(now.as_microsecond())
-            .fetch_optional(self.connection())
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let row = read_row(&row, DECIDER.columns)?;
-        Ok(Some(RowReader::new(&DECIDER, &row).parsed()?))
+        let sql = "SELECT human_id FROM pause WHERE programme_id = $1 AND budget_id = $2 \
+                   AND pause_id = $3 AND lifted_at IS NULL AND ends_at > $4";
+        self.fetch_scalar(sql, &[programme, budget, &pause, &now]).await
     }
 }
 
@@ -261,19 +246,8 @@ impl Store {
         before: Option<AppealId>,
         most: u32,
     ) -> Result<Vec<Appeal>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM appeal WHERE programme_id = $1 AND budget_id = $2 \
-             AND appeal_id < COALESCE($3, 'look_g') ORDER BY appeal_id DESC LIMIT $4",
-            names(APPEAL.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(before.map(|id| id.to_string()))
-            .bind(i64::from(most))
-            .fetch_all(&self.readers())
-            .await?;
-        rows.iter().map(appeal_of).collect()
+        let sql = format!("WHERE {}", page_of_budget("appeal_id", "look_g"));
+        Ok(appeals(self.fetch_all(sql, &[programme, budget, &before, &most]).await?))
     }
 
     /// Up to `most` open appeals of a programme with a deadline at `until` or before, in order of
@@ -285,92 +259,11 @@ impl Store {
         after: Option<&DueAppeal>,
         most: u32,
     ) -> Result<Vec<DueAppeal>, StoreError> {
-        let sql = "SELECT budget_id, appeal_id, answer_by FROM appeal \
-                   WHERE programme_id = $1 AND answer_by <= $2 AND state = 'open' \
-                   AND (answer_by, appeal_id) > ($3, $4) ORDER BY answer_by, appeal_id LIMIT $5";
-        let rows = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(until.as_microsecond())
-            .bind(after.map_or(i64::MIN, |appeal| appeal.answer_by.as_microsecond()))
-            .bind(after.map(|appeal| appeal.id.to_string()).unwrap_or_default())
-            .bind(i64::from(most))
-            .fetch_all(&self.readers())
-            .await?;
-        let read = |row: &AnyRow| {
-            let row = read_row(row, WAITING.columns)?;
-            let mut reader = RowReader::new(&WAITING, &row);
-            let (budget, id) = (reader.parsed()?, reader.parsed()?);
-            Ok(DueAppeal { budget, id, answer_by: reader.instant()? })
-        };
-        rows.iter().map(read).collect()
+        let after = after.map(|due| (due.answer_by, due.appeal_id.to_string()));
+        self.due(programme, until, ("appeal_id", "state = 'open'"), after, most).await
     }
 }
 
-fn appeal_row(programme: &ProgrammeId, appeal: &Appeal) -> Vec<Value> {
-    let outcome = appeal.outcome.as_ref();
-    vec![
-        text_value(programme),
-        text_value(&appeal.budget),
-        text_value(appeal.id),
-        text_value(&appeal.about),
-        appeal.decided_by.iter().map(HumanId::as_str).collect::<Vec<_>>().join(" ").into(),
-        appeal.words.clone().into(),
-        text_value(&appeal.opened.member),
-        text_value(&appeal.opened.human),
-        appeal.opened_at.into(),
-        appeal.interim.word().into(),
-        appeal.permission.map(|id| id.to_string()).into(),
-        appeal.answer_by.into(),
-        appeal.state.word().into(),
-        outcome.map(|outcome| outcome.by.member.to_string()).into(),
-        outcome.map(|outcome| outcome.by.human.to_string()).into(),
-        outcome.map(|outcome| outcome.at).into(),
-        outcome.map(|outcome| outcome.words.clone()).into(),
-        outcome.and_then(|outcome| outcome.next_step.clone()).into(),
-        outcome.and_then(|outcome| outcome.permission).map(|id| id.to_string()).into(),
-    ]
-}
-
-fn human_of(row: &AnyRow) -> Result<HumanId, StoreError> {
-    let row = read_row(row, HUMAN.columns)?;
-    Ok(RowReader::new(&HUMAN, &row).parsed()?)
-}
-
-fn appeal_of(row: &AnyRow) -> Result<Appeal, StoreError> {
-    Ok(read_appeal(&read_row(row, APPEAL.columns)?)?)
-}
-
-fn humans(text: &str) -> Option<BTreeSet<HumanId>> {
-    text.split_ascii_whitespace().map(|human| human.parse().ok()).collect()
-}
-
-pub(in crate::store) fn read_appeal(row: &[Value]) -> Result<Appeal, CorruptRow> {
-    let mut reader = RowReader::new(&APPEAL, row);
-    reader.skip(); // the programme, which the query fixes
-    let budget = reader.parsed()?;
-    let mut appeal = Appeal {
-        id: reader.parsed()?,
-        budget,
-        about: reader.parsed()?,
-        decided_by: reader.word(humans)?,
-        words: reader.optional(RowReader::text)?.map(str::to_owned),
-        opened: ActorIdentity { member: reader.parsed()?, human: reader.parsed()? },
-        opened_at: reader.instant()?,
-        interim: reader.word(InterimMeasure::from_word)?,
-        permission: reader.optional(RowReader::parsed)?,
-        answer_by: reader.instant()?,
-        state: reader.word(AppealState::from_word)?,
-        outcome: None,
-    };
-    let member: Option<MemberId> = reader.optional(RowReader::parsed)?;
-    let human: Option<HumanId> = reader.optional(RowReader::parsed)?;
-    let at = reader.optional(RowReader::instant)?;
-    let words = reader.optional(RowReader::text)?.map(str::to_owned);
-    let next_step = reader.optional(RowReader::text)?.map(str::to_owned);
-    let permission = reader.optional(RowReader::parsed)?;
-    if let (Some(member), Some(human), Some(at), Some(words)) = (member, human, at, words) {
-        let by = ActorIdentity { member, human };
-        appeal.outcome = Some(AppealOutcome { by, at, words, next_step, permission });
-    }
-    Ok(appeal)
+fn appeals(rows: Vec<AppealRow>) -> Vec<Appeal> {
+    rows.into_iter().map(Appeal::from).collect()
 }

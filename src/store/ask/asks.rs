@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use sqlx::AssertSqlSafe;
-use sqlx::any::AnyRow;
 
+use super::{actor_of, columns_of, page_of_budget};
+use crate::domain::agreement::Scope;
 use crate::domain::ask::clock::StaffAvailability;
 use crate::domain::ask::{
     ActorIdentity, Ask, AskAnswer, AskKind, AskRefusalReason, AskReview, AskState, EscalationStep,
@@ -16,120 +16,176 @@ use crate::domain::decision::reason_code::ReasonCode;
 use crate::domain::id::{
     AskId, BudgetId, DecisionId, HumanId, MemberId, MessageId, PermissionId, ProgrammeId, WorkerId,
 };
-use crate::domain::money::Currency;
+use crate::domain::money::{Currency, Money};
 use crate::domain::people::recipient::Recipient;
-use crate::ledger::record::row::{CorruptRow, RowReader, Table, Value, columns, text_value};
-use crate::store::report::reports::read_message;
-use crate::store::sql::batch::{BatchStatement, names, read_row};
-use crate::store::sql::statements::MESSAGE;
+use crate::domain::shop::merchant::Category;
+use crate::ledger::record::table::record;
+use crate::store::sql::record::Argument;
 use crate::store::{MessageRow, NewMessage, Store, StoreError, Tx};
 
-pub(in crate::store) static ASK: Table = Table {
-    name: "ask",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Key "ask_id", Text "kind", Text "scope",
-        Text "currency", Number "amount_minor", Text "decision_id", Text "refused_for",
-        Text "category", Text "place", Text "words", Text "urgency", Text "asked_by",
-        Text "asked_human", Number "asked_at", Text "state", Text "step", Number "answer_by",
-        Number "decide_by", Text "answered_by", Text "answered_human", Number "answered_at",
-        Text "reason", Text "answer_words", Number "yes_minor", Text "permission_id",
-        Text "review_on", Text "looked_by", Text "looked_human", Number "looked_at",
-        Text "yes_scope", Number "yes_ends_at", Text "looked_words",
-    ],
-};
-static WAITING: Table =
-    Table { name: "ask", columns: columns![Key "budget_id", Key "ask_id", Number "answer_by"] };
-static ABOUT: Table = Table { name: "ask", columns: columns![Text "decision_id"] };
-static COVER: Table = Table { name: "duty", columns: columns![Number "away", Number "on_duty"] };
+/// The condition for being open.
+const OPEN: &str = "state IN ('sent', 'seen', 'talk_first')";
 
-/// An open ask and the deadline of its current step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueAsk {
-    pub budget: BudgetId,
-    pub id: AskId,
-    pub answer_by: Timestamp,
+record! {
+    /// An ask with its answer and review.
+    pub(in crate::store) struct AskRow in "ask" key(programme_id, budget_id, ask_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        ask_id: AskId,
+        kind: AskKind,
+        scope: Scope,
+        currency: Currency,
+        amount_minor: i64,
+        decision_id: Option<DecisionId>,
+        refused_for: Option<ReasonCode>,
+        category: Option<Category>,
+        place: Option<String>,
+        words: Option<String>,
+        urgency: Urgency,
+        asked_by: MemberId,
+        asked_human: HumanId,
+        asked_at: Timestamp,
+        state: AskState,
+        step: EscalationStep,
+        answer_by: Timestamp,
+        decide_by: Timestamp,
+        answered_by: Option<MemberId>,
+        answered_human: Option<HumanId>,
+        answered_at: Option<Timestamp>,
+        reason: Option<AskRefusalReason>,
+        answer_words: Option<String>,
+        yes_minor: Option<i64>,
+        permission_id: Option<PermissionId>,
+        review_on: Option<Date>,
+        looked_by: Option<MemberId>,
+        looked_human: Option<HumanId>,
+        looked_at: Option<Timestamp>,
+        yes_scope: Option<Scope>,
+        yes_ends_at: Option<Timestamp>,
+        looked_words: Option<String>,
+    }
+}
+
+record! {
+    /// An open ask and the deadline of its current step.
+    pub struct DueAsk in "ask" key(budget_id, ask_id) {
+        pub budget_id: BudgetId,
+        pub ask_id: AskId,
+        pub answer_by: Timestamp,
+    }
+}
+
+impl AskRow {
+    fn new(programme: &ProgrammeId, ask: &Ask) -> Self {
+        let answer = ask.answer.as_ref();
+        let review = answer.and_then(|answer| answer.review.as_ref());
+        let (answered_by, answered_human) =
+            columns_of(answer.and_then(|answer| answer.by.as_ref()));
+        let (looked_by, looked_human) = columns_of(review.map(|review| &review.by));
+        Self {
+            programme_id: programme.clone(),
+            budget_id: ask.budget.clone(),
+            ask_id: ask.id,
+            kind: ask.kind,
+            scope: ask.scope.clone(),
+            currency: ask.amount.currency(),
+            amount_minor: ask.amount.minor(),
+            decision_id: ask.decision,
+            refused_for: ask.refused_for,
+            category: ask.category.clone(),
+            place: ask.place.clone(),
+            words: ask.words.clone(),
+            urgency: ask.urgency,
+            asked_by: ask.asked.member.clone(),
+            asked_human: ask.asked.human.clone(),
+            asked_at: ask.asked_at,
+            state: ask.state,
+            step: ask.step,
+            answer_by: ask.answer_by,
+            decide_by: ask.decide_by,
+            answered_by,
+            answered_human,
+            answered_at: answer.map(|answer| answer.at),
+            reason: answer.and_then(|answer| answer.reason),
+            answer_words: answer.and_then(|answer| answer.words.clone()),
+            yes_minor: answer.and_then(|answer| answer.up_to).map(Money::minor),
+            permission_id: answer.and_then(|answer| answer.permission),
+            review_on: answer.and_then(|answer| answer.review_on),
+            looked_by,
+            looked_human,
+            looked_at: review.map(|review| review.at),
+            yes_scope: answer.and_then(|answer| answer.scope.clone()),
+            yes_ends_at: answer.and_then(|answer| answer.ends_at),
+            looked_words: review.and_then(|review| review.words.clone()),
+        }
+    }
+}
+
+impl From<AskRow> for Ask {
+    fn from(row: AskRow) -> Self {
+        let currency = row.currency;
+        let review = actor_of(row.looked_by, row.looked_human).zip(row.looked_at);
+        let answer = row.answered_at.map(|at| AskAnswer {
+            by: actor_of(row.answered_by, row.answered_human),
+            at,
+            reason: row.reason,
+            words: row.answer_words,
+            up_to: row.yes_minor.map(|minor| Money::from_minor(minor, currency)),
+            scope: row.yes_scope,
+            ends_at: row.yes_ends_at,
+            permission: row.permission_id,
+            review_on: row.review_on,
+            review: review.map(|(by, at)| AskReview { by, at, words: row.looked_words }),
+        });
+        Self {
+            id: row.ask_id,
+            budget: row.budget_id,
+            kind: row.kind,
+            scope: row.scope,
+            category: row.category,
+            place: row.place,
+            amount: Money::from_minor(row.amount_minor, currency),
+            decision: row.decision_id,
+            refused_for: row.refused_for,
+            words: row.words,
+            urgency: row.urgency,
+            asked: ActorIdentity { member: row.asked_by, human: row.asked_human },
+            asked_at: row.asked_at,
+            state: row.state,
+            step: row.step,
+            answer_by: row.answer_by,
+            decide_by: row.decide_by,
+            answer,
+        }
+    }
 }
 
 impl Tx {
     /// Adds an ask.
     pub async fn add_ask(&mut self, programme: &ProgrammeId, ask: &Ask) -> Result<(), StoreError> {
-        let rows = [ask_row(programme, ask)];
-        BatchStatement::insert(self.statements.dialect, &ASK)
-            .execute(self.connection(), &rows)
-            .await?;
-        Ok(())
+        self.insert(&[AskRow::new(programme, ask)]).await
     }
 
-    /// Replaces the state, step, deadline and answer of an ask.
+    /// Replaces an ask, such as by its answer or its review.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Contended`] when its state, step or deadline is no longer that of `before`.
+    /// [`StoreError::Contended`] when its state, step or deadline is no longer that of `before`, or
+    /// somebody has reviewed it since.
     pub async fn update_ask(
         &mut self,
         programme: &ProgrammeId,
         before: &Ask,
         after: &Ask,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE ask SET state = $4, step = $5, answer_by = $6, answered_by = $7, \
-                   answered_human = $8, answered_at = $9, reason = $10, answer_words = $11, \
-                   yes_minor = $12, permission_id = $13, review_on = $14, yes_scope = $15, \
-                   yes_ends_at = $16 \
-                   WHERE programme_id = $1 AND budget_id = $2 AND ask_id = $3 \
-                   AND state = $17 AND step = $18 AND answer_by = $19";
-        let answer = after.answer.as_ref();
-        let by = answer.and_then(|answer| answer.by.as_ref());
-        let done = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(before.budget.to_string())
-            .bind(before.id.to_string())
-            .bind(after.state.word())
-            .bind(after.step.word())
-            .bind(after.answer_by.as_microsecond())
-            .bind(by.map(|by| by.member.to_string()))
-            .bind(by.map(|by| by.human.to_string()))
-            .bind(answer.map(|answer| answer.at.as_microsecond()))
-            .bind(answer.and_then(|answer| answer.reason).map(AskRefusalReason::word))
-            .bind(answer.and_then(|answer| answer.words.clone()))
-            .bind(answer.and_then(|answer| answer.up_to).map(crate::domain::money::Money::minor))
-            .bind(answer.and_then(|answer| answer.permission).map(|id| id.to_string()))
-            .bind(answer.and_then(|answer| answer.review_on).map(|date| date.to_string()))
-            .bind(answer.and_then(|answer| answer.scope.as_ref()).map(ToString::to_string))
-            .bind(answer.and_then(|answer| answer.ends_at).map(Timestamp::as_microsecond))
-            .bind(before.state.word())
-            .bind(before.step.word())
-            .bind(before.answer_by.as_microsecond())
-            .execute(self.connection())
-            .await?;
-        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("ask")) }
-    }
-
-    /// Stores the review of an answered ask.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Contended`] when the ask has a review already.
-    pub async fn record_look(
-        &mut self,
-        programme: &ProgrammeId,
-        ask: &Ask,
-        look: &AskReview,
-    ) -> Result<(), StoreError> {
-        let sql = "UPDATE ask SET looked_by = $4, looked_human = $5, looked_at = $6, \
-                   looked_words = $7 \
-                   WHERE programme_id = $1 AND budget_id = $2 AND ask_id = $3 \
-                   AND looked_at IS NULL";
-        let done = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(ask.budget.to_string())
-            .bind(ask.id.to_string())
-            .bind(look.by.member.to_string())
-            .bind(look.by.human.to_string())
-            .bind(look.at.as_microsecond())
-            .bind(look.words.clone())
-            .execute(self.connection())
-            .await?;
-        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("ask")) }
+        let before = AskRow::new(programme, before);
+        let expected: [(_, &dyn Argument); 4] = [
+            ("state", &before.state),
+            ("step", &before.step),
+            ("answer_by", &before.answer_by),
+            ("looked_at", &before.looked_at),
+        ];
+        self.update(&AskRow::new(programme, after), &expected).await
     }
 
     /// One ask of a budget.
@@ -139,17 +195,9 @@ impl Tx {
         budget: &BudgetId,
         id: AskId,
     ) -> Result<Option<Ask>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM ask WHERE programme_id = $1 AND budget_id = $2 AND ask_id = $3",
-            names(ASK.columns, "")
-        );
-        let row = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(id.to_string())
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(ask_of).transpose()
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 AND ask_id = $3";
+        let row: Option<AskRow> = self.fetch_optional(sql, &[programme, budget, &id]).await?;
+        Ok(row.map(Ask::from))
     }
 
     /// The open asks of a budget, the oldest first.
@@ -158,17 +206,8 @@ impl Tx {
         programme: &ProgrammeId,
         budget: &BudgetId,
     ) -> Result<Vec<Ask>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM ask WHERE programme_id = $1 AND budget_id = $2 \
-             AND state IN ('sent', 'seen', 'talk_first') ORDER BY ask_id",
-            names(ASK.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(ask_of).collect()
+        let sql = format!("WHERE programme_id = $1 AND budget_id = $2 AND {OPEN} ORDER BY ask_id");
+        Ok(asks(self.fetch_all(sql, &[programme, budget]).await?))
     }
 
     /// Up to `most` asks of a budget that were refused after `since`, wholly or by a yes to a lower
@@ -180,20 +219,10 @@ impl Tx {
         since: Timestamp,
         most: u32,
     ) -> Result<Vec<Ask>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM ask WHERE programme_id = $1 AND budget_id = $2 \
-             AND state IN ('not_this_time', 'yes_less') AND answered_at > $3 \
-             ORDER BY ask_id DESC LIMIT $4",
-            names(ASK.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(since.as_microsecond())
-            .bind(i64::from(most))
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(ask_of).collect()
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 \
+                   AND state IN ('not_this_time', 'yes_less') AND answered_at > $3 \
+                   ORDER BY ask_id DESC LIMIT $4";
+        Ok(asks(self.fetch_all(sql, &[programme, budget, &since, &most]).await?))
     }
 
     /// The declined decisions of a budget that an ask of after `since` is about, except asks that
@@ -206,17 +235,8 @@ impl Tx {
     ) -> Result<BTreeSet<DecisionId>, StoreError> {
         let sql = "SELECT decision_id FROM ask WHERE programme_id = $1 AND budget_id = $2 \
                    AND decision_id IS NOT NULL AND state <> 'taken_back' AND asked_at > $3";
-        let rows = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(since.as_microsecond())
-            .fetch_all(self.connection())
-            .await?;
-        let read = |row: &AnyRow| {
-            let row = read_row(row, ABOUT.columns)?;
-            Ok(RowReader::new(&ABOUT, &row).parsed()?)
-        };
-        rows.iter().map(read).collect()
+        let decisions = self.fetch_scalars(sql, &[programme, budget, &since]).await?;
+        Ok(decisions.into_iter().collect())
     }
 
     /// Whether the programme's own rule has approved a wrong-group ask that was made at `since` or
@@ -232,15 +252,10 @@ impl Tx {
                    AND kind = 'wrong_group' AND state = 'yes' AND answered_by IS NULL \
                    AND review_on > $3 AND ask_id >= $4 LIMIT 1";
         let millisecond = u128::try_from(since.as_millisecond()).unwrap_or(0);
-        let row = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(today.to_string())
-            // The lowest identifier of that instant: a UUIDv7 begins with 48 bits of milliseconds.
-            .bind(AskId::new(uuid::Uuid::from_u128(millisecond << 80)).to_string())
-            .fetch_optional(self.connection())
-            .await?;
-        Ok(row.is_some())
+        // The lowest identifier of that instant: a UUIDv7 begins with 48 bits of milliseconds.
+        let first = AskId::new(uuid::Uuid::from_u128(millisecond << 80));
+        let found = self.fetch_scalar::<AskId>(sql, &[programme, budget, &today, &first]).await?;
+        Ok(found.is_some())
     }
 
     /// The staff on duty at `now` who can answer instead of `worker`.
@@ -250,35 +265,22 @@ impl Tx {
         worker: &WorkerId,
         now: Timestamp,
     ) -> Result<StaffAvailability, StoreError> {
-        let sql = "SELECT \
-                   CAST(COUNT(CASE WHEN d.covers = $2 THEN 1 END) AS BIGINT) AS away, \
-                   CAST(COUNT(CASE WHEN d.covers IS NULL THEN 1 END) AS BIGINT) AS on_duty \
-                   FROM duty d JOIN member m ON m.programme_id = d.programme_id \
-                   AND m.member_id = d.member_id AND m.state = 'active' \
-                   AND m.role IN ('worker', 'duty', 'manager') \
-                   WHERE d.programme_id = $1 AND d.begins_at <= $3 AND d.ends_at > $3";
-        let row = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(worker.to_string())
-            .bind(now.as_microsecond())
-            .fetch_one(self.connection())
-            .await?;
-        let row = read_row(&row, COVER.columns)?;
-        let mut reader = RowReader::new(&COVER, &row);
+        let sql = "SELECT DISTINCT d.covers FROM duty d JOIN member m \
+                   ON m.programme_id = d.programme_id AND m.member_id = d.member_id \
+                   AND m.state = 'active' AND m.role IN ('worker', 'duty', 'manager') \
+                   WHERE d.programme_id = $1 AND (d.covers = $2 OR d.covers IS NULL) \
+                   AND d.begins_at <= $3 AND d.ends_at > $3";
+        let covered: Vec<Option<WorkerId>> =
+            self.fetch_scalars(sql, &[programme, worker, &now]).await?;
         Ok(StaffAvailability {
-            worker_is_away: reader.number()? > 0,
-            has_duty_cover: reader.number()? > 0,
+            worker_is_away: covered.iter().any(Option::is_some),
+            has_duty_cover: covered.contains(&None),
         })
     }
 
     /// Adds outbox messages.
     pub async fn add_messages(&mut self, messages: &[NewMessage]) -> Result<(), StoreError> {
-        let rows: Vec<_> =
-            messages.iter().map(crate::store::purchase::close::message_row).collect();
-        BatchStatement::insert(self.statements.dialect, &MESSAGE)
-            .execute(self.connection(), &rows)
-            .await?;
-        Ok(())
+        self.insert(&messages.iter().map(MessageRow::new).collect::<Vec<_>>()).await
     }
 
     /// The latest notification of a declined purchase (kind `not_paid`) of a budget.
@@ -287,17 +289,9 @@ impl Tx {
         programme: &ProgrammeId,
         budget: &BudgetId,
     ) -> Result<Option<MessageRow>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
-             AND kind = 'not_paid' ORDER BY message_id DESC LIMIT 1",
-            names(MESSAGE.columns, "")
-        );
-        let row = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read_message).transpose()
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 AND kind = 'not_paid' \
+                   ORDER BY message_id DESC LIMIT 1";
+        self.fetch_optional(sql, &[programme, budget]).await
     }
 
     /// Ends a permission at `at`, unless it has ended already.
@@ -310,13 +304,7 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let sql = "UPDATE permission SET ends_at = $4 WHERE programme_id = $1 AND budget_id = $2 \
                    AND permission_id = $3 AND ends_at > $4";
-        sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(permission.to_string())
-            .bind(at.as_microsecond())
-            .execute(self.connection())
-            .await?;
+        self.execute(sql, &[programme, budget, &permission, &at]).await?;
         Ok(())
     }
 }
@@ -330,19 +318,8 @@ impl Store {
         before: Option<AskId>,
         most: u32,
     ) -> Result<Vec<Ask>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM ask WHERE programme_id = $1 AND budget_id = $2 \
-             AND ask_id < COALESCE($3, 'ask_g') ORDER BY ask_id DESC LIMIT $4",
-            names(ASK.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(before.map(|id| id.to_string()))
-            .bind(i64::from(most))
-            .fetch_all(&self.readers())
-            .await?;
-        rows.iter().map(ask_of).collect()
+        let sql = format!("WHERE {}", page_of_budget("ask_id", "ask_g"));
+        Ok(asks(self.fetch_all(sql, &[programme, budget, &before, &most]).await?))
     }
 
     /// Up to `most` open asks of a programme whose step ends at `until` or before, in order of
@@ -354,28 +331,8 @@ impl Store {
         after: Option<&DueAsk>,
         most: u32,
     ) -> Result<Vec<DueAsk>, StoreError> {
-        let sql = "SELECT budget_id, ask_id, answer_by FROM ask \
-                   WHERE programme_id = $1 AND answer_by <= $2 \
-                   AND state IN ('sent', 'seen', 'talk_first') \
-                   AND (answer_by, ask_id) > ($3, $4) ORDER BY answer_by, ask_id LIMIT $5";
-        let rows = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(until.as_microsecond())
-            .bind(after.map_or(i64::MIN, |ask| ask.answer_by.as_microsecond()))
-            .bind(after.map(|ask| ask.id.to_string()).unwrap_or_default())
-            .bind(i64::from(most))
-            .fetch_all(&self.readers())
-            .await?;
-        let read = |row: &AnyRow| {
-            let row = read_row(row, WAITING.columns)?;
-            let mut reader = RowReader::new(&WAITING, &row);
-            Ok(DueAsk {
-                budget: reader.parsed()?,
-                id: reader.parsed()?,
-                answer_by: reader.instant()?,
-            })
-        };
-        rows.iter().map(read).collect()
+        let after = after.map(|due| (due.answer_by, due.ask_id.to_string()));
+        self.due(programme, until, ("ask_id", OPEN), after, most).await
     }
 
     /// Up to `most` messages to `recipients` about a budget with an identifier below `before`, the
@@ -390,125 +347,14 @@ impl Store {
     ) -> Result<Vec<MessageRow>, StoreError> {
         let words: Vec<_> = recipients.iter().map(|to| format!("'{}'", to.word())).collect();
         let sql = format!(
-            "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
-             AND message_id < COALESCE($3, 'msg_g') AND recipient IN ({}) \
-             ORDER BY message_id DESC LIMIT $4",
-            names(MESSAGE.columns, ""),
-            words.join(", ")
+            "WHERE recipient IN ({}) AND {}",
+            words.join(", "),
+            page_of_budget("message_id", "msg_g")
         );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(before.map(|id| id.to_string()))
-            .bind(i64::from(most))
-            .fetch_all(&self.readers())
-            .await?;
-        rows.iter().map(read_message).collect()
+        self.fetch_all(sql, &[programme, budget, &before, &most]).await
     }
 }
 
-fn ask_row(programme: &ProgrammeId, ask: &Ask) -> Vec<Value> {
-    let answer = ask.answer.as_ref();
-    let by = answer.and_then(|answer| answer.by.as_ref());
-    let looked = answer.and_then(|answer| answer.review.as_ref());
-    vec![
-        text_value(programme),
-        text_value(&ask.budget),
-        text_value(ask.id),
-        ask.kind.word().into(),
-        text_value(&ask.scope),
-        ask.amount.currency().code().into(),
-        ask.amount.into(),
-        ask.decision.map(|id| id.to_string()).into(),
-        ask.refused_for.map(|code| code.as_str().to_owned()).into(),
-        ask.category.as_ref().map(ToString::to_string).into(),
-        ask.place.clone().into(),
-        ask.words.clone().into(),
-        ask.urgency.word().into(),
-        text_value(&ask.asked.member),
-        text_value(&ask.asked.human),
-        ask.asked_at.into(),
-        ask.state.word().into(),
-        ask.step.word().into(),
-        ask.answer_by.into(),
-        ask.decide_by.into(),
-        by.map(|by| by.member.to_string()).into(),
-        by.map(|by| by.human.to_string()).into(),
-        answer.map(|answer| answer.at).into(),
-        answer.and_then(|answer| answer.reason).map(|reason| reason.word().to_owned()).into(),
-        answer.and_then(|answer| answer.words.clone()).into(),
-        answer.and_then(|answer| answer.up_to).into(),
-        answer.and_then(|answer| answer.permission).map(|id| id.to_string()).into(),
-        answer.and_then(|answer| answer.review_on).map(|date| date.to_string()).into(),
-        looked.map(|look| look.by.member.to_string()).into(),
-        looked.map(|look| look.by.human.to_string()).into(),
-        looked.map(|look| look.at).into(),
-        answer.and_then(|answer| answer.scope.as_ref()).map(ToString::to_string).into(),
-        answer.and_then(|answer| answer.ends_at).into(),
-        looked.and_then(|look| look.words.clone()).into(),
-    ]
-}
-
-fn ask_of(row: &AnyRow) -> Result<Ask, StoreError> {
-    Ok(read_ask(&read_row(row, ASK.columns)?)?)
-}
-
-pub(in crate::store) fn read_ask(row: &[Value]) -> Result<Ask, CorruptRow> {
-    let mut reader = RowReader::new(&ASK, row);
-    reader.skip(); // the programme, which the query fixes
-    let budget = reader.parsed()?;
-    let id = reader.parsed()?;
-    let kind = reader.word(AskKind::from_word)?;
-    let scope = reader.parsed()?;
-    let currency: Currency = reader.parsed()?;
-    let mut ask = Ask {
-        id,
-        budget,
-        kind,
-        scope,
-        amount: reader.money(currency)?,
-        decision: reader.optional(RowReader::parsed)?,
-        refused_for: reader.optional(|r| r.word(ReasonCode::from_code))?,
-        category: reader.optional(RowReader::parsed)?,
-        place: reader.optional(RowReader::text)?.map(str::to_owned),
-        words: reader.optional(RowReader::text)?.map(str::to_owned),
-        urgency: reader.word(Urgency::from_word)?,
-        asked: ActorIdentity { member: reader.parsed()?, human: reader.parsed()? },
-        asked_at: reader.instant()?,
-        state: reader.word(AskState::from_word)?,
-        step: reader.word(EscalationStep::from_word)?,
-        answer_by: reader.instant()?,
-        decide_by: reader.instant()?,
-        answer: None,
-    };
-    let member: Option<MemberId> = reader.optional(RowReader::parsed)?;
-    let human: Option<HumanId> = reader.optional(RowReader::parsed)?;
-    let at = reader.optional(RowReader::instant)?;
-    let reason = reader.optional(|r| r.word(AskRefusalReason::from_word))?;
-    let words = reader.optional(RowReader::text)?.map(str::to_owned);
-    let up_to = reader.optional(|r| r.money(currency))?;
-    let permission = reader.optional(RowReader::parsed)?;
-    let review_on = reader.optional(RowReader::date)?;
-    let by = member.zip(human).map(|(member, human)| ActorIdentity { member, human });
-    let member: Option<MemberId> = reader.optional(RowReader::parsed)?;
-    let human: Option<HumanId> = reader.optional(RowReader::parsed)?;
-    let who = member.zip(human).map(|(member, human)| ActorIdentity { member, human });
-    let look = who.zip(reader.optional(RowReader::instant)?);
-    let scope = reader.optional(RowReader::parsed)?;
-    let ends_at = reader.optional(RowReader::instant)?;
-    let looked_words = reader.optional(RowReader::text)?.map(str::to_owned);
-    let looked = look.map(|(by, at)| AskReview { by, at, words: looked_words });
-    ask.answer = at.map(|at| AskAnswer {
-        by,
-        at,
-        reason,
-        words,
-        up_to,
-        scope,
-        ends_at,
-        permission,
-        review_on,
-        review: looked,
-    });
-    Ok(ask)
+fn asks(rows: Vec<AskRow>) -> Vec<Ask> {
+    rows.into_iter().map(Ask::from).collect()
 }

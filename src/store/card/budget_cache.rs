@@ -5,12 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, ProgrammeId};
-use crate::store::purchase::books::{CardBudget, read_card_budget, reference_keys};
-use crate::store::sql::statements::CARD_BUDGET;
+use crate::ledger::record::table::record;
+use crate::store::purchase::books::reference_keys;
 use crate::store::{StoreError, Tx};
 
 /// The key of a card: programme, connection and the issuer's token.
 pub type CardKey = (ProgrammeId, ConnectionId, CardToken);
+
+record! {
+    /// A card with its budget.
+    pub struct CardBudget in "card" key(programme_id, connection_id, token) {
+        pub programme_id: ProgrammeId,
+        pub connection_id: ConnectionId,
+        pub token: CardToken,
+        pub budget_id: BudgetId,
+    }
+}
+
+impl CardBudget {
+    /// The key of the card, and its budget.
+    pub fn into_entry(self) -> (CardKey, BudgetId) {
+        ((self.programme_id, self.connection_id, self.token), self.budget_id)
+    }
+}
 
 /// Cards and their budgets. Unknown cards are not cached, so no entry ever goes stale. The cache is
 /// cleared when it is full.
@@ -55,8 +72,7 @@ impl Tx {
     ) -> Result<Vec<CardBudget>, StoreError> {
         let keys = reference_keys(cards);
         let statements = Arc::clone(&self.statements);
-        let rows = statements.card_budgets.fetch(self.connection(), &keys, CARD_BUDGET).await?;
-        rows.iter().map(|row| read_card_budget(row)).collect()
+        statements.card_budgets.fetch_records(self.connection(), &keys).await
     }
 
     /// As [`Tx::card_budgets`], through the cache `owners`. Must not be called in a transaction
@@ -71,8 +87,7 @@ impl Tx {
             return Ok(known);
         }
         let found = self.card_budgets(&missing).await?;
-        let found: Vec<_> =
-            found.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
+        let found: Vec<_> = found.into_iter().map(CardBudget::into_entry).collect();
         owners.insert(&found);
         known.extend(found);
         Ok(known)

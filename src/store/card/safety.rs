@@ -1,33 +1,112 @@
 //! Rows of card custody, safety talks and quiet words.
 
-use sqlx::AssertSqlSafe;
-use sqlx::any::AnyRow;
+use jiff::Timestamp;
+use jiff::civil::Date;
 
 use crate::domain::card::safety::{CardCustodian, Custody, Talk};
-use crate::domain::id::{BudgetId, ProgrammeId, TalkId};
-use crate::ledger::record::row::{Digest, RowReader, Table, columns, text_value};
-use crate::store::programme::programmes::OnConflict;
-use crate::store::sql::batch::{BatchStatement, names, read_row};
+use crate::domain::id::{BudgetId, CustodyId, MemberId, ProgrammeId, TalkId};
+use crate::ledger::record::row::Digest;
+use crate::ledger::record::table::record;
+use crate::store::sql::record::OnConflict;
 use crate::store::{StoreError, Tx};
 
-static CUSTODY: Table = Table {
-    name: "custody",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Key "custody_id", Text "holder", Text "name",
-        Number "since", Text "review_on",
-    ],
-};
-static TALK: Table = Table {
-    name: "talk",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Key "talk_id", Text "member_id", Text "concern",
-        Text "wants", Text "consent", Text "options", Text "next_step", Number "talked_at",
-    ],
-};
-static QUIET_WORD: Table = Table {
-    name: "quiet_word",
-    columns: columns![Key "programme_id", Key "budget_id", Text "digest"],
-};
+record! {
+    /// A record of who holds the card.
+    struct CustodyRow in "custody" key(programme_id, budget_id, custody_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        custody_id: CustodyId,
+        holder: CardCustodian,
+        name: String,
+        since: Timestamp,
+        review_on: Option<Date>,
+    }
+}
+
+record! {
+    /// A safety talk.
+    struct TalkRow in "talk" key(programme_id, budget_id, talk_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        talk_id: TalkId,
+        member_id: MemberId,
+        concern: String,
+        wants: String,
+        consent: String,
+        options: String,
+        next_step: String,
+        talked_at: Timestamp,
+    }
+}
+
+record! {
+    /// The digest of a person's quiet word.
+    struct QuietWordRow in "quiet_word" key(programme_id, budget_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        digest: Digest,
+    }
+}
+
+impl CustodyRow {
+    fn new(programme: &ProgrammeId, budget: &BudgetId, custody: &Custody) -> Self {
+        let Custody { id, holder, name, since, review_on } = custody.clone();
+        Self {
+            programme_id: programme.clone(),
+            budget_id: budget.clone(),
+            custody_id: id,
+            holder,
+            name,
+            since,
+            review_on,
+        }
+    }
+}
+
+impl From<CustodyRow> for Custody {
+    fn from(row: CustodyRow) -> Self {
+        Self {
+            id: row.custody_id,
+            holder: row.holder,
+            name: row.name,
+            since: row.since,
+            review_on: row.review_on,
+        }
+    }
+}
+
+impl TalkRow {
+    fn new(programme: &ProgrammeId, budget: &BudgetId, talk: &Talk) -> Self {
+        let Talk { id, by, concern, wants, consent, options, next_step, at } = talk.clone();
+        Self {
+            programme_id: programme.clone(),
+            budget_id: budget.clone(),
+            talk_id: id,
+            member_id: by,
+            concern,
+            wants,
+            consent,
+            options,
+            next_step,
+            talked_at: at,
+        }
+    }
+}
+
+impl From<TalkRow> for Talk {
+    fn from(row: TalkRow) -> Self {
+        Self {
+            id: row.talk_id,
+            by: row.member_id,
+            concern: row.concern,
+            wants: row.wants,
+            consent: row.consent,
+            options: row.options,
+            next_step: row.next_step,
+            at: row.talked_at,
+        }
+    }
+}
 
 impl Tx {
     /// Adds a record of who holds the card.
@@ -37,19 +116,7 @@ impl Tx {
         budget: &BudgetId,
         custody: &Custody,
     ) -> Result<(), StoreError> {
-        let rows = [vec![
-            text_value(programme),
-            text_value(budget),
-            text_value(custody.id),
-            custody.holder.word().into(),
-            custody.name.as_str().into(),
-            custody.since.into(),
-            custody.review_on.map(|date| date.to_string()).into(),
-        ]];
-        BatchStatement::insert(self.statements.dialect, &CUSTODY)
-            .execute(self.connection(), &rows)
-            .await?;
-        Ok(())
+        self.insert(&[CustodyRow::new(programme, budget, custody)]).await
     }
 
     /// Adds a talk.
@@ -59,22 +126,7 @@ impl Tx {
         budget: &BudgetId,
         talk: &Talk,
     ) -> Result<(), StoreError> {
-        let rows = [vec![
-            text_value(programme),
-            text_value(budget),
-            text_value(talk.id),
-            text_value(&talk.by),
-            talk.concern.as_str().into(),
-            talk.wants.as_str().into(),
-            talk.consent.as_str().into(),
-            talk.options.as_str().into(),
-            talk.next_step.as_str().into(),
-            talk.at.into(),
-        ]];
-        BatchStatement::insert(self.statements.dialect, &TALK)
-            .execute(self.connection(), &rows)
-            .await?;
-        Ok(())
+        self.insert(&[TalkRow::new(programme, budget, talk)]).await
     }
 
     /// One talk of a budget.
@@ -84,17 +136,9 @@ impl Tx {
         budget: &BudgetId,
         id: TalkId,
     ) -> Result<Option<Talk>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM talk WHERE programme_id = $1 AND budget_id = $2 AND talk_id = $3",
-            names(TALK.columns, "")
-        );
-        let row = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(id.to_string())
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(talk_of).transpose()
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 AND talk_id = $3";
+        let row: Option<TalkRow> = self.fetch_optional(sql, &[programme, budget, &id]).await?;
+        Ok(row.map(Talk::from))
     }
 
     /// Up to `most` talks of a budget with an identifier below `before`, the newest first.
@@ -105,19 +149,10 @@ impl Tx {
         before: Option<TalkId>,
         most: u32,
     ) -> Result<Vec<Talk>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM talk WHERE programme_id = $1 AND budget_id = $2 \
-             AND talk_id < COALESCE($3, 'talk_g') ORDER BY talk_id DESC LIMIT $4",
-            names(TALK.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(before.map(|id| id.to_string()))
-            .bind(i64::from(most))
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(talk_of).collect()
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 \
+                   AND talk_id < COALESCE($3, 'talk_g') ORDER BY talk_id DESC LIMIT $4";
+        let rows: Vec<TalkRow> = self.fetch_all(sql, &[programme, budget, &before, &most]).await?;
+        Ok(rows.into_iter().map(Talk::from).collect())
     }
 
     /// Sets or replaces the digest of the person's quiet word.
@@ -127,8 +162,9 @@ impl Tx {
         budget: &BudgetId,
         digest: Digest,
     ) -> Result<(), StoreError> {
-        let rows = [vec![text_value(programme), text_value(budget), digest.into()]];
-        self.put(&QUIET_WORD, &rows, OnConflict::Replace).await?;
+        let row =
+            QuietWordRow { programme_id: programme.clone(), budget_id: budget.clone(), digest };
+        self.put(&[row], OnConflict::Replace).await?;
         Ok(())
     }
 
@@ -138,19 +174,9 @@ impl Tx {
         programme: &ProgrammeId,
         budget: &BudgetId,
     ) -> Result<Option<Digest>, StoreError> {
-        let sql = "SELECT programme_id, budget_id, digest FROM quiet_word \
-                   WHERE programme_id = $1 AND budget_id = $2";
-        let row = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .fetch_optional(self.connection())
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let row = read_row(&row, QUIET_WORD.columns)?;
-        let mut reader = RowReader::new(&QUIET_WORD, &row);
-        reader.skip(); // the programme, which the query fixes
-        reader.skip(); // the budget, likewise
-        Ok(Some(reader.parsed()?))
+        let sql = "WHERE programme_id = $1 AND budget_id = $2";
+        let row: Option<QuietWordRow> = self.fetch_optional(sql, &[programme, budget]).await?;
+        Ok(row.map(|row| row.digest))
     }
 
     /// The newest record of who holds the card, if there is one.
@@ -159,44 +185,8 @@ impl Tx {
         programme: &ProgrammeId,
         budget: &BudgetId,
     ) -> Result<Option<Custody>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM custody WHERE programme_id = $1 AND budget_id = $2 \
-             ORDER BY custody_id DESC LIMIT 1",
-            names(CUSTODY.columns, "")
-        );
-        let row = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .fetch_optional(self.connection())
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let row = read_row(&row, CUSTODY.columns)?;
-        let mut reader = RowReader::new(&CUSTODY, &row);
-        reader.skip(); // the programme, which the query fixes
-        reader.skip(); // the budget, likewise
-        Ok(Some(Custody {
-            id: reader.parsed()?,
-            holder: reader.word(CardCustodian::from_word)?,
-            name: reader.text()?.to_owned(),
-            since: reader.instant()?,
-            review_on: reader.optional(RowReader::date)?,
-        }))
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 ORDER BY custody_id DESC LIMIT 1";
+        let row: Option<CustodyRow> = self.fetch_optional(sql, &[programme, budget]).await?;
+        Ok(row.map(Custody::from))
     }
-}
-
-fn talk_of(row: &AnyRow) -> Result<Talk, StoreError> {
-    let row = read_row(row, TALK.columns)?;
-    let mut reader = RowReader::new(&TALK, &row);
-    reader.skip(); // the programme, which the query fixes
-    reader.skip(); // the budget, likewise
-    Ok(Talk {
-        id: reader.parsed()?,
-        by: reader.parsed()?,
-        concern: reader.text()?.to_owned(),
-        wants: reader.text()?.to_owned(),
-        consent: reader.text()?.to_owned(),
-        options: reader.text()?.to_owned(),
-        next_step: reader.text()?.to_owned(),
-        at: reader.instant()?,
-    })
 }

@@ -4,21 +4,37 @@
 use jiff::Timestamp;
 
 use crate::domain::id::{MemberId, ProgrammeId};
-use crate::ledger::record::row::{Digest, RowReader, Table, columns, text_value};
-use crate::store::sql::batch::{BatchStatement, read_row};
+use crate::ledger::record::row::Digest;
+use crate::ledger::record::table::record;
+use crate::store::sql::record::OnConflict;
 use crate::store::{Store, StoreError, Tx};
 
-static ANSWERED: Table = Table {
-    name: "answered_request",
-    columns: columns![
-        Key "programme_id", Key "member_id", Key "request_key", Text "digest", Number "status",
-        Text "body", Number "answered_at",
-    ],
-};
-static ANSWER: Table = Table {
-    name: "answered_request",
-    columns: columns![Text "digest", Number "status", Text "body"],
-};
+/// The status of a request that is claimed but has no response yet.
+const CLAIMED: u16 = 0;
+
+record! {
+    /// A claimed request and, once it is answered, its response.
+    struct AnsweredRequestRow in "answered_request" key(programme_id, member_id, request_key) {
+        programme_id: ProgrammeId,
+        member_id: MemberId,
+        request_key: String,
+        digest: Digest,
+        status: u16,
+        body: String,
+        answered_at: Timestamp,
+    }
+}
+
+record! {
+    /// The response to a request.
+    struct ResponseRow in "answered_request" key(programme_id, member_id, request_key) {
+        programme_id: ProgrammeId,
+        member_id: MemberId,
+        request_key: String,
+        status: u16,
+        body: String,
+    }
+}
 
 /// The idempotency key of a request, chosen by the client and scoped to its account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +70,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let sql = "SELECT request_key FROM answered_request WHERE answered_at < $1 \
                    UNION ALL SELECT token_id FROM revoked_token WHERE expires_at < $2 LIMIT 1";
-        let query = sqlx::query(sql).bind(before.as_microsecond()).bind(now.as_microsecond());
-        Ok(query.fetch_optional(&self.readers()).await?.is_some())
+        Ok(!self.fetch_scalars::<String>(sql, &[&before, &now]).await?.is_empty())
     }
 }
 
@@ -71,12 +86,7 @@ impl Tx {
                    WHERE (programme_id, member_id, request_key) IN ( \
                    SELECT programme_id, member_id, request_key FROM answered_request \
                    WHERE answered_at < $1 ORDER BY answered_at LIMIT $2)";
-        let done = sqlx::query(sql)
-            .bind(before.as_microsecond())
-            .bind(i64::from(most))
-            .execute(self.connection())
-            .await?;
-        Ok(done.rows_affected())
+        self.execute(sql, &[&before, &most]).await
     }
 
     /// The number of responses recorded for an account after `since`, counted up to `most` + 1. A
@@ -91,14 +101,9 @@ impl Tx {
         let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT 1 FROM answered_request \
                    WHERE programme_id = $1 AND member_id = $2 AND answered_at > $3 \
                    AND status <> 0 LIMIT $4) counted";
-        let count: i64 = sqlx::query_scalar(sql)
-            .bind(programme.to_string())
-            .bind(member.to_string())
-            .bind(since.as_microsecond())
-            .bind(i64::from(most).saturating_add(1))
-            .fetch_one(self.connection())
-            .await?;
-        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+        let up_to = most.saturating_add(1);
+        let count = self.fetch_scalar(sql, &[programme, member, &since, &up_to]).await?;
+        Ok(count.unwrap_or(u32::MAX))
     }
 
     /// Claims the idempotency key of a request. Must be called before any lock is taken, because it
@@ -109,41 +114,30 @@ impl Tx {
         now: Timestamp,
     ) -> Result<IdempotencyClaim, StoreError> {
         let IdempotencyKey { programme, member, key, digest } = request;
-        let row = vec![
-            text_value(programme),
-            text_value(member),
-            key.as_str().into(),
-            (*digest).into(),
-            0_i64.into(),
-            "".into(),
-            now.into(),
-        ];
-        let claim = BatchStatement::insert_missing(self.statements.dialect, &ANSWERED);
-        match claim.execute(self.connection(), &[row]).await {
+        let row = AnsweredRequestRow {
+            programme_id: programme.clone(),
+            member_id: member.clone(),
+            request_key: key.clone(),
+            digest: *digest,
+            status: CLAIMED,
+            body: String::new(),
+            answered_at: now,
+        };
+        match self.put(&[row], OnConflict::Keep).await {
             Ok(1) => return Ok(IdempotencyClaim::New),
             Ok(_) => {}
             // The other transaction still holds the row.
             Err(error) if error.is_lock_timeout() => return Ok(IdempotencyClaim::InProgress),
             Err(error) => return Err(error),
         }
-        let sql = "SELECT digest, status, body FROM answered_request \
-                   WHERE programme_id = $1 AND member_id = $2 AND request_key = $3";
-        let row = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(member.to_string())
-            .bind(key.clone())
-            .fetch_optional(self.connection())
-            .await?;
+        let sql = "WHERE programme_id = $1 AND member_id = $2 AND request_key = $3";
+        let row: Option<AnsweredRequestRow> =
+            self.fetch_optional(sql, &[programme, member, key]).await?;
         let row = row.ok_or(StoreError::Contended("answered_request"))?;
-        let row = read_row(&row, ANSWER.columns)?;
-        let mut reader = RowReader::new(&ANSWER, &row);
-        if reader.parsed::<Digest>()? != *digest {
+        if row.digest != *digest {
             return Ok(IdempotencyClaim::Mismatch);
         }
-        Ok(IdempotencyClaim::Answered {
-            status: reader.integer()?,
-            body: reader.text()?.to_owned(),
-        })
+        Ok(IdempotencyClaim::Answered { status: row.status, body: row.body })
     }
 
     /// Records the response to a request claimed in this transaction.
@@ -157,18 +151,14 @@ impl Tx {
         status: u16,
         body: &str,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE answered_request SET status = $4, body = $5 \
-                   WHERE programme_id = $1 AND member_id = $2 AND request_key = $3 \
-                   AND status = 0";
-        let kept = sqlx::query(sql)
-            .bind(request.programme.to_string())
-            .bind(request.member.to_string())
-            .bind(request.key.clone())
-            .bind(i64::from(status))
-            .bind(body.to_owned())
-            .execute(self.connection())
-            .await?;
-        let is_kept = kept.rows_affected() == 1;
-        if is_kept { Ok(()) } else { Err(StoreError::Contended("answered_request")) }
+        let IdempotencyKey { programme, member, key, digest: _ } = request;
+        let row = ResponseRow {
+            programme_id: programme.clone(),
+            member_id: member.clone(),
+            request_key: key.clone(),
+            status,
+            body: body.to_owned(),
+        };
+        self.update(&row, &[("status", &CLAIMED)]).await
     }
 }

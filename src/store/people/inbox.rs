@@ -1,29 +1,34 @@
 //! The inbox of one account: the messages addressed to it, about one or many people.
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
-use sqlx::any::AnyRow;
 
 use crate::domain::id::{BudgetId, MemberId, MessageId, PersonId, ProgrammeId};
 use crate::domain::people::recipient::InboxFilter;
 use crate::domain::people::role::Actor;
-use crate::ledger::record::row::{Column, RowReader, Table, columns, text_value};
-use crate::store::programme::programmes::OnConflict;
+use crate::ledger::record::table::record;
+use crate::store::people::queues::space_delimited;
 use crate::store::report::activity::first_id_at;
-use crate::store::report::reports::message_of;
-use crate::store::sql::batch::{names, read_row};
-use crate::store::sql::statements::MESSAGE;
+use crate::store::sql::record::{Argument, OnConflict, joined_sql};
 use crate::store::{MessageRow, StoreError, Tx};
 
-/// The person whom a message is about, and when the account read it.
-static RECIPIENT_VIEW: Table =
-    Table { name: "message", columns: columns![Text "person_id", Text "name", Number "read_at"] };
-static READ: Table = Table {
-    name: "read_message",
-    columns: columns![
-        Key "programme_id", Key "member_id", Key "message_id", Number "read_at",
-    ],
-};
+record! {
+    /// The person whom a message is about, and when the account read it.
+    struct InboxSubjectRow in "message" key() {
+        person_id: PersonId,
+        name: String,
+        read_at: Option<Timestamp>,
+    }
+}
+
+record! {
+    /// When an account read a message.
+    struct ReadMessageRow in "read_message" key(programme_id, member_id, message_id) {
+        programme_id: ProgrammeId,
+        member_id: MemberId,
+        message_id: MessageId,
+        read_at: Timestamp,
+    }
+}
 
 /// The due time of messages without one: it sorts after all others.
 const NEVER: i64 = i64::MAX;
@@ -61,13 +66,20 @@ pub struct InboxQuery {
     pub most: u32,
 }
 
+impl From<(InboxSubjectRow, MessageRow)> for InboxRow {
+    fn from((subject, message): (InboxSubjectRow, MessageRow)) -> Self {
+        let InboxSubjectRow { person_id, name, read_at } = subject;
+        Self { person: person_id, name, message, read_at }
+    }
+}
+
 impl InboxRow {
     /// Its position in the inbox order.
     pub fn cursor(&self) -> InboxCursor {
         InboxCursor {
             is_read: self.read_at.is_some(),
             due: self.message.due_at.map_or(NEVER, Timestamp::as_microsecond),
-            id: self.message.id,
+            id: self.message.message_id,
         }
     }
 }
@@ -110,13 +122,13 @@ fn subqueries(inbox_filter: &InboxFilter) -> (Vec<String>, Vec<String>) {
     (subqueries, values)
 }
 
-/// The query of an inbox over `subqueries`.
+/// The query of an inbox over `subqueries`, which joins [`InboxSubjectRow`] and [`MessageRow`].
 fn statement(inbox_filter: &InboxFilter, subqueries: &[String]) -> String {
     let to = if inbox_filter.own.is_some() { "= 'person'" } else { "<> 'person'" };
     let read = "CASE WHEN r.read_at IS NULL THEN 0 ELSE 1 END";
     let due = format!("COALESCE(m.due_at, {NEVER})");
     format!(
-        "SELECT p.person_id, p.name, r.read_at, {} FROM ({}) q \
+        "SELECT {{columns}}, {{columns m}} FROM ({}) q \
          CROSS JOIN message m CROSS JOIN person p \
          LEFT JOIN read_message r ON r.programme_id = $1 AND r.member_id = $3 \
          AND r.message_id = m.message_id \
@@ -127,7 +139,6 @@ fn statement(inbox_filter: &InboxFilter, subqueries: &[String]) -> String {
          AND ({read} > CAST($6 AS BIGINT) OR ({read} = CAST($6 AS BIGINT) \
          AND ({due} > $7 OR ({due} = $7 AND m.message_id < $8)))) \
          ORDER BY {read}, {due}, m.message_id DESC LIMIT $9",
-        names(MESSAGE.columns, "m."),
         subqueries.join(" UNION ALL "),
     )
 }
@@ -143,10 +154,11 @@ pub(in crate::store) fn lookup_statements() -> [(&'static str, String, &'static 
     };
     let person = InboxFilter { own: "person".parse().ok(), ..InboxFilter::default() };
     let values = &["''", "''", "''", "''", "''", "0", "0", "''", "1", "''"];
-    [
-        ("inbox_of_staff", statement(&staff, &subqueries(&staff).0), values),
-        ("inbox_of_person", statement(&person, &subqueries(&person).0), values),
-    ]
+    let sql = |inbox_filter: &InboxFilter| {
+        let (subqueries, _) = subqueries(inbox_filter);
+        joined_sql::<InboxSubjectRow, MessageRow>(&statement(inbox_filter, &subqueries))
+    };
+    [("inbox_of_staff", sql(&staff), values), ("inbox_of_person", sql(&person), values)]
 }
 
 impl Tx {
@@ -166,18 +178,25 @@ impl Tx {
         }
         let sql = statement(&inbox_filter, &subqueries);
         let InboxQuery { since, after, only, most } = wanted;
-        let query = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(first_id_at(since).to_string())
-            .bind(actor.member.id.to_string())
-            .bind(space_delimited(&actor.member.conflicts))
-            .bind(only.map(|id| id.to_string()))
-            .bind(after.map_or(-1, |place| i64::from(place.is_read)))
-            .bind(after.map_or(i64::MIN, |place| place.due))
-            .bind(after.map(|place| place.id.to_string()).unwrap_or_default())
-            .bind(i64::from(most));
-        let query = values.into_iter().fold(query, sqlx::query::Query::bind);
-        query.fetch_all(self.connection()).await?.iter().map(inbox_row).collect()
+        let first = first_id_at(since);
+        let conflicts = space_delimited(actor.member.conflicts.iter().map(PersonId::as_str));
+        let is_read = after.map_or(-1, |place| i64::from(place.is_read));
+        let due = after.map_or(i64::MIN, |place| place.due);
+        let id = after.map(|place| place.id.to_string()).unwrap_or_default();
+        let mut arguments: Vec<&dyn Argument> = vec![
+            programme,
+            &first,
+            &actor.member.id,
+            &conflicts,
+            &only,
+            &is_read,
+            &due,
+            &id,
+            &most,
+        ];
+        arguments.extend(values.iter().map(|value| -> &dyn Argument { value }));
+        let rows = self.fetch_joined(sql, &arguments).await?;
+        Ok(rows.into_iter().map(InboxRow::from).collect())
     }
 
     /// Records that `member` has read a message. The first reading counts.
@@ -188,27 +207,13 @@ impl Tx {
         message: MessageId,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let row = vec![text_value(programme), text_value(member), text_value(message), at.into()];
-        self.put(&READ, &[row], OnConflict::Keep).await?;
+        let row = ReadMessageRow {
+            programme_id: programme.clone(),
+            member_id: member.clone(),
+            message_id: message,
+            read_at: at,
+        };
+        self.put(&[row], OnConflict::Keep).await?;
         Ok(())
     }
-}
-
-fn inbox_row(row: &AnyRow) -> Result<InboxRow, StoreError> {
-    let columns: Vec<Column> = [RECIPIENT_VIEW.columns, MESSAGE.columns].concat();
-    let row = read_row(row, &columns)?;
-    let (whom, message) = row.split_at(RECIPIENT_VIEW.columns.len().min(row.len()));
-    let mut reader = RowReader::new(&RECIPIENT_VIEW, whom);
-    Ok(InboxRow {
-        person: reader.parsed()?,
-        name: reader.text()?.to_owned(),
-        read_at: reader.optional(RowReader::instant)?,
-        message: message_of(message)?,
-    })
-}
-
-/// Joins identifiers with a space before and after each, so that `LIKE '% id %'` matches whole
-/// ones.
-fn space_delimited(people: &[PersonId]) -> String {
-    format!(" {} ", people.iter().map(PersonId::as_str).collect::<Vec<_>>().join(" "))
 }

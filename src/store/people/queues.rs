@@ -3,20 +3,24 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use sqlx::AssertSqlSafe;
 
 use crate::domain::ask::Ask;
 use crate::domain::ask::appeal::Appeal;
 use crate::domain::id::{AppealId, AskId, PersonId, ProgrammeId, WorkerId};
 use crate::domain::people::role::{Actor, BudgetFilter, Capability};
-use crate::ledger::record::row::{Column, RowReader, Table, Value, columns};
-use crate::store::ask::appeals::{APPEAL, read_appeal};
-use crate::store::ask::asks::{ASK, read_ask};
-use crate::store::sql::batch::{names, read_row};
+use crate::ledger::record::table::{Record, record};
+use crate::store::ask::appeals::AppealRow;
+use crate::store::ask::asks::AskRow;
+use crate::store::sql::record::Argument;
 use crate::store::{StoreError, Tx};
 
-static PERSON_VIEW: Table =
-    Table { name: "person", columns: columns![Text "name", Text "worker_id"] };
+record! {
+    /// The person whom a queued item is about.
+    struct QueueSubjectRow in "person" key() {
+        name: String,
+        worker_id: WorkerId,
+    }
+}
 
 /// A queued item, with the person whom it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,17 +40,24 @@ pub struct QueueCursor<K, I> {
 }
 
 /// A queue, and the page of it to read.
-struct QueueQuery<'a> {
-    table: &'static Table,
+struct QueueQuery<'a, K> {
     /// The column by which it is ordered, and its identifier column.
     key: &'static str,
     id: &'static str,
     /// The condition for being in the queue; `$6` is the actor's human.
     condition: &'static str,
     act: Capability,
-    after: (Value, String),
+    /// The key and identifier that the page comes after.
+    after: (K, String),
     actor: &'a Actor,
     most: u32,
+}
+
+impl<R, T: From<R>> From<(QueueSubjectRow, R)> for QueueItem<T> {
+    fn from((subject, row): (QueueSubjectRow, R)) -> Self {
+        let QueueSubjectRow { name, worker_id } = subject;
+        Self { name, worker: worker_id, what: row.into() }
+    }
 }
 
 impl Tx {
@@ -59,20 +70,15 @@ impl Tx {
         most: u32,
     ) -> Result<Vec<QueueItem<Ask>>, StoreError> {
         let queue = QueueQuery {
-            table: &ASK,
             key: "answer_by",
             id: "ask_id",
             condition: "w.state IN ('sent', 'seen', 'talk_first') AND w.asked_human <> $6",
             act: Capability::AnswerAsk,
-            after: cursor_values(after),
+            after: after_deadline(after),
             actor,
             most,
         };
-        self.queue(programme, queue)
-            .await?
-            .into_iter()
-            .map(|row| read_queue_item(&row, read_ask))
-            .collect()
+        self.queue::<AskRow, _, _>(programme, queue).await
     }
 
     /// Up to `most` approved asks that still need a review and that `actor` may review, by review
@@ -85,24 +91,19 @@ impl Tx {
         most: u32,
     ) -> Result<Vec<QueueItem<Ask>>, StoreError> {
         let queue = QueueQuery {
-            table: &ASK,
             key: "review_on",
             id: "ask_id",
             condition: "w.review_on IS NOT NULL AND w.looked_at IS NULL \
                         AND w.asked_human <> $6 AND COALESCE(w.answered_human, '') <> $6",
             act: Capability::AnswerAsk,
             after: match after {
-                Some(QueueCursor { key, id }) => (key.to_string().into(), id.to_string()),
-                None => ("".into(), String::new()),
+                Some(QueueCursor { key, id }) => (key.to_string(), id.to_string()),
+                None => (String::new(), String::new()),
             },
             actor,
             most,
         };
-        self.queue(programme, queue)
-            .await?
-            .into_iter()
-            .map(|row| read_queue_item(&row, read_ask))
-            .collect()
+        self.queue::<AskRow, _, _>(programme, queue).await
     }
 
     /// Up to `most` open appeals that `actor` may answer, by deadline. Those about the actor's own
@@ -115,26 +116,24 @@ impl Tx {
         most: u32,
     ) -> Result<Vec<QueueItem<Appeal>>, StoreError> {
         let queue = QueueQuery {
-            table: &APPEAL,
             key: "answer_by",
             id: "appeal_id",
             condition: "w.state = 'open' AND w.opened_human <> $6 \
                         AND ' ' || w.decided_by || ' ' NOT LIKE '% ' || $6 || ' %'",
             act: Capability::AnswerAppeal,
-            after: cursor_values(after),
+            after: after_deadline(after),
             actor,
             most,
         };
-        let rows = self.queue(programme, queue).await?;
-        rows.into_iter().map(|row| read_queue_item(&row, read_appeal)).collect()
+        self.queue::<AppealRow, _, _>(programme, queue).await
     }
 
-    async fn queue(
+    async fn queue<R: Record, T: From<R>, K: Argument + Send>(
         &mut self,
         programme: &ProgrammeId,
-        queue: QueueQuery<'_>,
-    ) -> Result<Vec<Vec<Value>>, StoreError> {
-        let QueueQuery { table, key, id, condition, act, after, actor, most } = queue;
+        queue: QueueQuery<'_, K>,
+    ) -> Result<Vec<QueueItem<T>>, StoreError> {
+        let QueueQuery { key, id, condition, act, after, actor, most } = queue;
         let workers = match actor.whose(act) {
             BudgetFilter::NoBudgets | BudgetFilter::OnePerson(_) => return Ok(Vec::new()),
             BudgetFilter::Caseloads(workers) => {
@@ -143,52 +142,36 @@ impl Tx {
             BudgetFilter::AllBudgets => None,
         };
         let sql = format!(
-            "SELECT p.name, p.worker_id, {} FROM {} w \
+            "SELECT {{columns p}}, {{columns w}} FROM {} w \
              JOIN person p ON p.programme_id = w.programme_id AND p.person_id = w.budget_id \
              WHERE w.programme_id = $1 AND (w.{key}, w.{id}) > ($2, $3) \
              AND (CAST($4 AS TEXT) IS NULL OR $4 LIKE '% ' || p.worker_id || ' %') \
              AND $5 NOT LIKE '% ' || w.budget_id || ' %' AND {condition} \
              ORDER BY w.{key}, w.{id} LIMIT $7",
-            names(table.columns, "w."),
-            table.name,
+            R::TABLE.name,
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
-        let query = match after.0 {
-            Value::Number(number) => query.bind(number),
-            Value::Text(text) => query.bind(text),
-            Value::Null => query.bind(None::<String>),
-        };
-        let rows = query
-            .bind(after.1)
-            .bind(workers)
-            .bind(space_delimited(actor.member.conflicts.iter().map(PersonId::as_str)))
-            .bind(actor.member.human.to_string())
-            .bind(i64::from(most))
-            .fetch_all(self.connection())
+        let member = &actor.member;
+        let conflicts = space_delimited(member.conflicts.iter().map(PersonId::as_str));
+        let (after_key, after_id) = after;
+        let rows: Vec<(QueueSubjectRow, R)> = self
+            .fetch_joined(
+                sql,
+                &[programme, &after_key, &after_id, &workers, &conflicts, &member.human, &most],
+            )
             .await?;
-        let columns: Vec<Column> = [PERSON_VIEW.columns, table.columns].concat();
-        rows.iter().map(|row| read_row(row, &columns)).collect()
+        Ok(rows.into_iter().map(QueueItem::from).collect())
     }
 }
 
-fn cursor_values<I: ToString>(after: Option<QueueCursor<Timestamp, I>>) -> (Value, String) {
+/// The values of a cursor of a queue by deadline.
+fn after_deadline(after: Option<QueueCursor<Timestamp, impl ToString>>) -> (i64, String) {
     match after {
-        Some(QueueCursor { key, id }) => (key.into(), id.to_string()),
-        None => (i64::MIN.into(), String::new()),
+        Some(QueueCursor { key, id }) => (key.as_microsecond(), id.to_string()),
+        None => (i64::MIN, String::new()),
     }
-}
-
-fn read_queue_item<T>(
-    row: &[Value],
-    read: fn(&[Value]) -> Result<T, crate::ledger::record::row::CorruptRow>,
-) -> Result<QueueItem<T>, StoreError> {
-    let (who, what) = row.split_at(PERSON_VIEW.columns.len().min(row.len()));
-    let mut reader = RowReader::new(&PERSON_VIEW, who);
-    let (name, worker) = (reader.text()?.to_owned(), reader.parsed()?);
-    Ok(QueueItem { name, worker, what: read(what)? })
 }
 
 /// Joins words with a space before and after each, so that `LIKE '% word %'` matches whole ones.
-fn space_delimited<'a, W: Iterator<Item = &'a str>>(words: W) -> String {
+pub(super) fn space_delimited<'a, W: Iterator<Item = &'a str>>(words: W) -> String {
     format!(" {} ", words.collect::<Vec<_>>().join(" "))
 }

@@ -5,24 +5,48 @@ use secrecy::SecretString;
 
 use crate::domain::id::{MemberId, ProgrammeId};
 use crate::domain::people::role::MemberState;
-use crate::ledger::record::row::{RowReader, Table, Value, columns, text_value};
+use crate::ledger::record::table::record;
 use crate::platform::encryption::SealingKey;
 use crate::store::secret::sealing::token_key;
-use crate::store::sql::batch::{BatchStatement, read_row};
+use crate::store::sql::record::OnConflict;
 use crate::store::{KeyError, Store, StoreError, Tx};
 
-static TOKEN_KEY: Table = Table {
-    name: "token_key",
-    columns: columns![
-        Key "key_id", Text "sealed", Text "public_x", Text "state", Number "changed_at",
-    ],
-};
-static REVOKED: Table = Table {
-    name: "revoked_token",
-    columns: columns![Key "programme_id", Key "token_id", Number "expires_at"],
-};
-static TOKEN_STATUS: Table =
-    Table { name: "member", columns: columns![Text "state", Number "is_revoked"] };
+record! {
+    /// A token signing key whose private key is sealed.
+    struct SealedTokenKeyRow in "token_key" key(key_id) {
+        key_id: String,
+        sealed: String,
+        public_x: String,
+        state: String,
+        changed_at: Timestamp,
+    }
+}
+
+record! {
+    /// The state of a token signing key.
+    struct TokenKeyStateRow in "token_key" key(key_id) {
+        key_id: String,
+        state: String,
+        changed_at: Timestamp,
+    }
+}
+
+record! {
+    /// A revoked token, kept until it would have expired.
+    struct RevokedTokenRow in "revoked_token" key(programme_id, token_id) {
+        programme_id: ProgrammeId,
+        token_id: String,
+        expires_at: Timestamp,
+    }
+}
+
+record! {
+    /// The state of an account, and whether one token of it is revoked.
+    struct TokenStatusRow in "member" key() {
+        state: MemberState,
+        is_revoked: bool,
+    }
+}
 
 /// A token signing key (Ed25519).
 #[derive(Debug, Clone)]
@@ -38,23 +62,45 @@ pub struct TokenKeyRow {
     pub changed_at: Timestamp,
 }
 
+impl SealedTokenKeyRow {
+    /// Seals the private key; `None` without one.
+    fn seal(key: &TokenKeyRow, sealing: &SealingKey) -> Result<Option<Self>, StoreError> {
+        let TokenKeyRow { id, private_pem, public_x, state, changed_at } = key;
+        let Some(private_pem) = private_pem else { return Ok(None) };
+        let sealed = sealing.seal(private_pem, token_key(&[id])).map_err(KeyError::Random)?;
+        Ok(Some(Self {
+            key_id: id.clone(),
+            sealed,
+            public_x: public_x.clone(),
+            state: state.clone(),
+            changed_at: *changed_at,
+        }))
+    }
+
+    /// Opens the private key.
+    fn open(self, sealing: Option<&SealingKey>) -> TokenKeyRow {
+        let open = |key: &SealingKey| key.open(&self.sealed, token_key(&[&self.key_id])).ok();
+        TokenKeyRow {
+            private_pem: sealing.and_then(open),
+            id: self.key_id,
+            public_x: self.public_x,
+            state: self.state,
+            changed_at: self.changed_at,
+        }
+    }
+}
+
 impl Store {
     /// Every signing key, in order of identifier. Without the sealing key the private keys are
     /// `None`: tokens can be verified but not issued.
     pub async fn token_keys(&self) -> Result<Vec<TokenKeyRow>, StoreError> {
-        let sql = "SELECT key_id, sealed, public_x, state, changed_at FROM token_key \
-                   ORDER BY key_id";
-        let mut rows = Vec::new();
-        for row in &sqlx::query(sql).fetch_all(&self.readers()).await? {
-            rows.push(read_row(row, TOKEN_KEY.columns)?);
-        }
-        let sealed = rows.iter().map(|row| TOKEN_KEY.text(row, "sealed"));
-        let key = match self.opening_key(sealed).await {
+        let rows: Vec<SealedTokenKeyRow> = self.fetch_all("ORDER BY key_id", &[]).await?;
+        let key = match self.opening_key(rows.iter().map(|row| row.sealed.as_str())).await {
             Ok(key) => Some(key),
             Err(StoreError::Key(_)) => None,
             Err(error) => return Err(error),
         };
-        rows.iter().map(|row| read_key(row, key.as_deref())).collect()
+        Ok(rows.into_iter().map(|row| row.open(key.as_deref())).collect())
     }
 
     /// Whether an account is active and `token` is not revoked; `None` if there is no such account.
@@ -64,20 +110,13 @@ impl Store {
         member: &MemberId,
         token: &str,
     ) -> Result<Option<bool>, StoreError> {
-        let sql = "SELECT state, CAST((SELECT COUNT(*) FROM revoked_token r \
+        let sql = "SELECT {columns} FROM (SELECT state, \
+                   CAST((SELECT COUNT(*) FROM revoked_token r \
                    WHERE r.programme_id = $1 AND r.token_id = $3) AS BIGINT) AS is_revoked \
-                   FROM member WHERE programme_id = $1 AND member_id = $2";
-        let row = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(member.to_string())
-            .bind(token.to_owned())
-            .fetch_optional(&self.readers())
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let row = read_row(&row, TOKEN_STATUS.columns)?;
-        let mut reader = RowReader::new(&TOKEN_STATUS, &row);
-        let state = reader.word(MemberState::from_word)?;
-        Ok(Some(state == MemberState::Active && reader.number()? == 0))
+                   FROM member WHERE programme_id = $1 AND member_id = $2) AS found";
+        let row: Option<TokenStatusRow> =
+            self.fetch_optional(sql, &[programme, member, &token]).await?;
+        Ok(row.map(|row| row.state == MemberState::Active && !row.is_revoked))
     }
 }
 
@@ -88,10 +127,9 @@ impl Tx {
         let sealing = self.sealing_key().await?;
         let mut rows = Vec::new();
         for key in keys {
-            rows.extend(key_row(key, &sealing)?);
+            rows.extend(SealedTokenKeyRow::seal(key, &sealing)?);
         }
-        let add = BatchStatement::insert_missing(self.statements.dialect, &TOKEN_KEY);
-        add.execute(self.connection(), &rows).await?;
+        self.put(&rows, OnConflict::Keep).await?;
         Ok(())
     }
 
@@ -107,22 +145,14 @@ impl Tx {
         to: &str,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE token_key SET state = $3, changed_at = $4 \
-                   WHERE key_id = $1 AND state = $2";
-        let moved = sqlx::query(sql)
-            .bind(id.to_owned())
-            .bind(from.to_owned())
-            .bind(to.to_owned())
-            .bind(at.as_microsecond())
-            .execute(self.connection())
-            .await?;
-        if moved.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("token_key")) }
+        let row = TokenKeyStateRow { key_id: id.to_owned(), state: to.to_owned(), changed_at: at };
+        self.update(&row, &[("state", &from)]).await
     }
 
     /// Deletes signing keys that were retired at `by` or before.
     pub async fn purge_token_keys(&mut self, by: Timestamp) -> Result<(), StoreError> {
         let sql = "DELETE FROM token_key WHERE state = 'retired' AND changed_at <= $1";
-        sqlx::query(sql).bind(by.as_microsecond()).execute(self.connection()).await?;
+        self.execute(sql, &[&by]).await?;
         Ok(())
     }
 
@@ -134,43 +164,19 @@ impl Tx {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let row = vec![text_value(programme), token.into(), expires_at.into()];
-        let add = BatchStatement::insert_missing(self.statements.dialect, &REVOKED);
-        add.execute(self.connection(), &[row]).await?;
+        let row = RevokedTokenRow {
+            programme_id: programme.clone(),
+            token_id: token.to_owned(),
+            expires_at,
+        };
+        self.put(&[row], OnConflict::Keep).await?;
         self.purge_revoked_tokens(now).await
     }
 
     /// Deletes revocations of tokens that expired before `now`, because an expired token is refused
     /// anyway.
     pub async fn purge_revoked_tokens(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let sql = "DELETE FROM revoked_token WHERE expires_at < $1";
-        sqlx::query(sql).bind(now.as_microsecond()).execute(self.connection()).await?;
+        self.execute("DELETE FROM revoked_token WHERE expires_at < $1", &[&now]).await?;
         Ok(())
     }
-}
-
-fn read_key(row: &[Value], sealing: Option<&SealingKey>) -> Result<TokenKeyRow, StoreError> {
-    let mut reader = RowReader::new(&TOKEN_KEY, row);
-    let (id, sealed) = (reader.text()?.to_owned(), reader.text()?);
-    let private_pem = sealing.and_then(|key| key.open(sealed, token_key(&[&id])).ok());
-    Ok(TokenKeyRow {
-        id,
-        private_pem,
-        public_x: reader.text()?.to_owned(),
-        state: reader.text()?.to_owned(),
-        changed_at: reader.instant()?,
-    })
-}
-
-/// Builds the row of a signing key; `None` without its private key.
-fn key_row(key: &TokenKeyRow, sealing: &SealingKey) -> Result<Option<Vec<Value>>, StoreError> {
-    let Some(private_pem) = &key.private_pem else { return Ok(None) };
-    let sealed = sealing.seal(private_pem, token_key(&[&key.id])).map_err(KeyError::Random)?;
-    Ok(Some(vec![
-        key.id.as_str().into(),
-        sealed.into(),
-        key.public_x.as_str().into(),
-        key.state.as_str().into(),
-        key.changed_at.into(),
-    ]))
 }

@@ -2,17 +2,55 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::AssertSqlSafe;
+use jiff::civil::Date;
 
+use crate::domain::agreement::Scope;
 use crate::domain::id::{BudgetId, ProgrammeId};
 use crate::domain::money::limit::{CounterKey, LimitUsage};
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::period::Period;
-use crate::ledger::record::row::{RowReader, Value, text_value};
-use crate::store::programme::programmes::OnConflict;
-use crate::store::sql::batch::{names, read_row};
-use crate::store::sql::statements::COUNTER;
+use crate::ledger::record::table::record;
+use crate::store::sql::record::OnConflict;
 use crate::store::{StoreError, Tx};
+
+record! {
+    /// The usage of one scope in one period, in the currency of the budget.
+    pub struct CounterRow in "counter" key(programme_id, budget_id, scope, period, first_day) {
+        pub programme_id: ProgrammeId,
+        pub budget_id: BudgetId,
+        pub scope: Scope,
+        pub period: Period,
+        pub first_day: Date,
+        pub amount_minor: i64,
+        pub purchases: u32,
+    }
+}
+
+impl CounterRow {
+    pub(in crate::store) fn new(
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        key: &CounterKey,
+        used: &LimitUsage,
+    ) -> Self {
+        Self {
+            programme_id: programme.clone(),
+            budget_id: budget.clone(),
+            scope: key.scope.clone(),
+            period: key.period,
+            first_day: key.first_day,
+            amount_minor: used.amount.minor(),
+            purchases: used.purchases,
+        }
+    }
+
+    /// The key, and the usage in the currency of the budget.
+    pub(in crate::store) fn counter(self, currency: Currency) -> (CounterKey, LimitUsage) {
+        let Self { scope, period, first_day, amount_minor, purchases, .. } = self;
+        let amount = Money::from_minor(amount_minor, currency);
+        (CounterKey { scope, period, first_day }, LimitUsage { amount, purchases })
+    }
+}
 
 impl Tx {
     /// Replaces all counters of a budget. Counters of terms that are no longer in force are
@@ -24,14 +62,10 @@ impl Tx {
         counters: &BTreeMap<CounterKey, LimitUsage>,
     ) -> Result<(), StoreError> {
         let sql = "DELETE FROM counter WHERE programme_id = $1 AND budget_id = $2";
-        sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .execute(self.connection())
-            .await?;
-        let row = |(key, used)| counter_row(programme, budget, key, used);
+        self.execute(sql, &[programme, budget]).await?;
+        let row = |(key, used)| CounterRow::new(programme, budget, key, used);
         let rows: Vec<_> = counters.iter().map(row).collect();
-        self.put(&COUNTER, &rows, OnConflict::Keep).await?;
+        self.put(&rows, OnConflict::Keep).await?;
         Ok(())
     }
 
@@ -43,66 +77,8 @@ impl Tx {
         budget: &BudgetId,
         currency: Currency,
     ) -> Result<BTreeMap<CounterKey, LimitUsage>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM counter WHERE programme_id = $1 AND budget_id = $2",
-            names(COUNTER.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .fetch_all(self.connection())
-            .await?;
-        let read = |row| {
-            let counter = read_counter(&read_row(row, COUNTER.columns)?)?;
-            let used = counter.used(currency);
-            Ok((counter.key, used))
-        };
-        rows.iter().map(read).collect()
+        let sql = "WHERE programme_id = $1 AND budget_id = $2";
+        let rows: Vec<CounterRow> = self.fetch_all(sql, &[programme, budget]).await?;
+        Ok(rows.into_iter().map(|row| row.counter(currency)).collect())
     }
-}
-
-/// Builds the row of a counter.
-pub(in crate::store) fn counter_row(
-    programme: &ProgrammeId,
-    budget: &BudgetId,
-    key: &CounterKey,
-    used: &LimitUsage,
-) -> Vec<Value> {
-    vec![
-        text_value(programme),
-        text_value(budget),
-        text_value(&key.scope),
-        key.period.word().into(),
-        text_value(key.first_day),
-        used.amount.into(),
-        used.purchases.into(),
-    ]
-}
-
-/// A row of `counter`, whose currency is that of its budget.
-pub(in crate::store) struct CounterRow {
-    pub(in crate::store) budget: (ProgrammeId, BudgetId),
-    pub(in crate::store) key: CounterKey,
-    minor: i64,
-    purchases: u32,
-}
-
-impl CounterRow {
-    pub(in crate::store) const fn used(&self, currency: Currency) -> LimitUsage {
-        LimitUsage { amount: Money::from_minor(self.minor, currency), purchases: self.purchases }
-    }
-}
-
-pub(in crate::store) fn read_counter(row: &[Value]) -> Result<CounterRow, StoreError> {
-    let mut reader = RowReader::new(&COUNTER, row);
-    Ok(CounterRow {
-        budget: (reader.parsed()?, reader.parsed()?),
-        key: CounterKey {
-            scope: reader.parsed()?,
-            period: reader.word(Period::from_word)?,
-            first_day: reader.date()?,
-        },
-        minor: reader.number()?,
-        purchases: reader.integer()?,
-    })
 }

@@ -1,4 +1,5 @@
-//! Rows of pots and of the counters of limits.
+//! Rows of pots, of the counters of limits, and of permissions.
 
 pub(super) mod counters;
+pub(super) mod permissions;
 pub(super) mod pots;

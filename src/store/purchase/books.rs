@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::domain::agreement::Agreement;
-use crate::domain::ask::permission::{Grantor, Permission, PermissionUsage};
+use crate::domain::ask::permission::Permission;
+use crate::domain::card::{CardState, CardStatus};
 use crate::domain::id::{
-    BudgetId, CardToken, ConnectionId, IssuerReference, ProgrammeId, PurchaseReference,
+    BudgetId, CardToken, ConnectionId, IssuerReference, PostingId, ProgrammeId, PurchaseReference,
 };
 use crate::domain::money::Currency;
 use crate::domain::money::limit::CounterKey;
@@ -14,20 +17,17 @@ use crate::domain::people::person::PersonState;
 use crate::domain::purchase::Purchase;
 use crate::ledger::book::{Book, BudgetOwner, Card, PurchaseKey};
 use crate::ledger::posting::ChainHead;
-use crate::ledger::record::decision::{DECISION, RecordedDecision, read_decision};
-use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
-use crate::ledger::record::purchase::{HOLD, PURCHASE, read_hold, read_purchase};
+use crate::ledger::record::decision::{DecisionRow, RecordedDecision, read_decision};
+use crate::ledger::record::event::{IssuerEventRow, PresentmentRow};
+use crate::ledger::record::purchase::{HoldRow, PurchaseRow, read_purchase};
 use crate::ledger::record::row::{Digest, RowReader, Table, Value, columns, text_value};
-use crate::ledger::record::uses::open_at_from_text;
+use crate::ledger::record::table::{Record as _, record};
 use crate::platform::crash;
 use crate::store::agreement::agreements::{AgreementCache, AgreementKey};
-use crate::store::card::cards::read_card_status;
-use crate::store::pot::counters::read_counter;
-use crate::store::pot::pots::read_pot;
+use crate::store::pot::counters::CounterRow;
+use crate::store::pot::permissions::PermissionRow;
+use crate::store::pot::pots::PotRow;
 use crate::store::sql::batch::{BatchStatement, Rows};
-use crate::store::sql::statements::{
-    BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, PROGRAMME_VIEW, WITHDRAWAL,
-};
 use crate::store::{Dialect, StoreError, Tx};
 
 /// The key of a message or a purchase: programme, connection, the issuer's own identifier.
@@ -41,15 +41,6 @@ pub struct StoredPresentment {
     pub amount_minor: i64,
     /// The text of the issuer event that reported it; `None` after erasure.
     pub text: Option<String>,
-}
-
-/// A card with its budget.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CardBudget {
-    pub programme: ProgrammeId,
-    pub connection: ConnectionId,
-    pub token: CardToken,
-    pub budget: BudgetId,
 }
 
 /// A budget to open, with the purchases to load.
@@ -89,10 +80,46 @@ pub(in crate::store) struct ExistingRows {
     pub(in crate::store) counters: BTreeSet<CounterKey>,
 }
 
-static BUDGET_TABLE: Table = Table { name: "budget", columns: BUDGET_VIEW };
-static PROGRAMME_TABLE: Table = Table { name: "programme", columns: PROGRAMME_VIEW };
-static CARD_TABLE: Table = Table { name: "card", columns: CARD_VIEW };
-static CARD_BUDGET_TABLE: Table = Table { name: "card", columns: CARD_BUDGET };
+record! {
+    /// A budget joined with its person, whose columns are null for the house budget.
+    pub(in crate::store) struct OwnedBudgetRow in "budget" key(programme_id, budget_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        currency: Currency,
+        agreement_version: Option<u32>,
+        head_seq: i64,
+        head_posting: Option<PostingId>,
+        head_hash: Digest,
+        /// The settings version that a file being applied has put in force for this budget before
+        /// the rest of its programme.
+        settings_version: Option<u32>,
+        name: Option<String>,
+        worker_id: Option<String>,
+        state: Option<PersonState>,
+    }
+}
+
+record! {
+    /// What a decision reads of a card.
+    pub(in crate::store) struct BudgetCardRow in "card" key(programme_id, connection_id, token) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        connection_id: ConnectionId,
+        token: CardToken,
+        last_four: String,
+        state: CardState,
+        state_until: Option<Timestamp>,
+        state_after: Option<CardState>,
+    }
+}
+
+record! {
+    /// The version of the settings in force.
+    pub(in crate::store) struct SettingsVersionRow in "programme" key(programme_id) {
+        programme_id: ProgrammeId,
+        version: u32,
+    }
+}
 
 /// The books of locked budgets.
 #[derive(Debug, Default)]
@@ -139,22 +166,23 @@ impl Books {
     }
 
     fn add_counter(&mut self, row: &[Value]) -> Result<(), StoreError> {
-        let counter = read_counter(row)?;
-        let Some(open) = self.open.get_mut(&counter.budget) else { return Ok(()) };
-        let used = counter.used(open.book.currency);
-        open.existing.counters.insert(counter.key.clone());
-        open.book.counters.insert(counter.key, used);
+        let row = CounterRow::from_row(row)?;
+        let owner = (row.programme_id.clone(), row.budget_id.clone());
+        let Some(open) = self.open.get_mut(&owner) else { return Ok(()) };
+        let (key, used) = row.counter(open.book.currency);
+        open.existing.counters.insert(key.clone());
+        open.book.counters.insert(key, used);
         Ok(())
     }
 
     fn add_card(&mut self, row: &[Value]) -> Result<(), StoreError> {
-        let mut reader = RowReader::new(&CARD_TABLE, row);
-        let key = (reader.parsed()?, reader.parsed()?);
+        let row = BudgetCardRow::from_row(row)?;
+        let key = (row.programme_id, row.budget_id);
         let card = Card {
-            connection: reader.parsed()?,
-            token: reader.parsed()?,
-            last_four: reader.text()?.to_owned(),
-            standing: read_card_status(&mut reader)?,
+            connection: row.connection_id,
+            token: row.token,
+            last_four: row.last_four,
+            standing: CardStatus { state: row.state, then: row.state_until.zip(row.state_after) },
         };
         let owner = self.open.get_mut(&key).and_then(|open| open.book.owner.as_mut());
         if let Some(owner) = owner {
@@ -164,47 +192,24 @@ impl Books {
     }
 
     fn add_pot(&mut self, row: &[Value]) -> Result<(), StoreError> {
-        let (key, pot, balance) = read_pot(row)?;
-        if let Some(open) = self.open.get_mut(&key) {
-            open.book.pots.0.insert(pot, balance);
+        let row = PotRow::from_row(row)?;
+        let balance = row.balance()?;
+        if let Some(open) = self.open.get_mut(&(row.programme_id, row.budget_id)) {
+            open.book.pots.0.insert(row.pot_id, balance);
         }
         Ok(())
     }
 
     fn add_permission(&mut self, row: &[Value]) -> Result<(), StoreError> {
-        let mut reader = RowReader::new(&PERMISSION, row);
-        let key = (reader.parsed()?, reader.parsed()?);
-        let id = reader.parsed()?;
-        let scope = reader.parsed()?;
-        let currency: Currency = reader.parsed()?;
-        let permission = Permission {
-            id,
-            scope,
-            cap: reader.money(currency)?,
-            uses_left: reader.integer()?,
-            given_at: reader.instant()?,
-            ends_at: reader.instant()?,
-            giver: reader.word(Grantor::from_word)?,
-            uses: read_uses(&mut reader, currency)?,
-        };
+        let row = PermissionRow::from_row(row)?;
+        let key = (row.programme_id.clone(), row.budget_id.clone());
+        let permission = Permission::from(row);
         if let Some(open) = self.open.get_mut(&key) {
             open.book.permissions.push(permission);
             open.book.permissions.sort_by(|one, other| one.precedence().cmp(&other.precedence()));
         }
         Ok(())
     }
-}
-
-/// Reads the usage of a permission; `None` if it was granted before usage was recorded.
-fn read_uses(
-    reader: &mut RowReader<'_>,
-    currency: Currency,
-) -> Result<Option<PermissionUsage>, StoreError> {
-    let open = reader.optional(|r| r.money(currency))?;
-    let captured = reader.optional(RowReader::integer)?;
-    let open_at = reader.optional(|r| r.word(open_at_from_text))?;
-    let usage = |((open, captured), open_at)| PermissionUsage { open, open_at, captured };
-    Ok(open.zip(captured).zip(open_at).map(usage))
 }
 
 fn counter_keys(keys: &[(ProgrammeId, BudgetId, CounterKey)]) -> Rows {
@@ -230,56 +235,21 @@ pub(in crate::store) fn reference_keys<R: std::fmt::Display>(
     keys.iter().map(|(p, c, r)| vec![text_value(p), text_value(c), text_value(r)]).collect()
 }
 
-/// A budget's row joined with the row of its person.
-#[derive(Debug)]
-struct BudgetRow {
-    programme: ProgrammeId,
-    budget: BudgetId,
-    currency: Currency,
-    head: ChainHead,
-    /// The settings version that a file being applied has put in force for this budget before the
-    /// rest of its programme.
-    settings_version: Option<u32>,
-    /// Name, worker, state, and the version of the agreement in force; `None` for the house budget.
-    owner: Option<(String, String, PersonState, u32)>,
-}
-
-impl BudgetRow {
-    fn read(row: &[Value]) -> Result<Self, StoreError> {
-        let mut reader = RowReader::new(&BUDGET_TABLE, row);
-        let programme = reader.parsed()?;
-        let budget = reader.parsed()?;
-        let currency = reader.parsed()?;
-        let agreement: Option<u32> = reader.optional(RowReader::integer)?;
-        let head = ChainHead {
-            seq: reader.number()?,
-            posting: reader.optional(RowReader::parsed)?,
-            hash: reader.parsed::<Digest>()?,
-        };
-        let settings_version = reader.optional(RowReader::integer)?;
-        let name = reader.optional(RowReader::text)?.map(str::to_owned);
-        let worker = reader.optional(RowReader::text)?.map(str::to_owned);
-        let state = reader.optional(|r| r.word(PersonState::from_word))?;
-        let owner = match (name, worker, state, agreement) {
-            (Some(name), Some(worker), Some(state), Some(version)) => {
-                Some((name, worker, state, version))
-            }
-            (_, _, _, _) => None,
-        };
-        Ok(Self { programme, budget, currency, head, settings_version, owner })
-    }
-
+impl OwnedBudgetRow {
     fn agreement(&self) -> Option<AgreementKey> {
-        let (_, _, _, version) = self.owner.as_ref()?;
-        Some((self.programme.clone(), self.budget.clone(), *version))
+        let version = self.agreement_version.filter(|_| self.name.is_some())?;
+        Some((self.programme_id.clone(), self.budget_id.clone(), version))
     }
 
     fn open(self, agreements: &BTreeMap<AgreementKey, Arc<Agreement>>) -> OpenBook {
         let agreement = self.agreement().and_then(|key| agreements.get(&key).map(Arc::clone));
-        let mut book = Book::new(self.programme, self.budget, self.currency, self.head);
-        book.owner = self.owner.zip(agreement).map(|((name, worker, state, _), agreement)| {
-            BudgetOwner { name, worker, state, agreement, cards: Vec::new() }
-        });
+        let owner = (self.name, self.worker_id, self.state, agreement);
+        let (seq, posting, hash) = (self.head_seq, self.head_posting, self.head_hash);
+        let head = ChainHead { seq, posting, hash };
+        let mut book = Book::new(self.programme_id, self.budget_id, self.currency, head);
+        if let (Some(name), Some(worker), Some(state), Some(agreement)) = owner {
+            book.owner = Some(BudgetOwner { name, worker, state, agreement, cards: Vec::new() });
+        }
         OpenBook {
             book,
             settings_version: self.settings_version,
@@ -338,11 +308,11 @@ impl Tx {
         permissions.iter().try_for_each(|row| books.add_permission(row))?;
         counters.iter().try_for_each(|row| books.add_counter(row))?;
         for row in &programmes {
-            let mut reader = RowReader::new(&PROGRAMME_TABLE, row);
-            books.put_settings_in_force(&reader.parsed()?, reader.integer()?);
+            let row = SettingsVersionRow::from_row(row)?;
+            books.put_settings_in_force(&row.programme_id, row.version);
         }
         for row in &answered {
-            let mut reader = RowReader::new(&DECISION, row);
+            let mut reader = RowReader::new(DecisionRow::TABLE, row);
             books.answered.push((reader.parsed()?, reader.parsed()?, reader.parsed()?));
         }
         self.read_purchases(&purchases, &mut books).await?;
@@ -376,7 +346,8 @@ impl Tx {
         rows: &[Vec<Value>],
         agreements: &AgreementCache,
     ) -> Result<Books, StoreError> {
-        let rows = rows.iter().map(|row| BudgetRow::read(row)).collect::<Result<Vec<_>, _>>()?;
+        let rows =
+            rows.iter().map(|row| OwnedBudgetRow::from_row(row)).collect::<Result<Vec<_>, _>>()?;
         let in_force = self.agreements_in_force(&rows, agreements).await?;
         let mut books = Books::default();
         for row in rows {
@@ -393,7 +364,7 @@ impl Tx {
     /// [`StoreError::Contended`] when one is missing, because nothing may be decided without it.
     async fn agreements_in_force(
         &mut self,
-        budgets: &[BudgetRow],
+        budgets: &[OwnedBudgetRow],
         agreements: &AgreementCache,
     ) -> Result<BTreeMap<AgreementKey, Arc<Agreement>>, StoreError> {
         let mut in_force = BTreeMap::new();
@@ -420,12 +391,13 @@ impl Tx {
         books: &mut Books,
     ) -> Result<(), StoreError> {
         let statements = Arc::clone(&self.statements);
-        let rows = statements.purchases.fetch(self.connection(), keys, PURCHASE.columns).await?;
+        let rows =
+            statements.purchases.fetch(self.connection(), keys, PurchaseRow::TABLE.columns).await?;
         let mut purchase_keys = BTreeMap::new();
         let mut hold_keys = Vec::new();
         for row in &rows {
             let purchase = read_purchase(row)?;
-            let programme: ProgrammeId = RowReader::new(&PURCHASE, row).parsed()?;
+            let programme: ProgrammeId = RowReader::new(PurchaseRow::TABLE, row).parsed()?;
             let key = (programme.clone(), purchase.budget.clone());
             let own = (purchase.connection.clone(), purchase.reference.clone());
             hold_keys.push(vec![text_value(&programme), text_value(purchase.id)]);
@@ -437,14 +409,15 @@ impl Tx {
                 open.book.purchases.insert(own, purchase);
             }
         }
-        let rows = statements.holds.fetch(self.connection(), &hold_keys, HOLD.columns).await?;
+        let rows =
+            statements.holds.fetch(self.connection(), &hold_keys, HoldRow::TABLE.columns).await?;
         for row in &rows {
-            let (id, hold) = read_hold(row)?;
-            let Some((key, own)) = purchase_keys.get(&id) else { continue };
+            let hold = HoldRow::from_row(row)?;
+            let Some((key, own)) = purchase_keys.get(&hold.purchase_id) else { continue };
             let Some(open) = books.open.get_mut(key) else { continue };
             let purchase = open.book.purchases.get_mut(own);
             if let Some((purchase, holds)) = purchase.zip(open.existing.purchases.get_mut(own)) {
-                purchase.holds.push(hold);
+                purchase.holds.push(hold.into());
                 *holds = purchase.holds.len();
             }
         }
@@ -464,7 +437,8 @@ impl Tx {
         let keys: Vec<_> = keys.iter().filter(is_new).cloned().collect();
         let statements = Arc::clone(&self.statements);
         let rows = counter_keys(&keys);
-        let found = statements.counters.fetch(self.connection(), &rows, COUNTER.columns).await?;
+        let columns = CounterRow::TABLE.columns;
+        let found = statements.counters.fetch(self.connection(), &rows, columns).await?;
         books.mark_counters_fetched(&keys);
         found.iter().try_for_each(|row| books.add_counter(row))
     }
@@ -474,21 +448,8 @@ impl Tx {
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
     ) -> Result<Vec<RecordedDecision>, StoreError> {
-        let rows = self.rows_by_reference(|s| &s.decisions, keys, &DECISION).await?;
+        let rows = self.rows_by_reference(|s| &s.decisions, keys, DecisionRow::TABLE).await?;
         rows.iter().map(|row| Ok(read_decision(row)?)).collect()
-    }
-
-    /// Those of `keys` whose approval was withdrawn.
-    pub async fn withdrawn(
-        &mut self,
-        keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
-    ) -> Result<BTreeSet<ReferenceKey>, StoreError> {
-        let rows = self.rows_by_reference(|s| &s.withdrawals, keys, &WITHDRAWAL).await?;
-        let read = |row: &Vec<Value>| {
-            let mut reader = RowReader::new(&WITHDRAWAL, row);
-            Ok((reader.parsed()?, reader.parsed()?, reader.text()?.to_owned()))
-        };
-        rows.iter().map(read).collect()
     }
 
     /// The stored issuer events among `keys` with their texts; an erased text is `None`.
@@ -496,11 +457,11 @@ impl Tx {
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
     ) -> Result<BTreeMap<ReferenceKey, Option<String>>, StoreError> {
-        let rows = self.rows_by_reference(|s| &s.events, keys, &ISSUER_EVENT).await?;
+        let rows = self.rows_by_reference(|s| &s.events, keys, IssuerEventRow::TABLE).await?;
         let read = |row: &Vec<Value>| {
-            let mut reader = RowReader::new(&ISSUER_EVENT, row);
+            let mut reader = RowReader::new(IssuerEventRow::TABLE, row);
             let key = (reader.parsed()?, reader.parsed()?, reader.text()?.to_owned());
-            let text = match ISSUER_EVENT.value(row, "body") {
+            let text = match IssuerEventRow::TABLE.value(row, "body") {
                 Some(Value::Text(text)) => Some(text.clone()),
                 Some(Value::Number(_) | Value::Null) | None => None,
             };
@@ -514,10 +475,10 @@ impl Tx {
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
     ) -> Result<BTreeMap<ReferenceKey, StoredPresentment>, StoreError> {
-        let rows = self.rows_by_reference(|s| &s.presentments, keys, &PRESENTMENT).await?;
+        let rows = self.rows_by_reference(|s| &s.presentments, keys, PresentmentRow::TABLE).await?;
         let mut events = Vec::new();
         for row in &rows {
-            let mut reader = RowReader::new(&PRESENTMENT, row);
+            let mut reader = RowReader::new(PresentmentRow::TABLE, row);
             let place = (reader.parsed()?, reader.parsed()?);
             reader.skip(); // the reference of the presentment
             events.push((place.0, place.1, reader.parsed()?));
@@ -526,11 +487,11 @@ impl Tx {
         let mut stored = BTreeMap::new();
         for (row, (programme, connection, event)) in rows.iter().zip(events) {
             let event_key = (programme.clone(), connection.clone(), event.to_string());
-            let reference = PRESENTMENT.text(row, "reference").to_owned();
+            let reference = PresentmentRow::TABLE.text(row, "reference").to_owned();
             let known = StoredPresentment {
-                direction: PRESENTMENT.text(row, "direction").to_owned(),
-                currency: PRESENTMENT.text(row, "currency").to_owned(),
-                amount_minor: PRESENTMENT.number(row, "amount_minor"),
+                direction: PresentmentRow::TABLE.text(row, "direction").to_owned(),
+                currency: PresentmentRow::TABLE.text(row, "currency").to_owned(),
+                amount_minor: PresentmentRow::TABLE.number(row, "amount_minor"),
                 text: texts.get(&event_key).cloned().flatten(),
             };
             stored.insert((programme, connection, reference), known);
@@ -546,9 +507,9 @@ impl Tx {
         BTreeMap<(ProgrammeId, ConnectionId, IssuerReference), (BudgetId, PurchaseReference)>,
         StoreError,
     > {
-        let rows = self.rows_by_reference(|s| &s.presentments, keys, &PRESENTMENT).await?;
+        let rows = self.rows_by_reference(|s| &s.presentments, keys, PresentmentRow::TABLE).await?;
         let read = |row: &Vec<Value>| {
-            let mut reader = RowReader::new(&PRESENTMENT, row);
+            let mut reader = RowReader::new(PresentmentRow::TABLE, row);
             let claim = (reader.parsed()?, reader.parsed()?, reader.parsed()?);
             reader.skip(); // the issuer event
             let budget = reader.parsed()?;
@@ -564,9 +525,9 @@ impl Tx {
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, PurchaseReference)],
     ) -> Result<BTreeMap<ReferenceKey, Purchase>, StoreError> {
-        let rows = self.rows_by_reference(|s| &s.purchases, keys, &PURCHASE).await?;
+        let rows = self.rows_by_reference(|s| &s.purchases, keys, PurchaseRow::TABLE).await?;
         let read = |row: &Vec<Value>| {
-            let programme: ProgrammeId = RowReader::new(&PURCHASE, row).parsed()?;
+            let programme: ProgrammeId = RowReader::new(PurchaseRow::TABLE, row).parsed()?;
             let purchase = read_purchase(row)?;
             let reference = purchase.reference.to_string();
             Ok(((programme, purchase.connection.clone(), reference), purchase))
@@ -584,15 +545,4 @@ impl Tx {
         let statements = Arc::clone(&self.statements);
         batch(&statements).fetch(self.connection(), &keys, table.columns).await
     }
-}
-
-/// Reads a card with its budget.
-pub(in crate::store) fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> {
-    let mut reader = RowReader::new(&CARD_BUDGET_TABLE, row);
-    Ok(CardBudget {
-        programme: reader.parsed()?,
-        connection: reader.parsed()?,
-        token: reader.parsed()?,
-        budget: reader.parsed()?,
-    })
 }

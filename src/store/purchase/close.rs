@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::ask::permission::Permission;
 use crate::domain::id::{
-    BudgetId, ConnectionId, ExceptionId, IssuerReference, MessageId, ProgrammeId,
+    BudgetId, ConnectionId, ExceptionId, IssuerReference, PostingId, ProgrammeId,
 };
-use crate::domain::people::recipient::Recipient;
-use crate::ledger::record::row::{CanonicalHasher, Digest, Value, text_value};
-use crate::ledger::record::uses::open_at_text;
+use crate::ledger::record::row::{CanonicalHasher, Digest, Value};
+use crate::ledger::record::table::{Record, record};
 use crate::platform::crash;
-use crate::store::pot::counters::counter_row;
-use crate::store::pot::pots::pot_update_row;
+use crate::store::pot::counters::CounterRow;
+use crate::store::pot::permissions::PermissionRow;
+use crate::store::pot::pots::PotBalancesRow;
 use crate::store::purchase::books::OpenBook;
+use crate::store::purchase::messages::{MessageRow, NewMessage};
 use crate::store::sql::batch::Row;
 use crate::store::sql::combined_writes::TableWrite;
 use crate::store::{MarkedPosting, StoreError, Tx};
@@ -28,7 +28,7 @@ pub struct PendingWrites {
     pub events: Vec<Vec<Value>>,
     pub presentments: Vec<Vec<Value>>,
     pub messages: Vec<NewMessage>,
-    pub new_exceptions: Vec<NewException>,
+    pub new_exceptions: Vec<ExceptionRow>,
     /// Exceptions that later issuer events resolve.
     pub resolved_exceptions: Vec<ResolvedException>,
     pub parked: Vec<ParkedEvent>,
@@ -36,73 +36,59 @@ pub struct PendingWrites {
     pub unparked: Vec<ParkedEvent>,
 }
 
-/// An issuer event that arrived before the presentment that it refers to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParkedEvent {
-    pub programme: ProgrammeId,
-    pub connection: ConnectionId,
-    pub event: IssuerReference,
-    /// The reference of the presentment that it waits for.
-    pub claim: IssuerReference,
-    /// The exception that reports it as waiting.
-    pub exception: ExceptionId,
+record! {
+    /// An issuer event that arrived before the presentment that it refers to.
+    pub struct ParkedEvent in "parked" key(programme_id, connection_id, reference) {
+        pub programme_id: ProgrammeId,
+        pub connection_id: ConnectionId,
+        /// The reference of the event.
+        pub reference: IssuerReference,
+        /// The reference of the presentment that it waits for.
+        pub claim: IssuerReference,
+        /// The exception that reports it as waiting.
+        pub exception_id: ExceptionId,
+    }
 }
 
-/// A message to add to the outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewMessage {
-    pub id: MessageId,
-    pub programme: ProgrammeId,
-    pub budget: BudgetId,
-    /// The kind of message, such as `not_paid` or `ask_yes`.
-    pub kind: &'static str,
-    /// The identifier of the subject, such as a decision or an ask.
-    pub subject: String,
-    /// The rendered text, in English.
-    pub body: String,
-    pub created_at: Timestamp,
-    pub recipient: Recipient,
-    /// The data that the text was rendered from, as JSON.
-    pub facts: String,
-    /// The thread. A message is dropped if its thread already has a recent one.
-    pub matter: Option<MessageThread>,
-    /// When the subject, such as a request for an answer, expires.
-    pub due_at: Option<Timestamp>,
+record! {
+    /// An exception to report, which needs a member of staff.
+    pub struct ExceptionRow in "exception" key(programme_id, exception_id) {
+        pub programme_id: ProgrammeId,
+        pub exception_id: ExceptionId,
+        pub budget_id: BudgetId,
+        pub kind: String,
+        /// The issuer event that revealed it.
+        pub subject: String,
+        pub detail: String,
+        pub noted_at: Timestamp,
+        /// The purchase or the issuer event concerned: `connection/reference`. `None` if an early
+        /// version reported it.
+        pub about: Option<String>,
+    }
 }
 
-/// The key of repeated messages about one matter, and for how long an earlier one suppresses them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessageThread {
-    /// A one-way digest, so that it does not reveal the matter.
-    pub digest: Digest,
-    /// A message of the same thread created after this instant suppresses a new one.
-    pub since: Timestamp,
+record! {
+    /// A resolution of an exception. It has no effect if the exception does not exist or is
+    /// resolved already.
+    pub struct ResolvedException in "exception" key(programme_id, exception_id) {
+        pub programme_id: ProgrammeId,
+        pub exception_id: ExceptionId,
+        pub settled_at: Timestamp,
+        /// The issuer event that explains it.
+        pub settled_by: String,
+    }
 }
 
-/// An exception to report, which needs a member of staff.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewException {
-    pub id: ExceptionId,
-    pub programme: ProgrammeId,
-    pub budget: BudgetId,
-    pub kind: &'static str,
-    /// The purchase or the issuer event concerned: `connection/reference`.
-    pub about: String,
-    /// The issuer event that revealed it.
-    pub subject: String,
-    pub detail: String,
-    pub noted_at: Timestamp,
-}
-
-/// A resolution of an exception. It has no effect if the exception does not exist or is resolved
-/// already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResolvedException {
-    pub id: ExceptionId,
-    pub programme: ProgrammeId,
-    /// The issuer event that explains it.
-    pub by: String,
-    pub at: Timestamp,
+record! {
+    /// The new head of a budget's chain, whose head in the store has the number `old_seq`.
+    pub(in crate::store) struct HeadUpdate in "budget" key(programme_id, budget_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        old_seq: i64,
+        head_seq: i64,
+        head_posting: Option<PostingId>,
+        head_hash: Digest,
+    }
 }
 
 /// The identifier of the exception of `kind` about `about`. It is derived from them, so that
@@ -117,8 +103,8 @@ pub fn exception_id(programme: &ProgrammeId, kind: &str, about: &str) -> Excepti
 
 impl PendingWrites {
     /// Adds an exception, and removes a pending resolution of the same one, so that it stays open.
-    pub fn add_exception(&mut self, note: NewException) {
-        self.resolved_exceptions.retain(|settled| settled.id != note.id);
+    pub fn add_exception(&mut self, note: ExceptionRow) {
+        self.resolved_exceptions.retain(|settled| settled.exception_id != note.exception_id);
         self.new_exceptions.push(note);
     }
 }
@@ -138,14 +124,10 @@ impl Tx {
         let statements = Arc::clone(&self.statements);
         let s = &*statements;
         let changes = ChangedRows::of(books);
-        let messages: Vec<_> = pending_writes.messages.iter().map(message_row).collect();
-        // Keeps the last one per identifier, because one statement cannot write a row twice.
-        let notes: BTreeMap<_, _> =
-            pending_writes.new_exceptions.iter().map(|n| (n.id, exception_row(n))).collect();
-        let notes: Vec<_> = notes.into_values().collect();
-        let settled: BTreeMap<_, _> =
-            pending_writes.resolved_exceptions.iter().map(|s| (s.id, resolution_row(s))).collect();
-        let settled: Vec<_> = settled.into_values().collect();
+        let messages = pending_writes.messages.iter().map(MessageRow::new);
+        let messages: Vec<_> = messages.map(Record::into_row).collect();
+        let notes = unique_rows(&pending_writes.new_exceptions, |note| note.exception_id);
+        let settled = unique_rows(&pending_writes.resolved_exceptions, |one| one.exception_id);
         self.newest = changes.newest.clone().or(self.newest.take());
         crash::failpoint("decided");
         let write = |batch, rows, table| TableWrite { batch, rows, table };
@@ -177,15 +159,21 @@ impl Tx {
             crash::failpoint("exception");
         }
         s.resolve_exceptions.execute(self.connection(), &settled).await?;
-        let parked: Vec<_> = pending_writes.parked.iter().map(parked_row).collect();
+        let parked: Vec<_> = pending_writes.parked.iter().map(Record::row).collect();
         self.write(&s.insert_parked, &parked, "parked").await?;
-        let unparked: Vec<_> = pending_writes.unparked.iter().map(parked_row).collect();
+        let unparked: Vec<_> = pending_writes.unparked.iter().map(Record::row).collect();
         self.write(&s.delete_parked, &unparked, "parked").await?;
-        let settled: Vec<_> = pending_writes.unparked.iter().map(exception_key).collect();
         // The row count is not checked, because the exception may be deleted already.
-        s.delete_exceptions.execute(self.connection(), &settled).await?;
+        s.delete_exceptions.execute(self.connection(), &unparked).await?;
         Ok(())
     }
+}
+
+/// The rows of `records`: the last one per identifier, because one statement cannot write a row
+/// twice.
+fn unique_rows<R: Record>(records: &[R], id: fn(&R) -> ExceptionId) -> Vec<Vec<Value>> {
+    let rows: BTreeMap<_, _> = records.iter().map(|record| (id(record), record.row())).collect();
+    rows.into_values().collect()
 }
 
 fn borrow_rows(rows: &[Vec<Value>]) -> Vec<Row<'_>> {
@@ -239,14 +227,15 @@ impl<'a> ChangedRows<'a> {
             let programme = programme.clone();
             MarkedPosting { programme, posting, hash: head.hash }
         });
-        self.heads.push(Row::Owned(vec![
-            text_value(programme),
-            text_value(budget),
-            book.stored_head().seq.into(),
-            head.seq.into(),
-            head.posting.map(|id| id.to_string()).into(),
-            head.hash.into(),
-        ]));
+        let update = HeadUpdate {
+            programme_id: programme.clone(),
+            budget_id: budget.clone(),
+            old_seq: book.stored_head().seq,
+            head_seq: head.seq,
+            head_posting: head.posting,
+            head_hash: head.hash,
+        };
+        self.heads.push(update.into_row().into());
         for rows in &changes.posting_rows {
             self.postings.push(rows.posting.as_slice().into());
             self.journal.extend(borrow_rows(&rows.journal));
@@ -260,94 +249,19 @@ impl<'a> ChangedRows<'a> {
         }
         for pot in &changes.pots {
             if let Some(balance) = book.pots.0.get(pot) {
-                self.pots.push(pot_update_row(programme, budget, pot, balance).into());
+                let row = PotBalancesRow::new(programme, budget, pot, balance);
+                self.pots.push(row.into_row().into());
             }
         }
         for key in &changes.counters {
             if let Some(used) = book.counters.get(key) {
-                let row = counter_row(programme, budget, key, used);
-                self.counters.push(existing.counters.contains(key), row);
+                let row = CounterRow::new(programme, budget, key, used);
+                self.counters.push(existing.counters.contains(key), row.into_row());
             }
         }
         for permission in book.permissions.iter().filter(|p| changes.permissions.contains(&p.id)) {
-            self.permissions.push(permission_row(programme, budget, permission).into());
+            let row = PermissionRow::new(programme, budget, permission);
+            self.permissions.push(row.into_row().into());
         }
     }
-}
-
-/// Builds the row of a permission.
-pub(in crate::store) fn permission_row(
-    programme: &ProgrammeId,
-    budget: &BudgetId,
-    permission: &Permission,
-) -> Vec<Value> {
-    vec![
-        text_value(programme),
-        text_value(budget),
-        text_value(permission.id),
-        text_value(&permission.scope),
-        permission.cap.currency().code().into(),
-        permission.cap.into(),
-        permission.uses_left.into(),
-        permission.given_at.into(),
-        permission.ends_at.into(),
-        permission.giver.word().into(),
-        permission.uses.as_ref().map(|uses| uses.open).into(),
-        permission.uses.as_ref().map(|uses| uses.captured).into(),
-        permission.uses.as_ref().map(|uses| open_at_text(&uses.open_at)).into(),
-    ]
-}
-
-pub(in crate::store) fn message_row(message: &NewMessage) -> Vec<Value> {
-    vec![
-        text_value(&message.programme),
-        text_value(message.id),
-        text_value(&message.budget),
-        message.kind.into(),
-        message.subject.as_str().into(),
-        message.body.as_str().into(),
-        message.created_at.into(),
-        message.recipient.word().into(),
-        message.facts.as_str().into(),
-        message.matter.as_ref().map(|matter| matter.digest.to_string()).into(),
-        message.due_at.into(),
-    ]
-}
-
-fn parked_row(parked: &ParkedEvent) -> Vec<Value> {
-    vec![
-        text_value(&parked.programme),
-        text_value(&parked.connection),
-        text_value(&parked.event),
-        text_value(&parked.claim),
-        text_value(parked.exception),
-    ]
-}
-
-fn exception_key(parked: &ParkedEvent) -> Vec<Value> {
-    vec![text_value(&parked.programme), text_value(parked.exception)]
-}
-
-fn exception_row(note: &NewException) -> Vec<Value> {
-    vec![
-        text_value(&note.programme),
-        text_value(note.id),
-        text_value(&note.budget),
-        note.kind.into(),
-        note.subject.as_str().into(),
-        note.detail.as_str().into(),
-        note.noted_at.into(),
-        note.about.as_str().into(),
-        Value::Null,
-        Value::Null,
-    ]
-}
-
-fn resolution_row(settled: &ResolvedException) -> Vec<Value> {
-    vec![
-        text_value(&settled.programme),
-        text_value(settled.id),
-        settled.at.into(),
-        settled.by.as_str().into(),
-    ]
 }

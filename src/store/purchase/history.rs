@@ -5,37 +5,45 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
-use sqlx::any::AnyRow;
 
 use crate::domain::id::{
     BudgetId, ConnectionId, DecisionId, IssuerReference, PersonId, PostingId, ProgrammeId,
     PurchaseId, PurchaseReference, WorkerId,
 };
-use crate::domain::people::person::PersonState;
 use crate::domain::people::role::BudgetFilter;
 use crate::domain::purchase::Purchase;
-use crate::ledger::posting::{JOURNAL, PostingKind, Transfer, read_transfer};
-use crate::ledger::record::decision::{DECISION, RecordedDecision, read_decision};
-use crate::ledger::record::event::ISSUER_EVENT;
-use crate::ledger::record::purchase::{HOLD, PURCHASE, read_hold, read_purchase};
-use crate::ledger::record::row::{RowReader, Table, Value, columns, text_value};
+use crate::ledger::posting::{JournalRow, PostingKind, Transfer};
+use crate::ledger::record::column::ColumnValue;
+use crate::ledger::record::decision::{DecisionRow, RecordedDecision};
+use crate::ledger::record::event::IssuerEventRow;
+use crate::ledger::record::purchase::{HoldRow, PurchaseRow};
+use crate::ledger::record::row::{CorruptRow, text_value};
+use crate::ledger::record::table::{Record, record};
+use crate::store::purchase::books::reference_keys;
 use crate::store::report::reports;
-use crate::store::sql::batch::{names, read_row};
-use crate::store::{PersonRow, ReferenceKey, StoreError, Tx};
+use crate::store::sql::batch::Rows;
+use crate::store::sql::record::{Argument, select_sql};
+use crate::store::{PersonSummary, ReferenceKey, StoreError, Tx};
 
-static LINK: Table = Table {
-    name: "posting",
-    columns: columns![
-        Key "posting_id", Text "kind", Text "subject", Text "purchase_id", Number "posted_at",
-    ],
-};
-static FIRST_LINK: Table = Table { name: "first_link", columns: columns![Key "posting_id"] };
-static VERSION: Table = Table { name: "budget", columns: columns![Number "agreement_version"] };
-static PERSON: Table = Table {
-    name: "person",
-    columns: columns![Key "person_id", Text "name", Text "worker_id", Text "state"],
-};
+record! {
+    /// A link of a budget's chain: one posting.
+    pub struct ChainLink in "posting" key(posting_id) {
+        pub posting_id: PostingId,
+        pub kind: PostingKind,
+        /// The key of the record that it books.
+        pub subject: String,
+        /// The purchase that it changed, if any.
+        pub purchase_id: Option<PurchaseId>,
+        pub posted_at: Timestamp,
+    }
+}
+
+record! {
+    /// A posting that began a purchase with another identifier.
+    struct FirstLink in "first_link" key(posting_id) {
+        posting_id: PostingId,
+    }
+}
 
 /// The key of a purchase: programme, connection, the issuer's own identifier.
 pub type PurchaseReferenceKey = (ProgrammeId, ConnectionId, PurchaseReference);
@@ -53,18 +61,6 @@ const CHAIN_CTE: &str = "WITH RECURSIVE link AS ( \
        SELECT p.programme_id, p.posting_id, p.previous_id, p.kind, p.subject, p.purchase_id, \
        p.posted_at FROM link l JOIN posting p ON p.programme_id = l.programme_id \
        AND p.posting_id = l.previous_id WHERE l.posted_at >= $4) ";
-
-/// A link of a budget's chain: one posting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChainLink {
-    pub posting: PostingId,
-    pub kind: PostingKind,
-    /// The key of the record that it books.
-    pub subject: String,
-    /// The purchase that it changed, if any.
-    pub purchase: Option<PurchaseId>,
-    pub posted_at: Timestamp,
-}
 
 impl ChainLink {
     /// The decision that it books; `None` if it books anything else.
@@ -106,15 +102,7 @@ impl Tx {
         since: Timestamp,
         most: u32,
     ) -> Result<Vec<ChainLink>, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(walk_chain()))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(before.map(|id| id.to_string()))
-            .bind(since.as_microsecond())
-            .bind(i64::from(most))
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(read_link).collect()
+        self.fetch_all(walk_chain(), &[programme, budget, &before, &since, &most]).await
     }
 
     /// Those of `postings` that began a purchase whose identifier differs from that of its first
@@ -124,12 +112,10 @@ impl Tx {
         programme: &ProgrammeId,
         postings: &[PostingId],
     ) -> Result<BTreeSet<PostingId>, StoreError> {
-        let keys: Vec<_> =
-            postings.iter().map(|id| vec![text_value(programme), text_value(id)]).collect();
+        let keys = id_keys(programme, postings);
         let statements = Arc::clone(&self.statements);
-        let rows =
-            statements.first_links.fetch(self.connection(), &keys, FIRST_LINK.columns).await?;
-        rows.iter().map(|row| Ok(RowReader::new(&FIRST_LINK, row).parsed()?)).collect()
+        let links = statements.first_links.fetch_records(self.connection(), &keys).await?;
+        Ok(links.into_iter().map(|link: FirstLink| link.posting_id).collect())
     }
 
     /// The transfers of each of `postings`.
@@ -138,16 +124,13 @@ impl Tx {
         programme: &ProgrammeId,
         postings: &[PostingId],
     ) -> Result<BTreeMap<PostingId, Vec<Transfer>>, StoreError> {
-        let keys: Vec<_> =
-            postings.iter().map(|id| vec![text_value(programme), text_value(id)]).collect();
+        let keys = id_keys(programme, postings);
         let statements = Arc::clone(&self.statements);
-        let rows = statements.transfers.fetch(self.connection(), &keys, JOURNAL.columns).await?;
+        let rows: Vec<JournalRow> =
+            statements.transfers.fetch_records(self.connection(), &keys).await?;
         let mut found: BTreeMap<PostingId, Vec<_>> = BTreeMap::new();
-        for row in &rows {
-            let (posting, transfer) = read_transfer(row)?;
-            if let Ok(posting) = posting.parse() {
-                found.entry(posting).or_default().push(transfer);
-            }
+        for row in rows {
+            found.entry(row.posting_id).or_default().push(row.transfer()?);
         }
         Ok(found)
     }
@@ -163,13 +146,11 @@ impl Tx {
         };
         let keys: Vec<_> = purchases.iter().map(key).collect();
         let statements = Arc::clone(&self.statements);
-        let rows = statements
-            .decisions_of_purchases
-            .fetch(self.connection(), &keys, DECISION.columns)
-            .await?;
+        let rows: Vec<DecisionRow> =
+            statements.decisions_of_purchases.fetch_records(self.connection(), &keys).await?;
         let mut decisions = Vec::new();
-        for row in &rows {
-            let decision = read_decision(row)?;
+        for row in rows {
+            let decision = row.decision()?;
             let RecordedDecision { programme, connection, purchase, .. } = &decision;
             let name = (programme.clone(), connection.clone(), purchase.clone());
             // The key range of purchase `a` also contains the decisions of a purchase `a/b`.
@@ -187,14 +168,10 @@ impl Tx {
         programme: &ProgrammeId,
         names: &[PurchaseReferenceKey],
     ) -> Result<Vec<Purchase>, StoreError> {
-        let key = |(programme, connection, reference): &PurchaseReferenceKey| {
-            vec![text_value(programme), text_value(connection), text_value(reference)]
-        };
-        let keys: Vec<_> = names.iter().map(key).collect();
+        let keys = reference_keys(names);
         let statements = Arc::clone(&self.statements);
-        let rows = statements.purchases.fetch(self.connection(), &keys, PURCHASE.columns).await?;
-        let purchases: Result<Vec<_>, _> = rows.iter().map(|row| read_purchase(row)).collect();
-        let mut purchases = purchases?;
+        let rows = statements.purchases.fetch_records(self.connection(), &keys).await?;
+        let mut purchases = purchases_of(&rows)?;
         self.add_holds(programme, &mut purchases).await?;
         Ok(purchases)
     }
@@ -204,21 +181,14 @@ impl Tx {
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
     ) -> Result<BTreeMap<ReferenceKey, String>, StoreError> {
-        let key = |(programme, connection, reference): &(_, _, _)| {
-            vec![text_value(programme), text_value(connection), text_value(reference)]
-        };
-        let keys: Vec<_> = keys.iter().map(key).collect();
+        let keys = reference_keys(keys);
         let statements = Arc::clone(&self.statements);
-        let rows = statements.events.fetch(self.connection(), &keys, ISSUER_EVENT.columns).await?;
-        let mut texts = BTreeMap::new();
-        for row in &rows {
-            let mut reader = RowReader::new(&ISSUER_EVENT, row);
-            let key: ReferenceKey = (reader.parsed()?, reader.parsed()?, reader.text()?.to_owned());
-            if let Some(Value::Text(text)) = ISSUER_EVENT.value(row, "body") {
-                texts.insert(key, text.clone());
-            }
-        }
-        Ok(texts)
+        let events = statements.events.fetch_records(self.connection(), &keys).await?;
+        let text = |event: IssuerEventRow| {
+            let reference = event.reference.to_string();
+            Some(((event.programme_id, event.connection_id, reference), event.body.0?))
+        };
+        Ok(events.into_iter().filter_map(text).collect())
     }
 
     /// The purchases found by `id`, which is our identifier or the issuer's, with their holds.
@@ -226,27 +196,20 @@ impl Tx {
         &mut self,
         id: &str,
     ) -> Result<Vec<(ProgrammeId, Purchase)>, StoreError> {
-        let query = sqlx::query(AssertSqlSafe(purchase_by_id_sql())).bind(id.to_owned());
-        let mut rows = Vec::new();
-        for row in &query.fetch_all(self.connection()).await? {
-            rows.push(read_row(row, PURCHASE.columns)?);
-        }
+        let mut rows: Vec<PurchaseRow> = self.fetch_all(PURCHASE_BY_ID, &[&id]).await?;
         if let Ok(reference) = id.parse::<PurchaseReference>() {
             let keys: Vec<_> = self.connections().await?;
-            let key = |(programme, connection): &(ProgrammeId, ConnectionId)| {
-                vec![text_value(programme), text_value(connection), text_value(&reference)]
-            };
-            let keys: Vec<_> = keys.iter().map(key).collect();
+            let key = |(programme, connection)| (programme, connection, &reference);
+            let keys = reference_keys(&keys.into_iter().map(key).collect::<Vec<_>>());
             let statements = Arc::clone(&self.statements);
-            let columns = PURCHASE.columns;
-            rows.extend(statements.purchases.fetch(self.connection(), &keys, columns).await?);
+            rows.extend(statements.purchases.fetch_records(self.connection(), &keys).await?);
         }
         let mut found = Vec::new();
-        for row in &rows {
-            let programme: ProgrammeId = RowReader::new(&PURCHASE, row).parsed()?;
-            let mut purchases = vec![read_purchase(row)?];
-            self.add_holds(&programme, &mut purchases).await?;
-            found.extend(purchases.into_iter().map(|purchase| (programme.clone(), purchase)));
+        for row in rows {
+            let mut purchase = [row.purchase()?];
+            self.add_holds(&row.programme_id, &mut purchase).await?;
+            let [purchase] = purchase;
+            found.push((row.programme_id, purchase));
         }
         Ok(found)
     }
@@ -259,18 +222,8 @@ impl Tx {
         budget: &BudgetId,
         since: Timestamp,
     ) -> Result<Vec<Purchase>, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(changed_since()))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(None::<String>)
-            .bind(since.as_microsecond())
-            .fetch_all(self.connection())
-            .await?;
-        let mut ids = Vec::new();
-        for row in &rows {
-            let row = read_row(row, columns![Key "purchase_id"])?;
-            ids.push(RowReader::new(&PURCHASE, &row).parsed()?);
-        }
+        let head = None::<PostingId>;
+        let ids = self.fetch_scalars(changed_since(), &[programme, budget, &head, &since]).await?;
         self.purchases_by_id(programme, &ids).await
     }
 
@@ -280,13 +233,8 @@ impl Tx {
         programme: &ProgrammeId,
         ids: &[PurchaseId],
     ) -> Result<Vec<Purchase>, StoreError> {
-        let mut purchases = Vec::new();
-        for part in ids.chunks(IDS_MAX) {
-            let rows = self.rows_by_id(programme, &PURCHASE, "purchase_id", part).await?;
-            for row in &rows {
-                purchases.push(read_purchase(row)?);
-            }
-        }
+        let rows = self.records_by_id(programme, "purchase_id", ids).await?;
+        let mut purchases = purchases_of(&rows)?;
         self.add_holds(programme, &mut purchases).await?;
         Ok(purchases)
     }
@@ -297,32 +245,26 @@ impl Tx {
         programme: &ProgrammeId,
         ids: &[DecisionId],
     ) -> Result<Vec<RecordedDecision>, StoreError> {
-        let mut decisions = Vec::new();
-        for part in ids.chunks(IDS_MAX) {
-            for row in self.rows_by_id(programme, &DECISION, "decision_id", part).await? {
-                decisions.push(read_decision(&row)?);
-            }
-        }
-        Ok(decisions)
+        let rows = self.records_by_id(programme, "decision_id", ids).await?;
+        Ok(rows.into_iter().map(DecisionRow::decision).collect::<Result<_, _>>()?)
     }
 
-    async fn rows_by_id<I: std::fmt::Display>(
+    /// The rows of a programme with one of `ids` in `column`.
+    async fn records_by_id<R: Record, I: ColumnValue + Sync>(
         &mut self,
         programme: &ProgrammeId,
-        table: &Table,
         column: &str,
         ids: &[I],
-    ) -> Result<Vec<Vec<Value>>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
+    ) -> Result<Vec<R>, StoreError> {
+        let mut records = Vec::new();
+        for part in ids.chunks(IDS_MAX) {
+            let mut arguments: Vec<&dyn Argument> = vec![programme];
+            for id in part {
+                arguments.push(id);
+            }
+            records.extend(self.fetch_all(by_ids(column, part.len()), &arguments).await?);
         }
-        let sql = select_by_ids_sql(table, column, ids.len());
-        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
-        for id in ids {
-            query = query.bind(id.to_string());
-        }
-        let rows = query.fetch_all(self.connection()).await?;
-        rows.iter().map(|row| read_row(row, table.columns)).collect()
+        Ok(records)
     }
 
     async fn add_holds(
@@ -330,13 +272,13 @@ impl Tx {
         programme: &ProgrammeId,
         purchases: &mut [Purchase],
     ) -> Result<(), StoreError> {
-        let keys: Vec<_> =
-            purchases.iter().map(|p| vec![text_value(programme), text_value(p.id)]).collect();
+        let ids: Vec<_> = purchases.iter().map(|purchase| purchase.id).collect();
+        let keys = id_keys(programme, &ids);
         let statements = Arc::clone(&self.statements);
         let mut holds: BTreeMap<PurchaseId, Vec<_>> = BTreeMap::new();
-        for row in statements.holds.fetch(self.connection(), &keys, HOLD.columns).await? {
-            let (id, part) = read_hold(&row)?;
-            holds.entry(id).or_default().push(part);
+        let rows: Vec<HoldRow> = statements.holds.fetch_records(self.connection(), &keys).await?;
+        for hold in rows {
+            holds.entry(hold.purchase_id).or_default().push(hold.into());
         }
         for purchase in purchases {
             purchase.holds = holds.remove(&purchase.id).unwrap_or_default();
@@ -351,25 +293,19 @@ impl Tx {
         budget: &BudgetId,
     ) -> Result<Option<u32>, StoreError> {
         let sql = "SELECT agreement_version FROM budget WHERE programme_id = $1 AND budget_id = $2";
-        let row = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .fetch_optional(self.connection())
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let row = read_row(&row, VERSION.columns)?;
-        Ok(RowReader::new(&VERSION, &row).optional(RowReader::integer)?)
+        let version: Option<Option<u32>> = self.fetch_scalar(sql, &[programme, budget]).await?;
+        Ok(version.flatten())
     }
 
     /// Up to `most` people of a programme whose budgets match the filter `whose`, in order, after
-    /// the person `after`. Their `plan` is left empty.
+    /// the person `after`.
     pub async fn people_after(
         &mut self,
         programme: &ProgrammeId,
         whose: &BudgetFilter,
         after: Option<&PersonId>,
         most: u32,
-    ) -> Result<Vec<PersonRow>, StoreError> {
+    ) -> Result<Vec<PersonSummary>, StoreError> {
         let (condition, names) = match whose {
             BudgetFilter::NoBudgets => return Ok(Vec::new()),
             BudgetFilter::OnePerson(person) => {
@@ -384,37 +320,20 @@ impl Tx {
             BudgetFilter::AllBudgets => (String::new(), Vec::new()),
         };
         let sql = format!(
-            "SELECT person_id, name, worker_id, state FROM person \
-             WHERE programme_id = $1 AND person_id > $2{condition} ORDER BY person_id LIMIT $3"
+            "WHERE programme_id = $1 AND person_id > $2{condition} ORDER BY person_id LIMIT $3"
         );
-        let mut query = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(after.map(ToString::to_string).unwrap_or_default())
-            .bind(i64::from(most));
-        for name in names {
-            query = query.bind(name.to_owned());
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        let mut arguments: Vec<&dyn Argument> = vec![programme, &after, &most];
+        for name in &names {
+            arguments.push(name);
         }
-        let rows = query.fetch_all(self.connection()).await?;
-        let read = |row: &AnyRow| {
-            let row = read_row(row, PERSON.columns)?;
-            let mut reader = RowReader::new(&PERSON, &row);
-            Ok(PersonRow {
-                budget: reader.parsed()?,
-                name: reader.text()?.to_owned(),
-                worker: reader.text()?.to_owned(),
-                state: reader.word(PersonState::from_word)?,
-                plan: String::new(),
-            })
-        };
-        rows.iter().map(read).collect()
+        self.fetch_all(sql, &arguments).await
     }
 }
 
 /// Selects links of a chain, the newest first.
 fn walk_chain() -> String {
-    format!(
-        "{CHAIN_CTE} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link LIMIT $5"
-    )
+    format!("{CHAIN_CTE} SELECT {{columns}} FROM link LIMIT $5")
 }
 
 /// Selects the purchases with a posting at an instant or later.
@@ -427,45 +346,37 @@ fn changed_since() -> String {
 
 /// Selects rows of a programme by identifier. `programme_id || ''` matches no index, so the planner
 /// can only use the one by identifier.
-fn select_by_ids_sql(table: &Table, column: &str, many: usize) -> String {
+fn by_ids(column: &str, many: usize) -> String {
     let places: Vec<_> = (2..).take(many).map(|place| format!("${place}")).collect();
-    format!(
-        "SELECT {} FROM {} WHERE programme_id || '' = $1 AND {column} IN ({})",
-        names(table.columns, ""),
-        table.name,
-        places.join(", ")
-    )
+    format!("WHERE programme_id || '' = $1 AND {column} IN ({})", places.join(", "))
 }
 
 /// Selects a purchase by our identifier, in any programme.
-fn purchase_by_id_sql() -> String {
-    format!("SELECT {} FROM purchase WHERE purchase_id = $1", names(PURCHASE.columns, ""))
-}
+const PURCHASE_BY_ID: &str = "WHERE purchase_id = $1";
 
 /// The lookup statements of lists and explanations, each with values for planning it.
 pub(in crate::store) fn lookup_statements() -> Vec<(&'static str, String, &'static [&'static str])>
 {
+    let (decisions, purchases) = (DecisionRow::TABLE, PurchaseRow::TABLE);
     vec![
-        ("links", walk_chain(), &["''", "''", "''", "0", "1"]),
+        ("links", select_sql(ChainLink::TABLE, &walk_chain()), &["''", "''", "''", "0", "1"]),
         ("changed_since", changed_since(), &["''", "''", "''", "0"]),
-        ("decisions_with", select_by_ids_sql(&DECISION, "decision_id", 1), &["''", "''"]),
-        ("purchases_with", select_by_ids_sql(&PURCHASE, "purchase_id", 1), &["''", "''"]),
+        ("decisions_with", select_sql(decisions, &by_ids("decision_id", 1)), &["''", "''"]),
+        ("purchases_with", select_sql(purchases, &by_ids("purchase_id", 1)), &["''", "''"]),
         ("decision_called", reports::decision_by_id_sql(), &["''"]),
-        ("purchase_called", purchase_by_id_sql(), &["''"]),
+        ("purchase_called", select_sql(purchases, PURCHASE_BY_ID), &["''"]),
         ("messages_about", reports::messages_about(), &["''", "''", "''", "''", "''"]),
     ]
 }
 
-fn read_link(row: &AnyRow) -> Result<ChainLink, StoreError> {
-    let row = read_row(row, LINK.columns)?;
-    let mut reader = RowReader::new(&LINK, &row);
-    Ok(ChainLink {
-        posting: reader.parsed()?,
-        kind: reader.word(PostingKind::from_word)?,
-        subject: reader.text()?.to_owned(),
-        purchase: reader.optional(RowReader::parsed)?,
-        posted_at: reader.instant()?,
-    })
+/// The purchases of `rows`, without their holds.
+pub(in crate::store) fn purchases_of(rows: &[PurchaseRow]) -> Result<Vec<Purchase>, CorruptRow> {
+    rows.iter().map(PurchaseRow::purchase).collect()
+}
+
+/// The keys of the rows `ids` of a programme.
+fn id_keys<I: std::fmt::Display>(programme: &ProgrammeId, ids: &[I]) -> Rows {
+    ids.iter().map(|id| vec![text_value(programme), text_value(id)]).collect()
 }
 
 /// The maximum number of identifiers in one statement.

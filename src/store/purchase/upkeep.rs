@@ -5,34 +5,33 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
-use sqlx::any::AnyRow;
 
-use crate::domain::id::{BudgetId, ProgrammeId};
+use crate::domain::id::{BudgetId, ConnectionId, ProgrammeId, PurchaseReference};
 use crate::domain::purchase::Purchase;
 use crate::ledger::book::PurchaseKey;
-use crate::ledger::record::event::ISSUER_EVENT;
-use crate::ledger::record::purchase::{PURCHASE, read_purchase};
-use crate::ledger::record::row::{RowReader, Table, Value, columns, key_of, text_value};
-use crate::store::sql::batch::{names, read_row};
-use crate::store::sql::statements::PARKED;
+use crate::ledger::record::event::IssuerEventRow;
+use crate::ledger::record::table::record;
+use crate::store::purchase::books::reference_keys;
+use crate::store::purchase::history::purchases_of;
 use crate::store::{ParkedEvent, Store, StoreError, Tx};
 
-/// A purchase that holds money, and its expiry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenPurchase {
-    pub programme: ProgrammeId,
-    pub budget: BudgetId,
-    pub key: PurchaseKey,
-    pub expires_at: Timestamp,
+record! {
+    /// A purchase that holds money, and its expiry.
+    pub struct OpenPurchase in "purchase" key(programme_id, connection_id, reference) {
+        pub programme_id: ProgrammeId,
+        pub budget_id: BudgetId,
+        pub connection_id: ConnectionId,
+        pub reference: PurchaseReference,
+        pub expires_at: Timestamp,
+    }
 }
 
-static OPEN: Table = Table {
-    name: "purchase",
-    columns: columns![
-        Key "budget_id", Key "connection_id", Key "reference", Number "expires_at",
-    ],
-};
+impl OpenPurchase {
+    /// Its key in the book of its budget.
+    pub fn key(&self) -> PurchaseKey {
+        (self.connection_id.clone(), self.reference.clone())
+    }
+}
 
 impl Store {
     /// Up to `most` purchases of `programme` that expired at `now` or before, in order of expiry,
@@ -44,27 +43,13 @@ impl Store {
         after: Option<&OpenPurchase>,
         most: u32,
     ) -> Result<Vec<OpenPurchase>, StoreError> {
-        let sql = "SELECT budget_id, connection_id, reference, expires_at FROM purchase \
-                   WHERE programme_id = $1 AND expires_at <= $2 \
+        let sql = "WHERE programme_id = $1 AND expires_at <= $2 \
                    AND (expires_at, connection_id, reference) > ($3, $4, $5) \
                    ORDER BY expires_at, connection_id, reference LIMIT $6";
-        let from = |key: fn(&OpenPurchase) -> String| after.map(key).unwrap_or_default();
-        let rows = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(now.as_microsecond())
-            .bind(after.map_or(i64::MIN, |open| open.expires_at.as_microsecond()))
-            .bind(from(|open| open.key.0.to_string()))
-            .bind(from(|open| open.key.1.to_string()))
-            .bind(i64::from(most));
-        let read = |row: &AnyRow| {
-            let row = read_row(row, OPEN.columns)?;
-            let mut reader = RowReader::new(&OPEN, &row);
-            let budget = reader.parsed()?;
-            let key = (reader.parsed()?, reader.parsed()?);
-            let expires_at = reader.instant()?;
-            Ok(OpenPurchase { programme: programme.clone(), budget, key, expires_at })
-        };
-        rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
+        let expires_at = after.map_or(Timestamp::MIN, |open| open.expires_at);
+        let connection = after.map_or("", |open| open.connection_id.as_str());
+        let reference = after.map_or("", |open| open.reference.as_str());
+        self.fetch_all(sql, &[programme, &now, &expires_at, &connection, &reference, &most]).await
     }
 
     /// Up to `most` open purchases of `programme` that expire after `from` and at `to` or before,
@@ -77,19 +62,9 @@ impl Store {
         to: Timestamp,
         most: u32,
     ) -> Result<Vec<Purchase>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM purchase WHERE programme_id = $1 AND expires_at > $2 \
-             AND expires_at <= $3 AND (word_at IS NULL OR promises LIKE '% %') \
-             ORDER BY expires_at LIMIT $4",
-            names(PURCHASE.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(from.as_microsecond())
-            .bind(to.as_microsecond())
-            .bind(i64::from(most));
-        let read = |row: &AnyRow| Ok(read_purchase(&read_row(row, PURCHASE.columns)?)?);
-        rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
+        let sql = "WHERE programme_id = $1 AND expires_at > $2 AND expires_at <= $3 \
+                   AND (word_at IS NULL OR promises LIKE '% %') ORDER BY expires_at LIMIT $4";
+        Ok(purchases_of(&self.fetch_all(sql, &[programme, &from, &to, &most]).await?)?)
     }
 
     /// Up to `most` parked events whose presentment has been booked, in the order in which they
@@ -99,16 +74,12 @@ impl Store {
         after: Option<&ParkedEvent>,
         most: u32,
     ) -> Result<Vec<ParkedEvent>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM parked p JOIN presentment c ON c.programme_id = p.programme_id \
-             AND c.connection_id = p.connection_id AND c.reference = p.claim \
-             WHERE p.exception_id > $1 ORDER BY p.exception_id LIMIT $2",
-            names(PARKED.columns, "p.")
-        );
-        let after = after.map(|parked| parked.exception.to_string()).unwrap_or_default();
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(i64::from(most));
-        let read = |row: &AnyRow| read_parked(&read_row(row, PARKED.columns)?);
-        rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
+        let sql = "SELECT {columns p} FROM parked p \
+                   JOIN presentment c ON c.programme_id = p.programme_id \
+                   AND c.connection_id = p.connection_id AND c.reference = p.claim \
+                   WHERE p.exception_id > $1 ORDER BY p.exception_id LIMIT $2";
+        let after = after.map(|parked| parked.exception_id.to_string()).unwrap_or_default();
+        self.fetch_all(sql, &[&after, &most]).await
     }
 }
 
@@ -120,38 +91,23 @@ impl Tx {
         &mut self,
         parked: &[ParkedEvent],
     ) -> Result<Vec<(ParkedEvent, String, Timestamp)>, StoreError> {
-        let keys: Vec<_> = parked
-            .iter()
-            .map(|waiting| {
-                let ParkedEvent { programme, connection, event, .. } = waiting;
-                vec![text_value(programme), text_value(connection), text_value(event)]
-            })
-            .collect();
+        let key = |event: &ParkedEvent| {
+            let ParkedEvent { programme_id, connection_id, reference, .. } = event.clone();
+            (programme_id, connection_id, reference)
+        };
+        let keys = reference_keys(&parked.iter().map(key).collect::<Vec<_>>());
         let statements = Arc::clone(&self.statements);
-        let rows = statements.parked.fetch(self.connection(), &keys, PARKED.columns).await?;
-        let mut waiting = BTreeMap::new();
-        for row in &rows {
-            waiting.insert(key_of(&PARKED, row), read_parked(row)?);
-        }
-        let rows = statements.events.fetch(self.connection(), &keys, ISSUER_EVENT.columns).await?;
-        let mut texts = Vec::new();
-        for row in &rows {
-            let Some(parked) = waiting.remove(&key_of(&ISSUER_EVENT, row)) else { continue };
-            let Some(Value::Text(text)) = ISSUER_EVENT.value(row, "body") else { continue };
-            let at = Timestamp::from_microsecond(ISSUER_EVENT.number(row, "received_at"));
-            texts.push((parked, text.clone(), at.unwrap_or_default()));
-        }
-        Ok(texts)
+        let parked: Vec<ParkedEvent> =
+            statements.parked.fetch_records(self.connection(), &keys).await?;
+        let mut waiting: BTreeMap<_, _> =
+            parked.into_iter().map(|event| (key(&event), event)).collect();
+        let events: Vec<IssuerEventRow> =
+            statements.events.fetch_records(self.connection(), &keys).await?;
+        let text = |event: IssuerEventRow| {
+            let parked =
+                waiting.remove(&(event.programme_id, event.connection_id, event.reference));
+            Some((parked?, event.body.0?, event.received_at))
+        };
+        Ok(events.into_iter().filter_map(text).collect())
     }
-}
-
-fn read_parked(row: &[Value]) -> Result<ParkedEvent, StoreError> {
-    let mut reader = RowReader::new(&PARKED, row);
-    Ok(ParkedEvent {
-        programme: reader.parsed()?,
-        connection: reader.parsed()?,
-        event: reader.parsed()?,
-        claim: reader.parsed()?,
-        exception: reader.parsed()?,
-    })
 }

@@ -1,31 +1,12 @@
 //! Activity of a budget other than purchases: loads, and messages by kind and time.
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
 
-use crate::domain::id::{BudgetId, MessageId, PotId, ProgrammeId};
-use crate::domain::money::{Currency, Money};
-use crate::ledger::record::row::{RowReader, Table, columns};
-use crate::store::report::reports::read_message;
-use crate::store::sql::batch::{names, read_row};
-use crate::store::sql::statements::MESSAGE;
-use crate::store::{MessageRow, StoreError, Tx};
+use crate::domain::id::{BudgetId, MessageId, ProgrammeId};
+use crate::store::{LoadRow, MessageRow, StoreError, Tx};
 
 /// The maximum number of loads read for one budget.
 const LOADS_MAX: i64 = 5_000;
-
-static LOAD_VIEW: Table = Table {
-    name: "load",
-    columns: columns![Key "pot_id", Number "amount_minor", Number "loaded_at"],
-};
-
-/// A load: money put into a pot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadRow {
-    pub pot: PotId,
-    pub amount: Money,
-    pub at: Timestamp,
-}
 
 impl Tx {
     /// The loads of a budget's pots, the oldest first; at most 5,000.
@@ -33,20 +14,9 @@ impl Tx {
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-        currency: Currency,
     ) -> Result<Vec<LoadRow>, StoreError> {
-        let sql = "SELECT pot_id, amount_minor, loaded_at FROM load \
-                   WHERE programme_id = $1 AND budget_id = $2 ORDER BY loaded_at, pot_id LIMIT $3";
-        let query =
-            sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string()).bind(LOADS_MAX);
-        let mut loads = Vec::new();
-        for row in query.fetch_all(self.connection()).await? {
-            let row = read_row(&row, LOAD_VIEW.columns)?;
-            let mut reader = RowReader::new(&LOAD_VIEW, &row);
-            let (pot, amount, at) = (reader.parsed()?, reader.money(currency)?, reader.instant()?);
-            loads.push(LoadRow { pot, amount, at });
-        }
-        Ok(loads)
+        let sql = "WHERE programme_id = $1 AND budget_id = $2 ORDER BY loaded_at, pot_id LIMIT $3";
+        self.fetch_all(sql, &[programme, budget, &LOADS_MAX]).await
     }
 
     /// Up to `most` messages of a budget of the given `kinds` that were created from the first
@@ -62,20 +32,12 @@ impl Tx {
     ) -> Result<Vec<MessageRow>, StoreError> {
         let kinds = kinds.iter().map(|kind| format!("'{kind}'")).collect::<Vec<_>>().join(", ");
         let sql = format!(
-            "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
+            "WHERE programme_id = $1 AND budget_id = $2 \
              AND message_id >= $3 AND message_id <= $4 AND kind IN ({kinds}) \
-             ORDER BY message_id DESC LIMIT $5",
-            names(MESSAGE.columns, "")
+             ORDER BY message_id DESC LIMIT $5"
         );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(first_id_at(from).to_string())
-            .bind(last_id_at(before).to_string())
-            .bind(i64::from(most))
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(read_message).collect()
+        let (first, last) = (first_id_at(from), last_id_at(before));
+        self.fetch_all(sql, &[programme, budget, &first, &last, &most]).await
     }
 }
 

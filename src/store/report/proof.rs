@@ -11,17 +11,23 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
-use crate::domain::id::ProgrammeId;
-use crate::ledger::posting::{JOURNAL, POSTING};
-use crate::ledger::record::agreement::{AGREEMENT, TERM};
-use crate::ledger::record::decision::DECISION;
-use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
-use crate::ledger::record::purchase::{HOLD, PURCHASE};
-use crate::ledger::record::row::{RowReader, Table, Value, columns};
-use crate::ledger::seal::{SEAL, Seal};
-use crate::store::programme::programmes::{BUDGET, LOAD};
+use crate::domain::id::{BudgetId, ProgrammeId};
+use crate::ledger::posting::{JournalRow, PostingRow};
+use crate::ledger::record::agreement::{AgreementRow, TermRow};
+use crate::ledger::record::decision::DecisionRow;
+use crate::ledger::record::event::{IssuerEventRow, PresentmentRow};
+use crate::ledger::record::purchase::{HoldRow, PurchaseRow};
+use crate::ledger::record::row::{Digest, Table, Value};
+use crate::ledger::record::table::{Record as _, record};
+use crate::ledger::seal::Seal;
+use crate::store::people::persons::BudgetRow;
+use crate::store::pot::counters::CounterRow;
+use crate::store::pot::permissions::PermissionUsesRow;
+use crate::store::pot::pots::PotRow;
+use crate::store::programme::budgets::LoadRow;
+use crate::store::purchase::withdrawals::WithdrawalRow;
 use crate::store::sql::batch::{names, read_row};
-use crate::store::sql::statements::{COUNTER, PERMISSION_USES, POT, WITHDRAWAL};
+use crate::store::sql::record::{OnConflict, select_sql};
 use crate::store::{Dialect, StoreError, Tx};
 
 /// The number of rows in a page.
@@ -29,21 +35,44 @@ const PAGE_SIZE: usize = 2_000;
 
 /// Every table that is read by budget, and the order of its rows within one budget.
 static PROVED_TABLES: [(&Table, &str); 14] = [
-    (&BUDGET, "programme_id"),
-    (&POSTING, "seq, posting_id"),
-    (&JOURNAL, "posting_id, line"),
-    (&POT, "pot_id"),
-    (&COUNTER, "scope, period, first_day"),
-    (&PURCHASE, "connection_id, reference"),
-    (&HOLD, "purchase_id, position, pot_id"),
-    (&DECISION, "connection_id, reference"),
-    (&WITHDRAWAL, "connection_id, reference"),
-    (&PRESENTMENT, "connection_id, reference"),
-    (&LOAD, "pot_id, load_id"),
-    (&AGREEMENT, "version"),
-    (&TERM, "version, position"),
-    (&PERMISSION_USES, "permission_id"),
+    (BudgetRow::TABLE, "programme_id"),
+    (PostingRow::TABLE, "seq, posting_id"),
+    (JournalRow::TABLE, "posting_id, line"),
+    (PotRow::TABLE, "pot_id"),
+    (CounterRow::TABLE, "scope, period, first_day"),
+    (PurchaseRow::TABLE, "connection_id, reference"),
+    (HoldRow::TABLE, "purchase_id, position, pot_id"),
+    (DecisionRow::TABLE, "connection_id, reference"),
+    (WithdrawalRow::TABLE, "connection_id, reference"),
+    (PresentmentRow::TABLE, "connection_id, reference"),
+    (LoadRow::TABLE, "pot_id, load_id"),
+    (AgreementRow::TABLE, "version"),
+    (TermRow::TABLE, "version, position"),
+    (PermissionUsesRow::TABLE, "permission_id"),
 ];
+
+record! {
+    /// The head of the chain of a budget.
+    pub struct HeadRow in "budget" key(programme_id, budget_id) {
+        pub programme_id: ProgrammeId,
+        pub budget_id: BudgetId,
+        pub head_seq: i64,
+        pub head_hash: Digest,
+    }
+}
+
+record! {
+    /// The totals of all pots and of all purchases of a programme.
+    struct TotalsRow in "pot" key() {
+        loaded_minor: i64,
+        held_minor: i64,
+        spent_minor: i64,
+        left_minor: i64,
+        exposure_minor: i64,
+        suspense_minor: i64,
+        disputed_minor: i64,
+    }
+}
 
 /// All rows of one budget in the proved tables.
 #[derive(Debug, Default)]
@@ -127,20 +156,13 @@ impl Tx {
     pub async fn programmes_with_rows(&mut self) -> Result<Vec<String>, StoreError> {
         self.disable_statement_timeout().await?;
         let tables = PROVED_TABLES.iter().map(|(table, _)| table.name);
-        let tables = tables.chain([ISSUER_EVENT.name, SEAL.name]);
+        let tables = tables.chain([IssuerEventRow::TABLE.name, Seal::TABLE.name]);
         let others: String = tables
             .map(|table| format!(" UNION SELECT programme_id FROM {table}"))
             .collect::<Vec<_>>()
             .concat();
         let sql = format!("SELECT programme_id FROM programme{others} ORDER BY 1");
-        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(self.connection()).await?;
-        let columns = columns![Key "programme_id"];
-        let mut programmes = Vec::new();
-        for row in &rows {
-            let row = read_row(row, columns)?;
-            programmes.push(RowReader::new(&BUDGET, &row).text()?.to_owned());
-        }
-        Ok(programmes)
+        self.fetch_scalars(sql, &[]).await
     }
 
     /// Sorts every proved table of `programme` by budget, in this snapshot.
@@ -212,7 +234,7 @@ impl Tx {
                     vec![programme.into(), (*connection).into(), (*reference).into()]
                 })
                 .collect();
-            let columns = ISSUER_EVENT.columns;
+            let columns = IssuerEventRow::TABLE.columns;
             events.extend(statements.events.fetch(self.connection(), &keys, columns).await?);
         }
         Ok(events)
@@ -224,7 +246,7 @@ impl Tx {
         &mut self,
         programme: &str,
     ) -> Result<(Vec<String>, i64), StoreError> {
-        let sql = "SELECT connection_id || '/' || reference AS reference FROM issuer_event \
+        let sql = "SELECT connection_id || '/' || reference FROM issuer_event \
                    WHERE programme_id = $1 AND state IN ('booked', 'parked') \
                    EXCEPT SELECT connection_id || '/' || reference FROM parked \
                    WHERE programme_id = $1 \
@@ -233,16 +255,10 @@ impl Tx {
                    EXCEPT SELECT subject FROM posting \
                    WHERE programme_id = $1 AND kind IN ('standing', 'dispute') \
                    ORDER BY 1 LIMIT 100";
-        let rows = sqlx::query(sql).bind(programme).fetch_all(self.connection()).await?;
-        let mut found = Vec::new();
-        for row in &rows {
-            let row = read_row(row, columns![Key "reference"])?;
-            found.push(RowReader::new(&ISSUER_EVENT, &row).text()?.to_owned());
-        }
-        let sql = "SELECT COUNT(*) AS count FROM issuer_event WHERE programme_id = $1";
-        let row = sqlx::query(sql).bind(programme).fetch_one(self.connection()).await?;
-        let row = read_row(&row, columns![Number "count"])?;
-        Ok((found, RowReader::new(&ISSUER_EVENT, &row).number()?))
+        let found = self.fetch_scalars(sql, &[&programme]).await?;
+        let sql = "SELECT COUNT(*) FROM issuer_event WHERE programme_id = $1";
+        let count = self.fetch_scalar(sql, &[&programme]).await?;
+        Ok((found, count.unwrap_or_default()))
     }
 
     /// The currency of most budgets of a programme; `None` if it has none. An intact programme has
@@ -253,10 +269,7 @@ impl Tx {
     ) -> Result<Option<String>, StoreError> {
         let sql = "SELECT currency FROM budget WHERE programme_id = $1 \
                    GROUP BY currency ORDER BY COUNT(*) DESC, currency LIMIT 1";
-        let row = sqlx::query(sql).bind(programme).fetch_optional(self.connection()).await?;
-        let Some(row) = row else { return Ok(None) };
-        let row = read_row(&row, columns![Text "currency"])?;
-        Ok(Some(RowReader::new(&BUDGET, &row).text()?.to_owned()))
+        self.fetch_scalar(sql, &[&programme]).await
     }
 
     /// Up to 100 seals of `programme` with a number above `number`, as rows, in order.
@@ -265,78 +278,52 @@ impl Tx {
         programme: &str,
         number: i64,
     ) -> Result<Vec<Vec<Value>>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM seal WHERE programme_id = $1 AND number > $2 \
-             ORDER BY number, seal_id LIMIT 100",
-            names(SEAL.columns, "")
+        let sql = select_sql(
+            Seal::TABLE,
+            "WHERE programme_id = $1 AND number > $2 ORDER BY number, seal_id LIMIT 100",
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(programme).bind(number);
         let rows = query.fetch_all(self.connection()).await?;
-        rows.iter().map(|row| read_row(row, SEAL.columns)).collect()
+        rows.iter().map(|row| read_row(row, Seal::TABLE.columns)).collect()
     }
 
-    /// Up to a page of budgets of `programme` with an identifier above `budget`, as rows, in order.
-    pub async fn budgets_after(
+    /// Up to a page of the heads of `programme` whose budget has an identifier above `budget`, in
+    /// order.
+    pub async fn heads_after(
         &mut self,
         programme: &ProgrammeId,
         budget: &str,
-    ) -> Result<Vec<Vec<Value>>, StoreError> {
+    ) -> Result<Vec<HeadRow>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM budget WHERE programme_id = $1 AND budget_id > $2 \
-             ORDER BY budget_id LIMIT {PAGE_SIZE}",
-            names(BUDGET.columns, "")
+            "WHERE programme_id = $1 AND budget_id > $2 ORDER BY budget_id LIMIT {PAGE_SIZE}"
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string()).bind(budget);
-        let rows = query.fetch_all(self.connection()).await?;
-        rows.iter().map(|row| read_row(row, BUDGET.columns)).collect()
+        self.fetch_all(sql, &[programme, &budget]).await
     }
 
     /// The loaded, held, spent and left totals of all pots of `programme`, then the exposure,
     /// suspense and disputed totals of all its purchases, in minor units.
     pub async fn totals(&mut self, programme: &ProgrammeId) -> Result<[i64; 7], StoreError> {
-        let sum = |column: &str| format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT) AS {column}");
+        let sums = |columns: &[&str]| {
+            let sum = |column| format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT) AS {column}");
+            columns.iter().map(sum).collect::<Vec<_>>().join(", ")
+        };
         let sql = format!(
-            "SELECT {}, {}, {}, {} FROM pot WHERE programme_id = $1",
-            sum("loaded_minor"),
-            sum("held_minor"),
-            sum("spent_minor"),
-            sum("left_minor")
+            "SELECT {{columns}} FROM (SELECT {} FROM pot WHERE programme_id = $1) AS pots, \
+             (SELECT {} FROM purchase WHERE programme_id = $1) AS purchases",
+            sums(&["loaded_minor", "held_minor", "spent_minor", "left_minor"]),
+            sums(&["exposure_minor", "suspense_minor", "disputed_minor"])
         );
-        let four = columns![
-            Number "loaded_minor", Number "held_minor", Number "spent_minor", Number "left_minor",
-        ];
-        let pots = self.sum_row(sql, programme, four).await?;
-        let sql = format!(
-            "SELECT {}, {}, {} FROM purchase WHERE programme_id = $1",
-            sum("exposure_minor"),
-            sum("suspense_minor"),
-            sum("disputed_minor")
-        );
-        let three = columns![
-            Number "exposure_minor", Number "suspense_minor", Number "disputed_minor",
-        ];
-        let purchases = self.sum_row(sql, programme, three).await?;
-        let (mut pots, mut purchases) =
-            (RowReader::new(&POT, &pots), RowReader::new(&PURCHASE, &purchases));
+        let row: Option<TotalsRow> = self.fetch_optional(sql, &[programme]).await?;
+        let row = row.ok_or(sqlx::Error::RowNotFound)?;
         Ok([
-            pots.number()?,
-            pots.number()?,
-            pots.number()?,
-            pots.number()?,
-            purchases.number()?,
-            purchases.number()?,
-            purchases.number()?,
+            row.loaded_minor,
+            row.held_minor,
+            row.spent_minor,
+            row.left_minor,
+            row.exposure_minor,
+            row.suspense_minor,
+            row.disputed_minor,
         ])
-    }
-
-    async fn sum_row(
-        &mut self,
-        sql: String,
-        programme: &ProgrammeId,
-        columns: &[crate::ledger::record::row::Column],
-    ) -> Result<Vec<Value>, StoreError> {
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
-        read_row(&query.fetch_one(self.connection()).await?, columns)
     }
 
     /// When `programme` was last sealed, or else when its first settings were applied; `None` if
@@ -349,10 +336,9 @@ impl Tx {
                    (SELECT sealed_at FROM seal WHERE programme_id = $1 \
                     ORDER BY number DESC LIMIT 1), \
                    (SELECT applied_at FROM programme_version WHERE programme_id = $1 \
-                    ORDER BY version LIMIT 1)) AS sealed_at";
-        let row = sqlx::query(sql).bind(programme.to_string()).fetch_one(self.connection());
-        let row = read_row(&row.await?, columns![Number "sealed_at"])?;
-        Ok(RowReader::new(&SEAL, &row).optional(RowReader::instant)?)
+                    ORDER BY version LIMIT 1))";
+        let sealed_at: Option<Option<Timestamp>> = self.fetch_scalar(sql, &[programme]).await?;
+        Ok(sealed_at.flatten())
     }
 
     /// Adds a seal.
@@ -361,25 +347,14 @@ impl Tx {
     ///
     /// [`StoreError::Contended`] when a seal of that number exists.
     pub async fn add_seal(&mut self, seal: &Seal) -> Result<(), StoreError> {
-        let sql = "INSERT INTO seal \
-                   (programme_id, seal_id, number, sealed_at, heads, totals, root) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-        let mut query = sqlx::query(sql);
-        for value in seal.row() {
-            query = match value {
-                Value::Text(text) => query.bind(text),
-                Value::Number(number) => query.bind(number),
-                Value::Null => query.bind(None::<String>),
-            };
-        }
-        let written = query.execute(self.connection()).await?.rows_affected();
+        let written = self.put(std::slice::from_ref(seal), OnConflict::Keep).await?;
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("seal")) }
     }
 
     /// Disables the statement timeout for this transaction.
     pub async fn disable_statement_timeout(&mut self) -> Result<(), StoreError> {
         if let Some(sql) = CursorSql::of(self.statements.dialect).disable_statement_timeout {
-            sqlx::query(sql).execute(self.connection()).await?;
+            self.execute(sql, &[]).await?;
         }
         Ok(())
     }

@@ -15,12 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fmt, io};
 
-use sqlx::any::AnyRow;
-
 use crate::domain::id::{PostingId, ProgrammeId};
-use crate::ledger::record::row::{Digest, RowReader, Table, columns};
+use crate::ledger::record::row::Digest;
+use crate::ledger::record::table::record;
 use crate::store::secret::files::open_private;
-use crate::store::sql::batch::read_row;
 use crate::store::{Store, StoreError};
 
 /// The first line of the file: its format version.
@@ -163,10 +161,29 @@ impl Mark {
     }
 }
 
-/// The key and hash of a posting. [`Store::newest_link`] fills it from the head columns of
-/// `budget`.
-static LINK: Table =
-    Table { name: "posting", columns: columns![Key "programme_id", Key "posting_id", Text "hash"] };
+record! {
+    /// A posting with its hash.
+    struct PostingHashRow in "posting" key(programme_id, posting_id) {
+        programme_id: ProgrammeId,
+        posting_id: PostingId,
+        hash: Digest,
+    }
+}
+
+record! {
+    /// The head of a chain that has postings.
+    struct HeadRow in "budget" key(programme_id) {
+        programme_id: ProgrammeId,
+        head_posting: PostingId,
+        head_hash: Digest,
+    }
+}
+
+impl From<HeadRow> for MarkedPosting {
+    fn from(row: HeadRow) -> Self {
+        Self { programme: row.programme_id, posting: row.head_posting, hash: row.head_hash }
+    }
+}
 
 impl Store {
     /// The hash of the posting that `marked` names; `None` if it is missing.
@@ -174,33 +191,18 @@ impl Store {
         &self,
         marked: &MarkedPosting,
     ) -> Result<Option<Digest>, StoreError> {
-        let sql = "SELECT programme_id, posting_id, hash FROM posting \
-                   WHERE programme_id = $1 AND posting_id = $2";
-        let row = sqlx::query(sql)
-            .bind(marked.programme.to_string())
-            .bind(marked.posting.to_string())
-            .fetch_optional(&self.readers())
-            .await?;
-        Ok(row.map(|row| read_link(&row)).transpose()?.map(|link| link.hash))
+        let sql = "WHERE programme_id = $1 AND posting_id = $2";
+        let row: Option<PostingHashRow> =
+            self.fetch_optional(sql, &[&marked.programme, &marked.posting]).await?;
+        Ok(row.map(|row| row.hash))
     }
 
     /// The head with the greatest posting identifier over all chains; identifiers are time-ordered.
     pub(in crate::store) async fn newest_link(&self) -> Result<Option<MarkedPosting>, StoreError> {
-        let sql = "SELECT programme_id, head_posting AS posting_id, head_hash AS hash FROM budget \
-                   WHERE head_posting IS NOT NULL ORDER BY head_posting DESC LIMIT 1";
-        let row = sqlx::query(sql).fetch_optional(&self.readers()).await?;
-        row.map(|row| read_link(&row)).transpose()
+        let sql = "WHERE head_posting IS NOT NULL ORDER BY head_posting DESC LIMIT 1";
+        let row: Option<HeadRow> = self.fetch_optional(sql, &[]).await?;
+        Ok(row.map(MarkedPosting::from))
     }
-}
-
-fn read_link(row: &AnyRow) -> Result<MarkedPosting, StoreError> {
-    let row = read_row(row, LINK.columns)?;
-    let mut reader = RowReader::new(&LINK, &row);
-    Ok(MarkedPosting {
-        programme: reader.parsed()?,
-        posting: reader.parsed()?,
-        hash: reader.parsed::<Digest>()?,
-    })
 }
 
 impl fmt::Display for MarkedPosting {

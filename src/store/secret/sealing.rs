@@ -9,15 +9,16 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use secrecy::SecretString;
-use sqlx::{AssertSqlSafe, Executor as _};
 
-use crate::ledger::record::row::{Column, RowReader, Table, columns};
+use crate::ledger::record::column::ColumnValue;
+use crate::ledger::record::row::{ColumnKind, CorruptRow, RowReader, Table, Value};
+use crate::ledger::record::table::{Record, record};
 use crate::platform::config::KeySource;
 use crate::platform::crash;
 use crate::platform::encryption::{AssociatedData, KeyId, SealingKey, UnsealError, sealing_key_id};
 use crate::store::secret::key_file;
 use crate::store::secret::key_file::{KeyError, describe_place};
-use crate::store::sql::batch::{BatchStatement, read_row};
+use crate::store::sql::record::{Argument, OnConflict};
 use crate::store::{Store, StoreError, Tx};
 
 /// Whether the secrets of a database are sealed.
@@ -52,29 +53,73 @@ impl SealingState {
     }
 }
 
-const KEY_ID: &[Column] = columns![Key "key_id"];
-static SEALING_KEY: Table =
-    Table { name: "sealing_key", columns: columns![Key "key_id", Text "remains"] };
-/// The tables with secrets: their key columns, then the column `sealed`. [`Tx::sealed_secrets`]
-/// relies on that order.
-static SECRET_TABLES: [Table; 2] = [
-    Table {
-        name: "connection_secret",
-        columns: columns![
-            Key "programme_id", Key "connection_id", Key "name", Text "sealed",
-        ],
-    },
-    Table { name: "token_key", columns: columns![Key "key_id", Text "sealed"] },
-];
+record! {
+    /// The name of the database's key.
+    struct SealingKeyRow in "sealing_key" key(place) {
+        /// Always [`SealingKeyRow::PLACE`], so that there is at most one row.
+        place: String,
+        key_id: KeyId,
+        /// `some` if the database files may still contain secrets as they were before the last
+        /// sealing, or else `none`.
+        remains: String,
+    }
+}
+
+record! {
+    /// A secret of a connection, sealed or not.
+    struct ConnectionSecretRow in "connection_secret" key(programme_id, connection_id, name) {
+        programme_id: String,
+        connection_id: String,
+        name: String,
+        sealed: String,
+    }
+}
+
+record! {
+    /// A token signing key, sealed or not.
+    struct TokenKeySecretRow in "token_key" key(key_id) {
+        key_id: String,
+        sealed: String,
+    }
+}
+
+/// The tables with secrets and the one with the name of their key.
+const SEALING_TABLES: [&Table; 3] =
+    [ConnectionSecretRow::TABLE, TokenKeySecretRow::TABLE, SealingKeyRow::TABLE];
+
+impl SealingKeyRow {
+    const PLACE: &str = "in use";
+
+    fn new(key: &SealingKey, has_plaintext_remains: bool) -> Self {
+        let remains = if has_plaintext_remains { "some" } else { "none" };
+        Self { place: Self::PLACE.into(), key_id: key.id().clone(), remains: remains.into() }
+    }
+
+    fn has_plaintext_remains(&self) -> bool {
+        self.remains == "some"
+    }
+}
+
+impl ColumnValue for KeyId {
+    const KIND: ColumnKind = ColumnKind::Text;
+
+    fn value(&self) -> Value {
+        self.as_str().into()
+    }
+
+    fn read(reader: &mut RowReader<'_>) -> Result<Self, CorruptRow> {
+        reader.text().map(Self::stored)
+    }
+}
 
 /// The associated data that binds a sealed text to a connection's secret.
 pub(in crate::store) const fn connection_secret<'a>(key: &'a [&'a str; 3]) -> AssociatedData<'a> {
-    AssociatedData { table: "connection_secret", key }
+    AssociatedData { table: ConnectionSecretRow::TABLE.name, key }
 }
 
 /// The associated data that binds a sealed text to a token signing key.
 pub(in crate::store) const fn token_key<'a>(key: &'a [&'a str; 1]) -> AssociatedData<'a> {
-    AssociatedData { table: "token_key", key }
+    AssociatedData { table: TokenKeySecretRow::TABLE.name, key }
 }
 
 impl Store {
@@ -109,14 +154,10 @@ impl Store {
     ///
     /// [`StoreError::Key`] when the key is not in `place`.
     pub async fn find_key(&self, place: &KeySource) -> Result<SealingKeyStatus, StoreError> {
-        let sql = "SELECT key_id, remains FROM sealing_key";
-        let Some(row) = sqlx::query(sql).fetch_optional(&self.readers()).await? else {
-            return Ok(SealingKeyStatus::NotSealed);
-        };
-        let row = read_row(&row, SEALING_KEY.columns)?;
-        let mut reader = RowReader::new(&SEALING_KEY, &row);
-        let wanted = KeyId::stored(reader.text()?);
-        let has_plaintext_remains = reader.text()? == "some";
+        let row: Option<SealingKeyRow> = self.fetch_optional("", &[]).await?;
+        let Some(row) = row else { return Ok(SealingKeyStatus::NotSealed) };
+        let has_plaintext_remains = row.has_plaintext_remains();
+        let wanted = row.key_id;
         let key = key_file::load(place, Some(&wanted))?;
         let key = key.ok_or_else(|| KeyError::FileMissing {
             from: describe_place(place),
@@ -136,11 +177,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let rows = tx.sealed_secrets().await?;
         let is_new = rows.is_empty() && tx.has_no_programme().await?;
-        let sql = "INSERT INTO sealing_key (place, key_id, remains) VALUES ('in use', $1, $2) \
-                   ON CONFLICT DO NOTHING";
-        let has_plaintext_remains = if is_new { "none" } else { "some" };
-        let query = sqlx::query(sql).bind(key.id().as_str().to_owned()).bind(has_plaintext_remains);
-        if query.execute(tx.connection()).await?.rows_affected() == 0 {
+        if tx.put(&[SealingKeyRow::new(key, !is_new)], OnConflict::Keep).await? == 0 {
             return Ok(());
         }
         for row in &rows {
@@ -191,12 +228,7 @@ impl Store {
 
     async fn rotate_key(&self, old: &SealingKey, new: &SealingKey) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let sql = "UPDATE sealing_key SET key_id = $2, remains = 'some' WHERE key_id = $1";
-        let [from, to] = [old, new].map(|key| key.id().as_str().to_owned());
-        let moved = sqlx::query(sql).bind(from).bind(to).execute(tx.connection()).await?;
-        if moved.rows_affected() != 1 {
-            return Err(StoreError::Contended("sealing_key"));
-        }
+        tx.update(&SealingKeyRow::new(new, true), &[("key_id", old.id())]).await?;
         for row in &tx.sealed_secrets().await? {
             let plain = row.open(old);
             let plain = plain.map_err(|error| KeyError::Row(row.name(), error.to_string()))?;
@@ -208,9 +240,8 @@ impl Store {
     /// Deletes every sealed secret and the name of the key, because the key is lost.
     pub async fn purge_sealed_secrets(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        for table in SECRET_TABLES.iter().map(|table| table.name).chain([SEALING_KEY.name]) {
-            let sql = AssertSqlSafe(format!("DELETE FROM {table}"));
-            sqlx::query(sql).execute(tx.connection()).await?;
+        for table in SEALING_TABLES {
+            tx.execute(format!("DELETE FROM {}", table.name), &[]).await?;
         }
         tx.commit().await
     }
@@ -230,7 +261,7 @@ impl Store {
     async fn try_remove_plaintext_remains(&self) -> Result<(), StoreError> {
         self.pools.vacuum().await?;
         let mut tx = self.begin().await?;
-        tx.connection().execute("UPDATE sealing_key SET remains = 'none'").await?;
+        tx.execute("UPDATE sealing_key SET remains = 'none'", &[]).await?;
         tx.commit().await
     }
 
@@ -249,16 +280,29 @@ impl Store {
     }
 }
 
-/// A secret as stored: its table, its key values and its sealed text.
+/// A secret as stored: its table, the columns and the values of its key, and its sealed text.
 struct SealedSecret {
-    table: &'static Table,
+    table: &'static str,
+    key_columns: &'static [&'static str],
     key: Vec<String>,
     text: String,
 }
 
 impl SealedSecret {
+    /// The secret of a row with a column `sealed`.
+    fn of<R: Record>(row: &R) -> Self {
+        let row = row.row();
+        let text = |column: &str| R::TABLE.text(&row, column).to_owned();
+        Self {
+            table: R::TABLE.name,
+            key_columns: R::KEY,
+            key: R::KEY.iter().map(|column| text(column)).collect(),
+            text: text("sealed"),
+        }
+    }
+
     fn associated_data<'a>(&self, key: &'a [&'a str]) -> AssociatedData<'a> {
-        AssociatedData { table: self.table.name, key }
+        AssociatedData { table: self.table, key }
     }
 
     fn open(&self, key: &SealingKey) -> Result<SecretString, UnsealError> {
@@ -267,27 +311,21 @@ impl SealedSecret {
     }
 
     fn name(&self) -> String {
-        format!("{} {}", self.table.name, self.key.join("/"))
+        format!("{} {}", self.table, self.key.join("/"))
     }
 }
 
 impl Tx {
     /// Every stored secret, sealed or not.
     async fn sealed_secrets(&mut self) -> Result<Vec<SealedSecret>, StoreError> {
-        let mut secrets = Vec::new();
-        for table in &SECRET_TABLES {
-            let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
-            let sql = format!("SELECT {} FROM {}", names.join(", "), table.name);
-            let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(self.connection()).await?;
-            for row in &rows {
-                let row = read_row(row, table.columns)?;
-                let text = |column: &Column| table.text(&row, column.name).to_owned();
-                let mut key: Vec<_> = table.columns.iter().map(text).collect();
-                let text = key.pop().unwrap_or_default();
-                secrets.push(SealedSecret { table, key, text });
-            }
-        }
+        let mut secrets = self.sealed_secrets_of::<ConnectionSecretRow>().await?;
+        secrets.extend(self.sealed_secrets_of::<TokenKeySecretRow>().await?);
         Ok(secrets)
+    }
+
+    async fn sealed_secrets_of<R: Record>(&mut self) -> Result<Vec<SealedSecret>, StoreError> {
+        let rows: Vec<R> = self.fetch_all("", &[]).await?;
+        Ok(rows.iter().map(SealedSecret::of).collect())
     }
 
     async fn write_secret(
@@ -298,24 +336,20 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let parts: Vec<_> = row.key.iter().map(String::as_str).collect();
         let sealed = key.seal(plain, row.associated_data(&parts)).map_err(KeyError::Random)?;
-        let conditions = row.table.columns.iter().zip(2..);
-        let conditions: Vec<_> = conditions
-            .take(row.key.len())
-            .map(|(column, place)| format!("{} = ${place}", column.name))
-            .collect();
-        let (table, conditions) = (row.table.name, conditions.join(" AND "));
-        let sql = format!("UPDATE {table} SET sealed = $1 WHERE {conditions}");
-        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(sealed);
-        for part in &row.key {
-            query = query.bind(part.clone());
-        }
-        query.execute(self.connection()).await?;
+        let conditions = (2..).zip(row.key_columns);
+        let conditions: Vec<_> =
+            conditions.map(|(number, column)| format!("{column} = ${number}")).collect();
+        let (table, conditions) = (row.table, conditions.join(" AND "));
+        let mut arguments: Vec<&dyn Argument> = vec![&sealed];
+        arguments.extend(row.key.iter().map(|part| -> &dyn Argument { part }));
+        self.execute(format!("UPDATE {table} SET sealed = $1 WHERE {conditions}"), &arguments)
+            .await?;
         Ok(())
     }
 
     async fn has_no_programme(&mut self) -> Result<bool, StoreError> {
         let sql = "SELECT programme_id FROM programme LIMIT 1";
-        Ok(sqlx::query(sql).fetch_optional(self.connection()).await?.is_none())
+        Ok(self.fetch_scalar::<String>(sql, &[]).await?.is_none())
     }
 
     /// The key to seal with. A share lock on the key row prevents a rotation until this transaction
@@ -326,11 +360,9 @@ impl Tx {
     /// [`StoreError::Contended`] when the database names another key by now.
     pub(in crate::store) async fn sealing_key(&mut self) -> Result<Arc<SealingKey>, StoreError> {
         let key = self.sealing.active_key()?.key;
-        let template =
-            "SELECT b.key_id FROM {rows} JOIN sealing_key b ON b.key_id = r.key_id{share}";
-        let statement = BatchStatement::new(self.statements.dialect, KEY_ID, template);
-        let id = [vec![key.id().as_str().into()]];
-        match statement.fetch(self.connection(), &id, KEY_ID).await?.first() {
+        let lock = self.lock_clause(" FOR SHARE");
+        let sql = format!("SELECT key_id FROM sealing_key WHERE key_id = $1{lock}");
+        match self.fetch_scalar::<KeyId>(sql, &[key.id()]).await? {
             Some(_) => Ok(key),
             None => Err(StoreError::Contended("sealing_key")),
         }

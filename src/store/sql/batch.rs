@@ -16,6 +16,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe};
 use sqlx::{Column as _, Row as _};
 
 use crate::ledger::record::row::{Column, ColumnKind, Table, Value};
+use crate::ledger::record::table::Record;
 use crate::store::{Dialect, StoreError};
 
 /// Rows returned by a statement, one value per column.
@@ -39,10 +40,9 @@ impl BatchStatement {
     /// Renders `template` for `dialect`; `columns` are those of the rows that are passed.
     ///
     /// `{rows}` becomes the rows under the alias `r`. `{lock}` locks the rows of the table with
-    /// alias `b` for update, and `{share}` locks them against changes; both are empty on SQLite,
-    /// where a write transaction has locked the whole file. `{find TABLE ALIAS: CONDITION}` joins
-    /// the rows of a table that match each `r`. `{from TABLE: CONDITION}` is the `FROM` clause of
-    /// an `UPDATE` of that table.
+    /// alias `b` for update; it is empty on SQLite, where a write transaction has locked the whole
+    /// file. `{find TABLE ALIAS: CONDITION}` joins the rows of a table that match each `r`.
+    /// `{from TABLE: CONDITION}` is the `FROM` clause of an `UPDATE` of that table.
     pub(in crate::store) fn new(
         dialect: Dialect,
         columns: &'static [Column],
@@ -142,6 +142,16 @@ impl BatchStatement {
         found.iter().map(|row| read_row(row, columns)).collect()
     }
 
+    /// As [`BatchStatement::fetch`], for the columns of `R`.
+    pub(in crate::store) async fn fetch_records<R: Record>(
+        &self,
+        connection: &mut AnyConnection,
+        rows: &[impl AsRef<[Value]>],
+    ) -> Result<Vec<R>, StoreError> {
+        let found = self.fetch(connection, rows, R::TABLE.columns).await?;
+        found.iter().map(|row| Ok(R::from_row(row)?)).collect()
+    }
+
     /// The query with `rows` bound as its arguments.
     pub(in crate::store) fn query<'q>(
         &self,
@@ -197,12 +207,12 @@ pub(in crate::store) const fn arguments(dialect: Dialect, columns: &[Column]) ->
 
 /// Renders every placeholder of `template` except `{rows}`.
 pub(in crate::store) fn render(dialect: Dialect, template: &str) -> String {
-    let (lock, share, find, from): (_, _, RenderPlaceholder, RenderPlaceholder) = match dialect {
-        Dialect::Postgres => (" FOR UPDATE OF b", " FOR SHARE OF b", join_lateral, update_lateral),
-        Dialect::Sqlite => ("", "", join, update_from),
+    let (lock, find, from): (_, RenderPlaceholder, RenderPlaceholder) = match dialect {
+        Dialect::Postgres => (" FOR UPDATE OF b", join_lateral, update_lateral),
+        Dialect::Sqlite => ("", join, update_from),
     };
     let found = render_placeholders(template, "{find ", find);
-    render_placeholders(&found, "{from ", from).replace("{lock}", lock).replace("{share}", share)
+    render_placeholders(&found, "{from ", from).replace("{lock}", lock)
 }
 
 /// Renders the rows as a table expression with alias `r`; its first argument has number `first`.

@@ -6,4 +6,5 @@ pub(super) mod combined_writes;
 pub(super) mod migrations;
 pub(super) mod pools;
 pub(super) mod query_plans;
+pub(super) mod record;
 pub(super) mod statements;

@@ -1,101 +1,25 @@
 //! Every statement of the hot path, rendered once per database when the store is opened.
 
-use crate::ledger::posting::{JOURNAL, POSTING};
-use crate::ledger::record::agreement::{AGREEMENT, TERM};
-use crate::ledger::record::decision::DECISION;
-use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
-use crate::ledger::record::purchase::{HOLD, PURCHASE};
+use crate::ledger::posting::{JournalRow, PostingRow};
+use crate::ledger::record::agreement::{AgreementRow, TermRow};
+use crate::ledger::record::decision::DecisionRow;
+use crate::ledger::record::event::{IssuerEventRow, PresentmentRow};
+use crate::ledger::record::purchase::{HoldRow, PurchaseRow};
 use crate::ledger::record::row::{Column, Table, columns};
+use crate::ledger::record::table::Record as _;
 use crate::store::Dialect;
+use crate::store::card::budget_cache::CardBudget;
+use crate::store::pot::counters::CounterRow;
+use crate::store::pot::permissions::PermissionRow;
+use crate::store::pot::pots::{PotBalancesRow, PotRow};
+use crate::store::purchase::books::{BudgetCardRow, OwnedBudgetRow, SettingsVersionRow};
+use crate::store::purchase::close::{ExceptionRow, HeadUpdate, ParkedEvent, ResolvedException};
+use crate::store::purchase::messages::{MessageRow, MessageThreadQuery};
+use crate::store::purchase::withdrawals::WithdrawalRow;
 use crate::store::sql::batch::{BatchStatement, names};
 use crate::store::sql::combined_query::{CombinedQuery, SubQuery};
 use crate::store::sql::combined_writes::CombinedWrites;
-
-/// A `budget` row joined with the `person` row of its owner, whose columns are null for the house
-/// budget.
-pub(in crate::store) const BUDGET_VIEW: &[Column] = columns![
-    Key "programme_id", Key "budget_id", Text "currency", Number "agreement_version",
-    Number "head_seq", Text "head_posting", Text "head_hash", Number "settings_version",
-    Text "name", Text "worker_id", Text "state",
-];
-pub(in crate::store) const PROGRAMME_VIEW: &[Column] =
-    columns![Key "programme_id", Number "version"];
-pub(in crate::store) const CARD_VIEW: &[Column] = columns![
-    Key "programme_id", Text "budget_id", Key "connection_id", Key "token", Text "last_four",
-    Text "state", Number "state_until", Text "state_after",
-];
-pub(in crate::store) const CARD_BUDGET: &[Column] =
-    columns![Key "programme_id", Key "connection_id", Key "token", Text "budget_id"];
-/// The balances of a pot.
-pub const POT: Table = Table {
-    name: "pot",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Key "pot_id", Text "stream_id", Text "currency",
-        Number "allocated_minor", Number "loaded_minor", Number "held_minor",
-        Number "spent_minor", Number "left_minor", Number "moved_minor", Added "own",
-    ],
-};
-const POT_UPDATE: &[Column] = columns![
-    Key "programme_id", Key "budget_id", Key "pot_id", Number "loaded_minor", Number "held_minor",
-    Number "spent_minor", Number "left_minor", Number "moved_minor",
-];
-/// The usage of one scope in one period.
-pub const COUNTER: Table = Table {
-    name: "counter",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Key "scope", Key "period", Key "first_day",
-        Number "amount_minor", Number "purchases",
-    ],
-};
-/// One-time permissions.
-pub(crate) const PERMISSION: Table = Table {
-    name: "permission",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Key "permission_id", Text "scope", Text "currency",
-        Number "cap_minor", Number "uses_left", Number "given_at", Number "ends_at",
-        Text "giver", Number "open_minor", Number "captured_count", Text "open_at",
-    ],
-};
-/// The usage of permissions by purchases: the columns that the ledger proof recomputes.
-pub const PERMISSION_USES: Table = Table {
-    name: "permission",
-    columns: columns![
-        Key "programme_id", Text "budget_id", Key "permission_id", Number "open_minor",
-        Number "captured_count", Text "open_at",
-    ],
-};
-/// Approvals withdrawn because the issuer did not receive them.
-pub const WITHDRAWAL: Table = Table {
-    name: "withdrawal",
-    columns: columns![
-        Key "programme_id", Key "connection_id", Key "reference", Text "budget_id",
-        Number "withdrawn_at",
-    ],
-};
-pub(crate) const MESSAGE: Table = Table {
-    name: "message",
-    columns: columns![
-        Key "programme_id", Key "message_id", Text "budget_id", Text "kind", Text "subject",
-        Text "body", Number "created_at", Text "recipient", Text "facts", Added "matter",
-        Number "due_at",
-    ],
-};
-pub(crate) const EXCEPTION: Table = Table {
-    name: "exception",
-    columns: columns![
-        Key "programme_id", Key "exception_id", Text "budget_id", Text "kind", Text "subject",
-        Text "detail", Number "noted_at", Text "about", Number "settled_at", Text "settled_by",
-    ],
-};
-
-/// Issuer events that arrived before the presentment that they refer to (column `claim`).
-pub(in crate::store) const PARKED: Table = Table {
-    name: "parked",
-    columns: columns![
-        Key "programme_id", Key "connection_id", Key "reference", Text "claim",
-        Text "exception_id",
-    ],
-};
+use crate::store::sql::record::select_sql;
 
 const PROGRAMME_KEY: &[Column] = columns![Key "programme_id"];
 const BUDGET_KEY: &[Column] = columns![Key "programme_id", Key "budget_id"];
@@ -108,21 +32,8 @@ const POSTING_KEY: &[Column] = columns![Key "programme_id", Key "posting_id"];
 const PURCHASE_DECISIONS_KEY: &[Column] = columns![
     Key "programme_id", Key "connection_id", Text "first_reference", Text "end_reference",
 ];
-const MATTER_KEY: &[Column] = columns![
-    Key "programme_id", Key "budget_id", Key "matter", Number "since",
-];
-pub(in crate::store) const MATTER: Table =
-    Table { name: "message", columns: columns![Key "programme_id", Key "budget_id", Key "matter"] };
 const COUNTER_KEY: &[Column] = columns![
     Key "programme_id", Key "budget_id", Key "scope", Key "period", Key "first_day",
-];
-const EXCEPTION_RESOLUTION: &[Column] = columns![
-    Key "programme_id", Key "exception_id", Number "settled_at", Text "settled_by",
-];
-const EXCEPTION_KEY: &[Column] = columns![Key "programme_id", Key "exception_id"];
-const HEAD_UPDATE: &[Column] = columns![
-    Key "programme_id", Key "budget_id", Number "old_seq", Number "head_seq",
-    Text "head_posting", Text "head_hash",
 ];
 
 /// The statements of decisions and events.
@@ -222,44 +133,44 @@ impl Statements {
         Self {
             dialect,
             combined_writes: CombinedWrites::default(),
-            card_budgets: batch(REFERENCE_KEY, CARD_BUDGETS),
+            card_budgets: batch(REFERENCE_KEY, &select_sql(CardBudget::TABLE, CARD_BUDGETS)),
             lock_budgets: batch(BUDGET_KEY, LOCK_BUDGETS),
             books: CombinedQuery::new(dialect, BOOK_KEYS, books()),
-            pots: batch(BUDGET_KEY, &of_budget(&POT)),
+            pots: batch(BUDGET_KEY, &of_budget(PotRow::TABLE)),
             agreements: CombinedQuery::new(dialect, &[AGREEMENT_KEY], agreements()),
-            decisions: by_reference(&DECISION),
+            decisions: by_reference(DecisionRow::TABLE),
             decisions_of_purchases: batch(PURCHASE_DECISIONS_KEY, &decisions_of_purchases()),
             first_links: batch(POSTING_KEY, FIRST_LINKS),
             transfers: batch(POSTING_KEY, &transfers()),
-            matters: batch(MATTER_KEY, MATTERS),
-            withdrawals: by_reference(&WITHDRAWAL),
-            purchases: by_reference(&PURCHASE),
+            matters: batch(MessageThreadQuery::TABLE.columns, MATTERS),
+            withdrawals: by_reference(WithdrawalRow::TABLE),
+            purchases: by_reference(PurchaseRow::TABLE),
             holds: batch(PURCHASE_KEY, &holds()),
             counters: batch(COUNTER_KEY, &counters()),
-            events: by_reference(&ISSUER_EVENT),
-            presentments: by_reference(&PRESENTMENT),
-            insert_decisions: BatchStatement::insert(dialect, &DECISION),
-            insert_withdrawals: BatchStatement::insert(dialect, &WITHDRAWAL),
-            insert_events: BatchStatement::insert(dialect, &ISSUER_EVENT),
-            insert_presentments: BatchStatement::insert(dialect, &PRESENTMENT),
-            insert_postings: BatchStatement::insert(dialect, &POSTING),
-            insert_journal: BatchStatement::insert(dialect, &JOURNAL),
-            insert_messages: BatchStatement::insert(dialect, &MESSAGE),
-            insert_exceptions: batch(EXCEPTION.columns, &upsert_exceptions()),
-            resolve_exceptions: batch(EXCEPTION_RESOLUTION, RESOLVE_EXCEPTIONS),
-            delete_exceptions: batch(EXCEPTION_KEY, DELETE_EXCEPTIONS),
-            insert_parked: BatchStatement::insert(dialect, &PARKED),
-            delete_parked: batch(PARKED.columns, DELETE_PARKED),
+            events: by_reference(IssuerEventRow::TABLE),
+            presentments: by_reference(PresentmentRow::TABLE),
+            insert_decisions: BatchStatement::insert(dialect, DecisionRow::TABLE),
+            insert_withdrawals: BatchStatement::insert(dialect, WithdrawalRow::TABLE),
+            insert_events: BatchStatement::insert(dialect, IssuerEventRow::TABLE),
+            insert_presentments: BatchStatement::insert(dialect, PresentmentRow::TABLE),
+            insert_postings: BatchStatement::insert(dialect, PostingRow::TABLE),
+            insert_journal: BatchStatement::insert(dialect, JournalRow::TABLE),
+            insert_messages: BatchStatement::insert(dialect, MessageRow::TABLE),
+            insert_exceptions: batch(ExceptionRow::TABLE.columns, &upsert_exceptions()),
+            resolve_exceptions: batch(ResolvedException::TABLE.columns, RESOLVE_EXCEPTIONS),
+            delete_exceptions: batch(ParkedEvent::TABLE.columns, DELETE_EXCEPTIONS),
+            insert_parked: BatchStatement::insert(dialect, ParkedEvent::TABLE),
+            delete_parked: batch(ParkedEvent::TABLE.columns, DELETE_PARKED),
             parked: batch(REFERENCE_KEY, LOCK_PARKED),
-            insert_purchases: BatchStatement::insert(dialect, &PURCHASE),
-            insert_holds: BatchStatement::insert(dialect, &HOLD),
-            insert_counters: BatchStatement::insert(dialect, &COUNTER),
-            update_purchases: BatchStatement::update(dialect, &PURCHASE),
-            update_holds: BatchStatement::update(dialect, &HOLD),
-            update_counters: BatchStatement::update(dialect, &COUNTER),
-            update_pots: batch(POT_UPDATE, UPDATE_POTS),
-            update_permissions: batch(PERMISSION.columns, UPDATE_PERMISSIONS),
-            update_heads: batch(HEAD_UPDATE, UPDATE_HEADS),
+            insert_purchases: BatchStatement::insert(dialect, PurchaseRow::TABLE),
+            insert_holds: BatchStatement::insert(dialect, HoldRow::TABLE),
+            insert_counters: BatchStatement::insert(dialect, CounterRow::TABLE),
+            update_purchases: BatchStatement::update(dialect, PurchaseRow::TABLE),
+            update_holds: BatchStatement::update(dialect, HoldRow::TABLE),
+            update_counters: BatchStatement::update(dialect, CounterRow::TABLE),
+            update_pots: BatchStatement::update(dialect, PotBalancesRow::TABLE),
+            update_permissions: batch(PermissionRow::TABLE.columns, UPDATE_PERMISSIONS),
+            update_heads: batch(HeadUpdate::TABLE.columns, UPDATE_HEADS),
         }
     }
 }
@@ -274,14 +185,14 @@ const BOOK_KEYS: &[&[Column]] =
 fn books() -> Vec<SubQuery> {
     let subquery = |key_set, columns, template: String| SubQuery { key_set, columns, template };
     vec![
-        subquery(0, BUDGET_VIEW, BUDGETS.to_owned()),
-        subquery(0, CARD_VIEW, CARDS.to_owned()),
-        subquery(0, POT.columns, of_budget(&POT)),
-        subquery(0, PERMISSION.columns, of_budget(&PERMISSION)),
+        subquery(0, OwnedBudgetRow::TABLE.columns, BUDGETS.to_owned()),
+        subquery(0, BudgetCardRow::TABLE.columns, of_budget(BudgetCardRow::TABLE)),
+        subquery(0, PotRow::TABLE.columns, of_budget(PotRow::TABLE)),
+        subquery(0, PermissionRow::TABLE.columns, of_budget(PermissionRow::TABLE)),
         subquery(1, REFERENCE_KEY, by_reference("decision", REFERENCE_KEY)),
         subquery(2, REFERENCE_KEY, by_reference("purchase", REFERENCE_KEY)),
-        subquery(3, COUNTER.columns, counters()),
-        subquery(4, PROGRAMME_VIEW, PROGRAMMES.to_owned()),
+        subquery(3, CounterRow::TABLE.columns, counters()),
+        subquery(4, SettingsVersionRow::TABLE.columns, PROGRAMMES.to_owned()),
     ]
 }
 
@@ -291,13 +202,12 @@ fn agreements() -> Vec<SubQuery> {
         columns: table.columns,
         template: of_version(table),
     };
-    vec![subquery(&AGREEMENT), subquery(&TERM)]
+    vec![subquery(AgreementRow::TABLE), subquery(TermRow::TABLE)]
 }
 
 const CARD_BUDGETS: &str = "\
-    SELECT b.programme_id, b.connection_id, b.token, b.budget_id FROM {rows} \
-    {find card b: b.programme_id = r.programme_id AND b.connection_id = r.connection_id \
-    AND b.token = r.reference}";
+    SELECT {columns b} FROM {rows} {find card b: b.programme_id = r.programme_id \
+    AND b.connection_id = r.connection_id AND b.token = r.reference}";
 
 const LOCK_BUDGETS: &str = "\
     SELECT b.budget_id FROM {rows} \
@@ -316,23 +226,13 @@ const PROGRAMMES: &str = "\
     SELECT p.programme_id, p.version FROM {rows} \
     {find programme p: p.programme_id = r.programme_id}";
 
-const CARDS: &str = "\
-    SELECT c.programme_id, c.budget_id, c.connection_id, c.token, c.last_four, c.state, \
-    c.state_until, c.state_after \
-    FROM {rows} {find card c: c.programme_id = r.programme_id AND c.budget_id = r.budget_id}";
-
-const UPDATE_POTS: &str = "\
-    UPDATE pot SET loaded_minor = r.loaded_minor, held_minor = r.held_minor, \
-    spent_minor = r.spent_minor, left_minor = r.left_minor, moved_minor = r.moved_minor \
-    {from pot: pot.programme_id = r.programme_id AND pot.budget_id = r.budget_id \
-    AND pot.pot_id = r.pot_id}";
-
 const UPDATE_PERMISSIONS: &str = "\
     UPDATE permission SET uses_left = r.uses_left, open_minor = r.open_minor, \
     captured_count = r.captured_count, open_at = r.open_at \
     {from permission: permission.programme_id = r.programme_id \
     AND permission.budget_id = r.budget_id AND permission.permission_id = r.permission_id}";
 
+/// Deletes the exceptions of parked events.
 const DELETE_EXCEPTIONS: &str = "\
     DELETE FROM exception WHERE (programme_id, exception_id) IN \
     (SELECT r.programme_id, r.exception_id FROM {rows})";
@@ -376,7 +276,7 @@ fn decisions_of_purchases() -> String {
         "SELECT {} FROM {{rows}} {{find decision t: t.programme_id = r.programme_id \
          AND t.connection_id = r.connection_id AND t.reference >= r.first_reference \
          AND t.reference < r.end_reference}}",
-        names(DECISION.columns, "t.")
+        names(DecisionRow::TABLE.columns, "t.")
     )
 }
 
@@ -384,7 +284,7 @@ fn transfers() -> String {
     format!(
         "SELECT {} FROM {{rows}} {{find journal t: t.programme_id = r.programme_id \
          AND t.posting_id = r.posting_id}}",
-        names(JOURNAL.columns, "t.")
+        names(JournalRow::TABLE.columns, "t.")
     )
 }
 
@@ -418,7 +318,7 @@ fn holds() -> String {
     format!(
         "SELECT {} FROM {{rows}} {{find hold t: t.programme_id = r.programme_id \
          AND t.purchase_id = r.purchase_id}} ORDER BY t.programme_id, t.purchase_id, t.position",
-        names(HOLD.columns, "t.")
+        names(HoldRow::TABLE.columns, "t.")
     )
 }
 
@@ -429,8 +329,8 @@ fn upsert_exceptions() -> String {
          ON CONFLICT (programme_id, exception_id) DO UPDATE SET subject = excluded.subject, \
          detail = excluded.detail, noted_at = excluded.noted_at, settled_at = NULL, \
          settled_by = NULL WHERE exception.settled_at IS NOT NULL",
-        names(EXCEPTION.columns, ""),
-        names(EXCEPTION.columns, "r.")
+        names(ExceptionRow::TABLE.columns, ""),
+        names(ExceptionRow::TABLE.columns, "r.")
     )
 }
 
@@ -439,6 +339,6 @@ fn counters() -> String {
         "SELECT {} FROM {{rows}} {{find counter t: t.programme_id = r.programme_id \
          AND t.budget_id = r.budget_id AND t.scope = r.scope AND t.period = r.period \
          AND t.first_day = r.first_day}}",
-        names(COUNTER.columns, "t.")
+        names(CounterRow::TABLE.columns, "t.")
     )
 }

@@ -13,9 +13,9 @@ use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
 use crate::domain::id::{CardToken, PersonId};
-use crate::ledger::book::Card;
 use crate::people::cards::{CardChange, change};
 use crate::people::members::Principal;
+use crate::store::CardRow;
 use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
@@ -48,9 +48,9 @@ pub(super) struct CardBody {
 
 impl CardBody {
     /// The card with its state at the moment `at`.
-    pub(super) fn at(card: Card, at: Timestamp) -> Self {
-        let Card { connection: _, token, standing, last_four } = card;
-        Self { card: token.to_string(), last_four, state: standing.at(at).word() }
+    pub(super) fn at(card: CardRow, at: Timestamp) -> Self {
+        let state = card.status().at(at).word();
+        Self { card: card.token.to_string(), last_four: card.last_four, state }
     }
 }
 

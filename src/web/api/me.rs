@@ -109,7 +109,7 @@ impl From<InboxRow> for InboxItem {
     fn from(row: InboxRow) -> Self {
         let InboxRow { person, name, message, read_at } = row;
         Self {
-            id: message.id.to_string(),
+            id: message.message_id.to_string(),
             at: message.created_at.to_string(),
             person: person.to_string(),
             name,

@@ -22,7 +22,7 @@ use crate::domain::time::period::Moment;
 use crate::ledger::book::PotBalance;
 use crate::people::members::{Principal, UseCaseError};
 use crate::people::tokens::TokenRejection;
-use crate::store::PersonRow;
+use crate::store::PersonSummary;
 use crate::web::AppState;
 use crate::web::problem::ApiError;
 
@@ -128,13 +128,13 @@ async fn people(
     let people = tx.people_after(&principal.programme, &whose, after.as_ref(), limit).await?;
     tx.commit().await?;
     let sees_names = actor.member.role.sees_names();
-    let line = |row: PersonRow| PersonLine {
-        person: row.budget.to_string(),
+    let line = |row: PersonSummary| PersonLine {
+        person: row.person_id.to_string(),
         name: sees_names.then_some(row.name),
-        worker: row.worker,
+        worker: row.worker_id,
         state: row.state.word(),
     };
-    Ok(Json(Page::from_rows(people, page_size, |row| row.budget.to_string(), line)))
+    Ok(Json(Page::from_rows(people, page_size, |row| row.person_id.to_string(), line)))
 }
 
 /// The money of a person: each pot, and the sum that is left
@@ -155,7 +155,7 @@ async fn person(
         .await?;
     let (id, budget) = (&access.programme, &access.budget);
     let row = tx.person(id, budget).await?.ok_or(UseCaseError::NotFound("person"))?;
-    let cards = tx.cards_of(id, budget).await?;
+    let cards = tx.card_rows(id, budget).await?;
     let balances = tx.pots_of(id, budget).await?;
     let plans = match tx.version_in_force(id, budget).await? {
         Some(version) => {
@@ -183,7 +183,7 @@ async fn person(
     Ok(Json(PersonBody {
         person: budget.to_string(),
         name: sees_names.then_some(row.name),
-        worker: row.worker,
+        worker: row.worker_id,
         state: row.state.word(),
         left: left.into(),
         spendable: spendable.into(),

@@ -138,7 +138,9 @@ impl ProposalBody {
         // What the person decides alone needs no reason that others could weigh.
         if proposal.kind == ProposalKind::Own && proposal.proposed_by != access.actor.member.id {
             proposal.words.clear();
-            consents.iter_mut().for_each(|consent| consent.words.clear());
+            for consent in &mut consents {
+                consent.words.clear();
+            }
         }
         Self {
             proposal: proposal.id.to_string(),

@@ -58,13 +58,14 @@ async fn record_look(
         }
     };
     let row = LookRow {
-        budget: access.budget.clone(),
-        id: LookId::new(api.ids.next(principal.at)),
-        member: access.actor.member.id.clone(),
+        programme_id: access.programme.clone(),
+        budget_id: access.budget.clone(),
+        look_id: LookId::new(api.ids.next(principal.at)),
+        member_id: access.actor.member.id.clone(),
         what: what.to_owned(),
         reason,
         looked_at: principal.at,
     };
-    tx.add_looks(&access.programme, &[row]).await?;
+    tx.add_looks(&[row]).await?;
     Ok(tx.commit().await?)
 }

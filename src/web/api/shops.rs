@@ -298,7 +298,7 @@ async fn recent_purchases(tx: &mut Tx, access: &GrantedAccess) -> Result<Vec<Pur
     let (programme, budget) = (&access.programme, &access.budget);
     let links = tx.links_before(programme, budget, None, LINKS_MAX).await?;
     let mut ids: Vec<PurchaseId> = Vec::new();
-    for id in links.iter().filter_map(|link| link.purchase) {
+    for id in links.iter().filter_map(|link| link.purchase_id) {
         if !ids.contains(&id) {
             ids.push(id);
         }

@@ -136,17 +136,17 @@ async fn timeline(
     let (programme, budget) = (&access.programme, &access.budget);
     let acts = api.store.acts(programme, budget, reader, before, limit).await?;
     let mut tx = api.store.snapshot().await?;
-    let names = member_names(&mut tx, &principal, acts.iter().map(|act| &act.member)).await?;
+    let names = member_names(&mut tx, &principal, acts.iter().map(|act| &act.member_id)).await?;
     tx.commit().await?;
     let shown = |act: ActRow| ActBody {
-        id: act.id.to_string(),
+        id: act.act_id.to_string(),
         at: act.acted_at.to_string(),
-        by: actor_body(&act.member, &names),
+        by: actor_body(&act.member_id, &names),
         kind: act.kind,
         subject: act.subject,
         detail: act.detail,
     };
-    Ok(Json(Page::from_rows(acts, page_size, |act| act.id.to_string(), shown)))
+    Ok(Json(Page::from_rows(acts, page_size, |act| act.act_id.to_string(), shown)))
 }
 
 /// Who read single purchases and why, the newest first
@@ -166,16 +166,16 @@ async fn looks(
     let limit = page_size.saturating_add(1);
     let looks = api.store.looks(&access.programme, &access.budget, before, limit).await?;
     let mut tx = api.store.snapshot().await?;
-    let names = member_names(&mut tx, &principal, looks.iter().map(|look| &look.member)).await?;
+    let names = member_names(&mut tx, &principal, looks.iter().map(|look| &look.member_id)).await?;
     tx.commit().await?;
     let shown = |look: LookRow| LookBody {
-        id: look.id.to_string(),
+        id: look.look_id.to_string(),
         at: look.looked_at.to_string(),
-        by: actor_body(&look.member, &names),
+        by: actor_body(&look.member_id, &names),
         what: look.what,
         reason: look.reason,
     };
-    Ok(Json(Page::from_rows(looks, page_size, |look| look.id.to_string(), shown)))
+    Ok(Json(Page::from_rows(looks, page_size, |look| look.look_id.to_string(), shown)))
 }
 
 /// Messages about this person's money, the newest first
@@ -204,14 +204,14 @@ async fn messages(
     };
     let messages = api.store.messages_to(id, budget, to, before, limit).await?;
     let shown = |message: MessageRow| MessageBody {
-        id: message.id.to_string(),
+        id: message.message_id.to_string(),
         at: message.created_at.to_string(),
         to: message.recipient.word(),
         kind: message.kind,
         subject: message.subject,
         words: message.body,
     };
-    Ok(Json(Page::from_rows(messages, page_size, |message| message.id.to_string(), shown)))
+    Ok(Json(Page::from_rows(messages, page_size, |message| message.message_id.to_string(), shown)))
 }
 
 /// The recipients whose messages a role may read. Messages to the person name single purchases,

@@ -14,13 +14,13 @@ use sayso::domain::card::pause::{PAUSE_MAX, Pause};
 use sayso::domain::id::{PauseId, ProposalId};
 use sayso::domain::money::limit::Limit;
 use sayso::domain::time::period::Period;
+use sayso::merchant_rules::built_in;
 use sayso::people::agreements::{
     DraftRequest, PauseRequest, ProposalAnswerRequest, ProposalProgress, ProposalStage,
     adopt_draft, answer, confirm, counter_propose, draft, lift, pause, propose,
     record_in_person_answer, record_law, withdraw,
 };
 use sayso::people::members::UseCaseError;
-use sayso::programme::rules::built_in;
 use sayso::store::VersionRow;
 
 use super::fixture::{

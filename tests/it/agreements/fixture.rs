@@ -254,7 +254,7 @@ impl AgreementFixture {
             .acts(&riverside(), &budget(person), ActAudience::Person, None, 100)
             .await
             .unwrap();
-        acts.into_iter().rev().map(|act| (act.member.to_string(), act.kind)).collect()
+        acts.into_iter().rev().map(|act| (act.member_id.to_string(), act.kind)).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use sayso::domain::agreement::TermAnswer;
 use sayso::domain::agreement::proposal::ConsentAnswer;
-use sayso::programme::rules::BUILT_IN_GUIDE;
+use sayso::merchant_rules::BUILT_IN_GUIDE;
 
 use super::fixture::{AgreementFixture, at_a_phone_shop, category, term, with};
 use crate::support::TestDatabase;

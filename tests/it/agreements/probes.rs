@@ -6,7 +6,7 @@ use sayso::domain::agreement::{Decider, Gate, Scope, Term, TermAnswer};
 use sayso::domain::money::limit::Limit;
 use sayso::domain::shop::merchant::Mcc;
 use sayso::domain::time::period::Period;
-use sayso::programme::rules::built_in;
+use sayso::merchant_rules::built_in;
 
 /// A purchase that is made `count` times in one week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

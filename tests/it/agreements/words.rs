@@ -6,8 +6,8 @@ use sayso::domain::agreement::proposal::ConsentAnswer;
 use sayso::domain::agreement::{Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::money::limit::Limit;
 use sayso::domain::time::period::Period;
+use sayso::merchant_rules::BUILT_IN_GUIDE;
 use sayso::people::agreements::{GuidePublication, difference, publish_guide};
-use sayso::programme::rules::BUILT_IN_GUIDE;
 
 use super::fixture::{
     AgreementFixture, cash, category, draft_of, gbp, id, is_conflict, is_invalid, is_not_allowed,

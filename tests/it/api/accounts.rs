@@ -50,16 +50,17 @@ async fn a_revoked_token_counts_no_more(database: TestDatabase) {
 async fn a_look_is_kept_with_its_reason(database: TestDatabase) {
     let world = World::open(database).await;
     let look = LookRow {
-        budget: "dee".parse().unwrap(),
-        id: LookId::new(world.app.ids().next(world.now())),
-        member: "amina".parse().unwrap(),
+        programme_id: riverside(),
+        budget_id: "dee".parse().unwrap(),
+        look_id: LookId::new(world.app.ids().next(world.now())),
+        member_id: "amina".parse().unwrap(),
         what: "purchase".to_owned(),
         reason: "Dee asked about it.".to_owned(),
         looked_at: world.now(),
     };
     let mut tx = world.app.store().begin().await.unwrap();
-    tx.add_looks(&riverside(), std::slice::from_ref(&look)).await.unwrap();
+    tx.add_looks(std::slice::from_ref(&look)).await.unwrap();
     tx.commit().await.unwrap();
-    let kept = world.app.store().looks(&riverside(), &look.budget, None, 10).await.unwrap();
+    let kept = world.app.store().looks(&riverside(), &look.budget_id, None, 10).await.unwrap();
     assert_eq!(kept, [look]);
 }

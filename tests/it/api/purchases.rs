@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::ToSpan as _;
-use sayso::card_path::issuers::Issuer;
+use sayso::issuers::Issuer;
 use sayso::ledger::record::event::ReceivedEvent;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor as _};

@@ -62,13 +62,14 @@ impl AskFixture {
     pub(crate) async fn on_duty(&self, id: &str, hours: i64, covers: Option<&str>) {
         let begins_at = self.world.now();
         let duty = DutyRow {
-            member: id.parse().unwrap(),
+            programme_id: "riverside".parse().unwrap(),
+            member_id: id.parse().unwrap(),
             begins_at,
             ends_at: begins_at + jiff::SignedDuration::from_hours(hours),
             covers: covers.map(|worker| worker.parse().unwrap()),
         };
         let mut tx = self.world.app.store().begin().await.unwrap();
-        tx.put_duties(&"riverside".parse().unwrap(), &[duty]).await.unwrap();
+        tx.put_duties(&[duty]).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -254,7 +255,7 @@ impl AskFixture {
             .acts(&programme, &budget, ActAudience::Person, None, 100)
             .await
             .unwrap();
-        acts.into_iter().rev().map(|act| (act.member.to_string(), act.kind)).collect()
+        acts.into_iter().rev().map(|act| (act.member_id.to_string(), act.kind)).collect()
     }
 }
 

@@ -21,10 +21,11 @@ use sayso::domain::money::stream::Stream;
 use sayso::domain::shop::home::HomeCountries;
 use sayso::ledger::record::agreement::{agreement_rows, read_agreement};
 use sayso::ledger::record::decision::{
-    DECISION, NewDecision, RecordedDecision, content_digest, read_decision,
+    DecisionRow, NewDecision, RecordedDecision, content_digest, read_decision,
 };
 use sayso::ledger::record::facts::{FactsRecord, ReplayVersions};
 use sayso::ledger::record::row::Value;
+use sayso::ledger::record::table::Record;
 
 use super::properties::{any_facts, any_request};
 use super::reasons::cases;
@@ -120,8 +121,10 @@ impl Golden {
             decision: &decision,
         };
         let agreement = facts.holder.as_ref().map(|holder| &*holder.agreement);
-        let rows =
-            |agreement: &Agreement| agreement_rows(&request.programme, agreement, facts.moment.at);
+        let rows = |agreement: &Agreement| {
+            let (row, terms) = agreement_rows(&request.programme, agreement, facts.moment.at);
+            (row.into_row(), terms.into_iter().map(Record::into_row).collect())
+        };
         Self {
             decision: record.row(),
             agreement: agreement.map(rows),
@@ -132,7 +135,7 @@ impl Golden {
     fn recorded(&self) -> RecordedDecision {
         // A column that was added later is null in older records.
         let mut row = self.decision.clone();
-        row.resize(DECISION.columns.len(), Value::Null);
+        row.resize(DecisionRow::TABLE.columns.len(), Value::Null);
         read_decision(&row).unwrap()
     }
 

@@ -4,10 +4,10 @@ use std::fmt::Debug;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use sayso::card_path::issuers::{AuthorisationResponse, Verdict};
 use sayso::domain::decision::authorisation::AuthorisationRequest;
 use sayso::domain::id::CardToken;
 use sayso::domain::purchase::presentment::{EventBody, IssuerEvent};
+use sayso::issuers::{AuthorisationResponse, Verdict};
 
 use super::table::Life;
 

@@ -1,7 +1,7 @@
 //! Encodes a life as Stripe's messages, which the gateway's own adapter decodes.
 
 use jiff::{Timestamp, ToSpan as _};
-use sayso::card_path::issuers::{Issuer, Origin};
+use sayso::issuers::{Issuer, Origin};
 use serde_json::{Value, json};
 
 use super::message::{

@@ -8,7 +8,7 @@ use sayso::app::demo;
 use sayso::app::demo::{DemoSettings, sign_in};
 use sayso::app::gateway::App;
 use sayso::card_path::authorise::{ReceivedAuthorisation, authorise};
-use sayso::card_path::issuers::{Origin, Verdict};
+use sayso::issuers::{Origin, Verdict};
 use sayso::ledger::record::decision::DecisionOutcome;
 use sayso::operations::explain::{Explanation, Replay, explain};
 use sayso::operations::verify;

@@ -328,8 +328,7 @@ async fn a_refund_in_a_third_currency_is_kept_aside(database: TestDatabase) {
 async fn book_together(world: &World, messages: &[Value]) {
     let decode = |message: &Value| {
         let text = message.to_string();
-        let event =
-            sayso::card_path::issuers::Issuer::Stripe.decode_event(text.as_bytes()).unwrap();
+        let event = sayso::issuers::Issuer::Stripe.decode_event(text.as_bytes()).unwrap();
         sayso::ledger::record::event::ReceivedEvent {
             programme: "riverside".parse().unwrap(),
             connection: CONNECTION.parse().unwrap(),

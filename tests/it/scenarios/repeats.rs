@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use sayso::card_path::authorise::{ReceivedAuthorisation, authorise};
-use sayso::card_path::issuers::{Issuer, Origin};
+use sayso::issuers::{Issuer, Origin};
 use serde_json::{Map, Value, json};
 
 use super::gateway::held_by_approval;

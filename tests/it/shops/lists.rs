@@ -4,8 +4,8 @@
 use jiff::ToSpan as _;
 use sayso::domain::agreement::{Agreement, Scope};
 use sayso::domain::shop::ShopKey;
+use sayso::merchant_rules::RulesTexts;
 use sayso::programme::apply::{ApplyError, apply};
-use sayso::programme::rules::RulesTexts;
 use sayso::programme::show::show;
 
 use crate::agreements::fixture::{AgreementFixture, peopled};
@@ -163,7 +163,7 @@ async fn a_decision_keeps_the_shop_that_it_saw(database: TestDatabase) {
     assert_eq!(over.reason(), "over_period");
     let rows = fixture.world.database.rows("SELECT facts FROM decision").await;
     let facts: serde_json::Value = serde_json::from_str(rows[0][0].as_str()).unwrap();
-    assert_eq!(facts["shops"], sayso::programme::rules::built_in_shops().version());
+    assert_eq!(facts["shops"], sayso::merchant_rules::built_in_shops().version());
     assert_eq!(facts["shop"], ShopKey::from_name("Tesco").unwrap().to_string());
     // Without the shop in the table, earlier decisions stay as they are.
     assert_eq!(fixture.goes_by(&file, NO_SHOPS).await, Ok(0));

@@ -6,7 +6,7 @@ use sayso::domain::agreement::Scope;
 use sayso::domain::shop::merchant::{Mcc, Merchant};
 use sayso::domain::shop::table::{ShopKind, ShopTable};
 use sayso::domain::shop::{ShopIdentity, ShopKey};
-use sayso::programme::rules::{built_in_shops, parse_shops};
+use sayso::merchant_rules::{built_in_shops, parse_shops};
 
 const LINES: &str = include_str!("../../fixtures/printed.csv");
 

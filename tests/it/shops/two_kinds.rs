@@ -6,7 +6,7 @@ use sayso::domain::agreement::{Decider, Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::decision::authorisation::Facts;
 use sayso::domain::decision::decide::decide;
 use sayso::domain::shop::merchant::{Category, Mcc};
-use sayso::programme::rules::built_in;
+use sayso::merchant_rules::built_in;
 
 use crate::support::TestDatabase;
 use crate::values::{a_request, category, some_facts};

@@ -1,34 +1,35 @@
 //! Changes rows without the gateway, with all triggers and constraints of the database disabled.
 
-use sayso::ledger::posting::{JOURNAL, POSTING};
-use sayso::ledger::record::agreement::{AGREEMENT, TERM};
-use sayso::ledger::record::decision::DECISION;
-use sayso::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
-use sayso::ledger::record::purchase::{HOLD, PURCHASE};
+use sayso::ledger::posting::{JournalRow, PostingRow};
+use sayso::ledger::record::agreement::{AgreementRow, TermRow};
+use sayso::ledger::record::decision::DecisionRow;
+use sayso::ledger::record::event::{IssuerEventRow, PresentmentRow};
+use sayso::ledger::record::purchase::{HoldRow, PurchaseRow};
 use sayso::ledger::record::row::{Column, ColumnKind, Table, Value};
-use sayso::ledger::seal::SEAL;
-use sayso::store::{BUDGET, COUNTER, LOAD, POT, WITHDRAWAL};
+use sayso::ledger::record::table::Record as _;
+use sayso::ledger::seal::Seal;
+use sayso::store::{BudgetRow, CounterRow, LoadRow, PotRow, WithdrawalRow};
 use sqlx::error::DatabaseError;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, Row as _};
 
 use crate::support::{DatabaseKind, TestDatabase};
 
 static TABLES: [&Table; 15] = [
-    &BUDGET,
-    &POT,
-    &COUNTER,
-    &PURCHASE,
-    &HOLD,
-    &DECISION,
-    &WITHDRAWAL,
-    &ISSUER_EVENT,
-    &PRESENTMENT,
-    &LOAD,
-    &POSTING,
-    &JOURNAL,
-    &AGREEMENT,
-    &TERM,
-    &SEAL,
+    BudgetRow::TABLE,
+    PotRow::TABLE,
+    CounterRow::TABLE,
+    PurchaseRow::TABLE,
+    HoldRow::TABLE,
+    DecisionRow::TABLE,
+    WithdrawalRow::TABLE,
+    IssuerEventRow::TABLE,
+    PresentmentRow::TABLE,
+    LoadRow::TABLE,
+    PostingRow::TABLE,
+    JournalRow::TABLE,
+    AgreementRow::TABLE,
+    TermRow::TABLE,
+    Seal::TABLE,
 ];
 
 /// A seeded random number generator.

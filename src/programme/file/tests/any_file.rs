@@ -171,7 +171,7 @@ fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
         move |((id, name, phone, ended), (cards, pots, agreement, permissions))| {
             let mut seen = BTreeSet::new();
             let cards = cards.into_iter().filter(|card| seen.insert(card.0.clone()));
-            let cards = cards.map(|(token, state, last_four)| Card {
+            let cards = cards.map(|(token, state, last_four)| FiledCard {
                 connection: "link".parse().unwrap(),
                 token: token.parse().unwrap(),
                 last_four,

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use jiff::civil::{date, time};
 
 use crate::domain::agreement::{Decider, Gate, Hours, TermAnswer, TermDraft};
+use crate::domain::card::CardState;
 use crate::domain::money::limit::Limit;
 use crate::domain::shop::ShopKey;
 use crate::domain::shop::home::UnknownCountry;

@@ -16,13 +16,13 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use crate::card_path::issuers::signature::{SecretError, SignatureError};
 use crate::domain::decision::authorisation::AuthorisationRequest;
 use crate::domain::decision::reason_code::ReasonCode;
 use crate::domain::id::{ConnectionId, DecisionId, ProgrammeId};
 use crate::domain::money::Money;
 use crate::domain::purchase::issuer_decline::IssuerDeclineReason;
 use crate::domain::purchase::presentment::IssuerEvent;
+use crate::issuers::signature::{SecretError, SignatureError};
 
 /// A supported issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

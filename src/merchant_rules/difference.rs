@@ -118,8 +118,8 @@ fn display_name<'r>(rules: &'r MerchantRules, category: &'r Category) -> &'r str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programme::rules::tests::changed;
-    use crate::programme::rules::{BUILT_IN_CATEGORIES as TEXT, built_in, parse};
+    use crate::merchant_rules::tests::changed;
+    use crate::merchant_rules::{BUILT_IN_CATEGORIES as TEXT, built_in, parse};
 
     #[test]
     fn the_same_rules_do_not_differ() {

@@ -14,7 +14,7 @@ use super::reader::{Located, RulesEntry, RulesReader};
 use super::{RulesError, SHOPS_FILE, digest};
 
 /// The built-in table of shops.
-pub const BUILT_IN_SHOPS: &str = include_str!("../../../merchant-rules/shops.toml");
+pub const BUILT_IN_SHOPS: &str = include_str!("../../merchant-rules/shops.toml");
 
 /// How many characters of a text's digest identify a table: enough to distinguish all versions of a
 /// deployment.
@@ -394,7 +394,7 @@ fn begins_with(words: &str, print: &DescriptorPattern) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programme::rules::tests::{changed, line_with};
+    use crate::merchant_rules::tests::{changed, line_with};
 
     const TEXT: &str = "\
 ignore = [\"ltd\", \"stores\"]

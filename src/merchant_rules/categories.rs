@@ -12,9 +12,9 @@ use super::shops::built_in_shops;
 use super::{CATEGORIES_FILE, RulesError, digest};
 
 /// The categories that come with Sayso.
-pub const BUILT_IN_CATEGORIES: &str = include_str!("../../../merchant-rules/categories.toml");
+pub const BUILT_IN_CATEGORIES: &str = include_str!("../../merchant-rules/categories.toml");
 
-const CODES: &str = include_str!("../../../merchant-rules/codes.txt");
+const CODES: &str = include_str!("../../merchant-rules/codes.txt");
 
 static KNOWN_CODES: LazyLock<BTreeSet<Mcc>> =
     LazyLock::new(|| code_lines().filter_map(|line| Mcc::parse(line).ok()).collect());
@@ -302,7 +302,7 @@ fn brand_range<'t>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programme::rules::tests::{changed, line_with};
+    use crate::merchant_rules::tests::{changed, line_with};
 
     const TEXT: &str = BUILT_IN_CATEGORIES;
 

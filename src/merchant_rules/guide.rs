@@ -9,7 +9,7 @@ use super::reader::{Located, RulesEntry, RulesReader};
 use super::{GUIDE_FILE, RulesError, digest};
 
 /// The starter guide that comes with Sayso.
-pub const BUILT_IN_GUIDE: &str = include_str!("../../../merchant-rules/guide.toml");
+pub const BUILT_IN_GUIDE: &str = include_str!("../../merchant-rules/guide.toml");
 
 static BUILT_IN: LazyLock<Guide> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "the text is part of the program; a test reads it")]
@@ -154,8 +154,8 @@ fn paragraph<'t>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programme::rules::built_in;
-    use crate::programme::rules::tests::{changed, line_with};
+    use crate::merchant_rules::built_in;
+    use crate::merchant_rules::tests::{changed, line_with};
 
     const TEXT: &str = BUILT_IN_GUIDE;
 

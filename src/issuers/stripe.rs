@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::json::JsonBody;
 use super::{AuthorisationResponse, EncodedResponse, Origin, RefusedMessage, Verdict};
-use crate::card_path::issuers::wire::stripe as wire;
 use crate::domain::decision::authorisation::{
     AuthorisationRequest, PartialApproval, Presence, PurchaseKind,
 };
@@ -21,6 +20,7 @@ use crate::domain::purchase::presentment::{
     PresentmentDirection, PurchaseReport,
 };
 use crate::domain::shop::merchant::{Mcc, Merchant};
+use crate::issuers::wire::stripe as wire;
 
 /// Plausible times in Unix seconds: the first second of 2000 to the last one of 2199.
 const PLAUSIBLE_TIMES: RangeInclusive<i64> = 946_684_800..=7_258_118_399;

@@ -1,0 +1,77 @@
+//! `[[person.card]]`: how a card is read from the file, written to it, and stored.
+
+use super::people::DeclaredKeys;
+use super::reader::{FileEntry, NAME_CHARS_MAX};
+use super::settings::FileReferences;
+use super::write::TomlWriter;
+use crate::domain::card::{CardState, CardStatus};
+use crate::domain::id::{BudgetId, CardToken, ConnectionId, ProgrammeId};
+use crate::store::CardRow;
+
+/// A card as the issuer identifies it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FiledCard {
+    pub connection: ConnectionId,
+    pub token: CardToken,
+    /// Four digits by which the person tells their cards apart.
+    pub last_four: String,
+    pub state: CardState,
+}
+
+impl FiledCard {
+    /// The row to store, with the status that the card has after the file is applied.
+    pub(in crate::programme) fn row(
+        &self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        status: CardStatus,
+    ) -> CardRow {
+        let (state_until, state_after) = status.then.unzip();
+        CardRow {
+            programme_id: programme.clone(),
+            connection_id: self.connection.clone(),
+            token: self.token.clone(),
+            budget_id: budget.clone(),
+            last_four: self.last_four.clone(),
+            state: status.state,
+            state_until,
+            state_after,
+        }
+    }
+}
+
+pub(super) fn card(
+    entry: &FileEntry<'_>,
+    known: &FileReferences<'_>,
+    seen: &mut DeclaredKeys,
+) -> Option<FiledCard> {
+    let connection = entry.parsed::<ConnectionId>("connection");
+    if connection.is_some() {
+        known.refer_connection(entry);
+    }
+    let token = entry.parsed::<CardToken>("token");
+    if let (Some(connection), Some(token)) = (&connection, &token) {
+        entry.refuse_duplicate("token", (connection.clone(), token.clone()), &mut seen.cards);
+    }
+    let last_four = entry.text("last_four", NAME_CHARS_MAX);
+    let last_four = last_four.filter(|digits| {
+        let are_four = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !are_four {
+            entry.problem("last_four", "last_four is not the card's last four digits, \"1234\"");
+        }
+        are_four
+    });
+    let active = Some(CardState::Active);
+    let state = entry.word("state", &CardState::ALL, CardState::word, active);
+    Some(FiledCard { connection: connection?, token: token?, last_four: last_four?, state: state? })
+}
+
+impl TomlWriter {
+    pub(super) fn card(&mut self, card: &FiledCard) {
+        self.header("[[person.card]]");
+        self.text("connection", card.connection.as_str());
+        self.text("token", card.token.as_str());
+        self.text("last_four", &card.last_four);
+        self.text("state", card.state.word());
+    }
+}

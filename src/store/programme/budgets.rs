@@ -1,0 +1,167 @@
+//! What a programme's file writes about one budget: agreements, pots, loads and permissions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::agreement::Agreement;
+use crate::domain::ask::permission::Permission;
+use crate::domain::id::{BudgetId, LoadId, PotId, ProgrammeId, StreamId};
+use crate::domain::money::{Currency, Money};
+use crate::ledger::book::PotBalance;
+use crate::ledger::record::agreement::agreement_rows;
+use crate::ledger::record::column::Added;
+use crate::ledger::record::row::{Digest, text_value};
+use crate::ledger::record::table::{Record as _, record};
+use crate::store::pot::permissions::PermissionRow;
+use crate::store::pot::pots::PotRow;
+use crate::store::sql::record::OnConflict;
+use crate::store::{StoreError, Tx};
+
+record! {
+    /// A load: money from a stream into a pot. Each load is posted only once.
+    pub struct LoadRow in "load" key(programme_id, budget_id, pot_id, load_id) {
+        pub programme_id: ProgrammeId,
+        pub budget_id: BudgetId,
+        pub pot_id: PotId,
+        pub load_id: LoadId,
+        pub currency: Currency,
+        pub amount_minor: i64,
+        pub loaded_at: Timestamp,
+    }
+}
+
+record! {
+    /// The plan of a pot: its columns without the balances.
+    struct PotPlanRow in "pot" key(programme_id, budget_id, pot_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        pot_id: PotId,
+        stream_id: StreamId,
+        currency: Currency,
+        allocated_minor: i64,
+        own: Added<String>,
+    }
+}
+
+impl Tx {
+    /// Adds a version of an agreement and puts it in force.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when that version exists.
+    pub async fn start_agreement(
+        &mut self,
+        programme: &ProgrammeId,
+        agreement: &Agreement,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (row, terms) = agreement_rows(programme, agreement, at);
+        let written = self.put(&[row], OnConflict::Keep).await?;
+        if written != 1 {
+            return Err(StoreError::Contended("agreement"));
+        }
+        self.put(&terms, OnConflict::Keep).await?;
+        let sql = "UPDATE budget SET agreement_version = $3 \
+                   WHERE programme_id = $1 AND budget_id = $2";
+        self.execute(sql, &[programme, &agreement.budget, &agreement.version]).await?;
+        Ok(())
+    }
+
+    /// Adds an empty pot, or updates the allocated amount of an existing one.
+    pub async fn put_pot(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        pot: &PotId,
+        empty: &PotBalance,
+    ) -> Result<(), StoreError> {
+        self.put(&[PotRow::new(programme, budget, pot, empty)], OnConflict::Keep).await?;
+        let sql = "UPDATE pot SET allocated_minor = $4 \
+                   WHERE programme_id = $1 AND budget_id = $2 AND pot_id = $3";
+        self.execute(sql, &[programme, budget, pot, &empty.allocated.minor()]).await?;
+        Ok(())
+    }
+
+    /// Adds a load.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when the load exists.
+    pub async fn add_load(&mut self, load: LoadRow) -> Result<(), StoreError> {
+        let written = self.put(&[load], OnConflict::Keep).await?;
+        if written == 1 { Ok(()) } else { Err(StoreError::Contended("load")) }
+    }
+
+    /// The amount of a load in minor units, if it has been posted.
+    pub async fn load_amount(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        pot: &PotId,
+        load: &LoadId,
+    ) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT amount_minor FROM load WHERE programme_id = $1 AND budget_id = $2 \
+                   AND pot_id = $3 AND load_id = $4";
+        self.fetch_scalar(sql, &[programme, budget, pot, load]).await
+    }
+
+    /// Adds a permission; an existing one is left unchanged.
+    pub async fn add_permission(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        permission: &Permission,
+    ) -> Result<(), StoreError> {
+        self.put(&[PermissionRow::new(programme, budget, permission)], OnConflict::Keep).await?;
+        Ok(())
+    }
+
+    /// Deletes the permissions of a locked budget that ended at `ended_at` or before, because every
+    /// decision reads all permissions of its budget.
+    pub async fn purge_permissions(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        ended_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM permission WHERE programme_id = $1 AND budget_id = $2 \
+                   AND ends_at <= $3";
+        self.execute(sql, &[programme, budget, &ended_at]).await?;
+        Ok(())
+    }
+
+    /// The pots of a budget.
+    pub async fn pots_of(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<BTreeMap<PotId, PotBalance>, StoreError> {
+        let statements = Arc::clone(&self.statements);
+        let key = vec![vec![text_value(programme), text_value(budget)]];
+        let rows: Vec<PotRow> = statements.pots.fetch_records(self.connection(), &key).await?;
+        rows.into_iter().map(|row| Ok((row.pot_id.clone(), row.balance()?))).collect()
+    }
+}
+
+/// The digest of a pot's plan and its personal settings, without its balances.
+pub fn pot_plan_digest(
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    pot: &PotId,
+    stream: &StreamId,
+    allocated: Money,
+    own: Option<String>,
+) -> Digest {
+    let plan = PotPlanRow {
+        programme_id: programme.clone(),
+        budget_id: budget.clone(),
+        pot_id: pot.clone(),
+        stream_id: stream.clone(),
+        currency: allocated.currency(),
+        allocated_minor: allocated.minor(),
+        own: Added(own),
+    };
+    Digest::of_row(PotPlanRow::TABLE, &plan.row())
+}
