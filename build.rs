@@ -44,8 +44,7 @@ fn migrations() -> Result<String, std::io::Error> {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
     names.sort();
-    let mut list = String::from("&[\n");
-    for file in names {
+    let migration = |file: String| {
         let stem = file.trim_end_matches(".sql");
         let (version, name) = stem.split_once('_').unwrap_or((stem, stem));
         let (version, name) = (version.trim_start_matches('0'), name.replace('_', " "));
@@ -54,13 +53,12 @@ fn migrations() -> Result<String, std::io::Error> {
             format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))")
         };
         let (sqlite, postgres) = (text("sqlite"), text("postgres"));
-        list.push_str(&format!(
+        format!(
             "MigrationFile {{ version: {version}, name: {name:?}, sqlite: {sqlite}, \
              postgres: {postgres} }},\n"
-        ));
-    }
-    list.push_str("]\n");
-    Ok(list)
+        )
+    };
+    Ok(format!("&[\n{}]\n", names.into_iter().map(migration).collect::<String>()))
 }
 
 /// The catalogues of all languages, sorted by path.

@@ -20,7 +20,7 @@ use crate::domain::shop::merchant::MerchantRules;
 use crate::domain::shop::table::{Shop, ShopTable};
 
 pub use categories::{BUILT_IN_CATEGORIES, built_in, known_codes, parse};
-pub use difference::compare;
+pub use difference::{compare, moved_codes};
 pub use guide::{BUILT_IN_GUIDE, Guide, Paragraph, built_in_guide, parse_guide, published_guide};
 pub use shops::{BUILT_IN_SHOPS, built_in_shops, parse_shops, with_own_shops};
 

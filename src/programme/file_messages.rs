@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::id::{BudgetId, MessageId, PersonId, ProgrammeId};
+use crate::domain::id::{BudgetId, MessageId, PersonId};
 use crate::domain::money::Money;
 use crate::domain::people::recipient::Recipient;
 use crate::domain::people::role::{Member, Role};
@@ -12,65 +12,82 @@ use crate::platform::ids::NewIds;
 use crate::programme::file::Settings;
 use crate::store::NewMessage;
 
-/// One notification for the sum of all loads that one file brings a person.
-pub(super) fn money_added(
-    ids: &NewIds,
-    now: Timestamp,
-    programme: &ProgrammeId,
-    budget: &BudgetId,
-    added: Money,
-) -> NewMessage {
-    NewMessage {
-        id: MessageId::new(ids.next(now)),
-        programme: programme.clone(),
-        budget: budget.clone(),
-        kind: "money-added",
-        subject: budget.to_string(),
-        body: Words::english().money_added(added),
-        created_at: now,
-        recipient: Recipient::Person,
-        facts: MessageParameters::default().money("amount", added).to_text(),
-        matter: None,
-        due_at: None,
-    }
+/// Writes the notifications of one file.
+pub(super) struct FileMessages<'a> {
+    pub(super) ids: &'a NewIds,
+    pub(super) now: Timestamp,
+    pub(super) settings: &'a Settings,
 }
 
-/// Tells `person` of the account `member`, which a file adds: their own, or that of somebody who
-/// helps them.
-pub(super) fn account_added(
-    ids: &NewIds,
-    now: Timestamp,
-    settings: &Settings,
-    person: &PersonId,
-    member: &Member,
-) -> NewMessage {
-    let notification = match member.role {
-        Role::Person => Notification::AccountFiled,
-        Role::Helper
-        | Role::Advocate
-        | Role::Planner
-        | Role::Worker
-        | Role::Duty
-        | Role::Manager
-        | Role::Finance
-        | Role::Operator
-        | Role::Auditor => Notification::HelperFiled,
-    };
-    let parameters = NotificationParameters {
-        name: Some(&member.name),
-        ..NotificationParameters::new(&settings.zone)
-    };
-    NewMessage {
-        id: MessageId::new(ids.next(now)),
-        programme: settings.id.clone(),
-        budget: BudgetId::of(person),
-        kind: notification.kind(),
-        subject: member.id.to_string(),
-        body: Words::english().notification(notification, &parameters),
-        created_at: now,
-        recipient: Recipient::Person,
-        facts: MessageParameters::default().text("name", member.name.as_str()).to_text(),
-        matter: None,
-        due_at: None,
+impl FileMessages<'_> {
+    /// The sum of all loads that the file brings a person.
+    pub(super) fn money_added(&self, budget: &BudgetId, added: Money) -> NewMessage {
+        let body = Words::english().money_added(added);
+        let parameters = MessageParameters::default().money("amount", added);
+        self.message(budget, "money-added", budget.to_string(), body, &parameters)
+    }
+
+    /// The account `member`, which the file adds: the person's own, or that of somebody who helps
+    /// them.
+    pub(super) fn account_added(&self, person: &PersonId, member: &Member) -> NewMessage {
+        let notification = match member.role {
+            Role::Person => Notification::AccountFiled,
+            Role::Helper
+            | Role::Advocate
+            | Role::Planner
+            | Role::Worker
+            | Role::Duty
+            | Role::Manager
+            | Role::Finance
+            | Role::Operator
+            | Role::Auditor => Notification::HelperFiled,
+        };
+        let subject = member.id.to_string();
+        self.named(&BudgetId::of(person), notification, subject, &member.name)
+    }
+
+    /// The codes called `names`, which leave or join a category of the person's list.
+    pub(super) fn codes_moved(&self, budget: &BudgetId, names: &[String]) -> NewMessage {
+        let subject = self.settings.id.to_string();
+        self.named(budget, Notification::CodesMoved, subject, &names.join(", "))
+    }
+
+    fn named(
+        &self,
+        budget: &BudgetId,
+        notification: Notification,
+        subject: String,
+        name: &str,
+    ) -> NewMessage {
+        let parameters = NotificationParameters {
+            name: Some(name),
+            ..NotificationParameters::new(&self.settings.zone)
+        };
+        let body = Words::english().notification(notification, &parameters);
+        let parameters = MessageParameters::default().text("name", name);
+        self.message(budget, notification.kind(), subject, body, &parameters)
+    }
+
+    fn message(
+        &self,
+        budget: &BudgetId,
+        kind: &'static str,
+        subject: String,
+        body: String,
+        parameters: &MessageParameters,
+    ) -> NewMessage {
+        NewMessage {
+            id: MessageId::new(self.ids.next(self.now)),
+            programme: self.settings.id.clone(),
+            budget: budget.clone(),
+            kind,
+            subject,
+            body,
+            created_at: self.now,
+            recipient: Recipient::Person,
+            facts: parameters.to_text(),
+            matter: None,
+            due_at: None,
+        }
     }
 }

@@ -25,7 +25,7 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 use tokio::sync::OwnedSemaphorePermit;
 
-pub use self::agreement::agreements::AgreementCache;
+pub use self::agreement::agreements::{AgreementCache, TermInForce};
 pub use self::agreement::guides::GuideRow;
 pub use self::agreement::proposals::{DueProposal, VersionRow};
 pub use self::ask::appeals::DueAppeal;

@@ -269,6 +269,9 @@ pub struct TermChange {
     /// The terms before and after; none where there is no term, and for parts that are not terms.
     pub before: Option<Term>,
     pub after: Option<Term>,
+    /// What decides purchases in the scope before and after, whether or not it is a term about it.
+    pub effective_before: EffectiveTerm,
+    pub effective_after: EffectiveTerm,
     pub direction: ChangeDirection,
     /// Who decided before: [`Decider::Together`], unless all terms that covered the same purchases
     /// name another decider.
@@ -279,6 +282,43 @@ pub struct TermChange {
     /// The ceiling of each term that covered it before, and the highest ceiling now.
     ceilings_before: Vec<SpendingCeiling>,
     ceiling_after: SpendingCeiling,
+}
+
+/// What decides purchases in a scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EffectiveTerm {
+    /// A term, about the scope or a wider one; none for a plain yes.
+    One(Option<Term>),
+    /// A different term for each kind of shop, and the kind of this one is not known.
+    ByKind,
+}
+
+impl EffectiveTerm {
+    fn of(list: &List, scope: &Scope, rules: &MerchantRules) -> Self {
+        let mut covering = list.covering(scope, rules).into_iter();
+        let first = covering.next().flatten();
+        match scope {
+            // Terms on what a code sells apply where they are stricter.
+            Scope::Code(_) => {
+                let mut strictest = first;
+                for other in covering {
+                    if strictness(other) > strictness(strictest) {
+                        strictest = other;
+                    }
+                }
+                Self::One(strictest.cloned())
+            }
+            Scope::Shop(_) | Scope::OneShop(..) => {
+                let is_same = |other: Option<&Term>| {
+                    compare(first, other, ScopeWidth::Same) == ChangeDirection::Same
+                };
+                if covering.all(is_same) { Self::One(first.cloned()) } else { Self::ByKind }
+            }
+            Scope::Category(_) | Scope::Gate(_) | Scope::Everything | Scope::EverythingElse => {
+                Self::One(first.cloned())
+            }
+        }
+    }
 }
 
 /// The most that can be spent at a time without an ask. Ordered from the lowest to the highest.
@@ -331,6 +371,8 @@ pub fn changes(before: &List, after: &List, rules: &MerchantRules) -> Vec<TermCh
         key,
         before: None,
         after: None,
+        effective_before: EffectiveTerm::One(None),
+        effective_after: EffectiveTerm::One(None),
         direction,
         decided: Decider::Together,
         cooling_days: 0,
@@ -392,6 +434,8 @@ fn term_change(
     Some(TermChange {
         before: old.cloned(),
         after: new.cloned(),
+        effective_before: EffectiveTerm::of(before, &scope, rules),
+        effective_after: EffectiveTerm::of(after, &scope, rules),
         direction,
         decided: by_all,
         cooling_days,
@@ -438,13 +482,18 @@ impl ScopeWidth {
     }
 }
 
-/// The direction from one term to another for a purchase that both cover. No term is a plain yes.
-fn compare(before: Option<&Term>, after: Option<&Term>, width: ScopeWidth) -> ChangeDirection {
-    let rank = |term: Option<&Term>| match term.map(Term::answer) {
+/// 0 for a yes, 2 for a no. No term is a plain yes.
+fn strictness(term: Option<&Term>) -> u8 {
+    match term.map(Term::answer) {
         None | Some(TermAnswer::Yes) => 0,
         Some(TermAnswer::Ask) => 1,
         Some(TermAnswer::No) => 2,
-    };
+    }
+}
+
+/// The direction from one term to another for a purchase that both cover. No term is a plain yes.
+fn compare(before: Option<&Term>, after: Option<&Term>, width: ScopeWidth) -> ChangeDirection {
+    let rank = strictness;
     let direction = match (before.and_then(Term::hours), after.and_then(Term::hours)) {
         (None, None) => match rank(after).cmp(&rank(before)) {
             std::cmp::Ordering::Greater => ChangeDirection::Tighter,

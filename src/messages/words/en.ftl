@@ -785,6 +785,7 @@ worker-list-filed = The programme's file asks for a change of a list in your nam
 
 answer-yes = Yes
 answer-ask = Ask first
+answer-by-kind = As for its kind of shop
 answer-no = No
 as-it-was = As it was
 as-you-see = As you see it
@@ -848,6 +849,10 @@ account-filed = { $named ->
     [yes] There is a new way into your account, for { $name }.
    *[no] There is a new way into your account.
 } Is that not you? Tell us at once.
+codes-moved = { $named ->
+    [yes] { $name }: from now on this counts as another kind of shop on your list.
+   *[no] From now on some shops count as another kind of shop on your list.
+} Is that not right? Tell us.
 held-back = You hold { $amount } back{ $named ->
     [yes] {" "}of { $name }
    *[no] {""}

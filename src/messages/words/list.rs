@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::phrase::Phrase;
 use super::{Words, sms};
-use crate::domain::agreement::change::{ChangeDirection, TermChange, TermKey};
+use crate::domain::agreement::change::{ChangeDirection, EffectiveTerm, TermChange, TermKey};
 use crate::domain::agreement::proposal::ConsentChannel;
 use crate::domain::agreement::{Gate, Hours, Scope, Term, TermAnswer};
 use crate::domain::money::limit::Limit;
@@ -151,9 +151,10 @@ impl Words {
     ) -> Vec<ChangeLine> {
         let line = |change: &TermChange| {
             let (now, new) = match &change.key {
-                TermKey::Term(_) => {
-                    (self.term(change.before.as_ref()), self.term(change.after.as_ref()))
-                }
+                TermKey::Term(_) => (
+                    self.effective(&change.effective_before),
+                    self.effective(&change.effective_after),
+                ),
                 TermKey::Partial => {
                     let (no, yes) = (self.text(Phrase::AnswerNo), self.text(Phrase::AnswerYes));
                     if change.direction == ChangeDirection::Looser { (no, yes) } else { (yes, no) }
@@ -201,6 +202,13 @@ impl Words {
             Scope::Gate(Gate::Hours) => Phrase::AboutHours,
         };
         names.scope(scope).unwrap_or_else(|| self.text(phrase))
+    }
+
+    fn effective(&self, term: &EffectiveTerm) -> String {
+        match term {
+            EffectiveTerm::One(term) => self.term(term.as_ref()),
+            EffectiveTerm::ByKind => self.text(Phrase::AnswerByKind),
+        }
     }
 
     /// A term in words: "Yes, up to £30 a day", "Ask first", "No". No term is a plain yes.

@@ -55,6 +55,8 @@ pub enum Notification {
     HelperFiled,
     /// A programme's file adds an account that speaks for the person.
     AccountFiled,
+    /// New merchant rules move codes out of a category of the person's list, or into one.
+    CodesMoved,
     HeldBack,
     HeldBackUntil,
     HeldBackFree,
@@ -106,6 +108,7 @@ impl Notification {
         Self::HelperGone,
         Self::HelperFiled,
         Self::AccountFiled,
+        Self::CodesMoved,
         Self::HeldBack,
         Self::HeldBackUntil,
         Self::HeldBackFree,
@@ -155,6 +158,7 @@ impl Notification {
             Self::HelperGone => Phrase::HelperGone,
             Self::HelperFiled => Phrase::HelperFiled,
             Self::AccountFiled => Phrase::AccountFiled,
+            Self::CodesMoved => Phrase::CodesMoved,
             Self::HeldBack => Phrase::HeldBack,
             Self::HeldBackUntil => Phrase::HeldBackUntil,
             Self::HeldBackFree => Phrase::HeldBackFree,

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::notifications::recipient;
+use super::propose::act_words;
 use super::{ProposalProgress, ProposalStage, checked_session, required_words};
 use crate::domain::agreement::change::{TermKey, changes};
 use crate::domain::agreement::proposal;
@@ -352,7 +353,7 @@ impl AdmittedBudget<'_> {
             Some(first) => first.said_again(&yes)?,
             None => yes,
         };
-        let words = yes.words.clone();
+        let words = act_words(proposal, &yes.words);
         self.save_consent(tx, proposal, &mut consents, yes).await?;
         let next = self.advance_proposal(tx, proposal, &consents, ProposalState::Open).await?;
         let kind =

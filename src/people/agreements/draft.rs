@@ -63,8 +63,7 @@ pub async fn draft(
         version: None,
     };
     tx.add_proposal(&admitted.access.programme, &proposal).await?;
-    let words = proposal.words.clone();
-    admitted.close(tx, "list_drafted", &proposal.id.to_string(), &words).await?;
+    admitted.close(tx, "list_drafted", &proposal.id.to_string(), "").await?;
     Ok(proposal.id)
 }
 

@@ -143,7 +143,7 @@ impl AdmittedBudget<'_> {
             | ProposalStage::CoolingOff(_)
             | ProposalStage::Ended(_) => "list_proposed",
         };
-        let words = proposal.words.clone();
+        let words = act_words(&proposal, &proposal.words);
         self.close(tx, kind, &proposal.id.to_string(), &words).await?;
         Ok(ProposalProgress { proposal: proposal.id, next })
     }
@@ -185,4 +185,13 @@ impl AdmittedBudget<'_> {
 
 fn conflict_if(conflict: Option<ProposalConflict>) -> Result<(), UseCaseError> {
     conflict.map_or(Ok(()), |why| Err(UseCaseError::Conflict(why.to_string())))
+}
+
+/// The words of an act about `proposal`. None for what the person decides alone, because others
+/// read the acts too.
+pub(super) fn act_words(proposal: &Proposal, words: &str) -> String {
+    match proposal.kind {
+        ProposalKind::Own => String::new(),
+        ProposalKind::Together | ProposalKind::Law => words.to_owned(),
+    }
 }

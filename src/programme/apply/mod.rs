@@ -8,6 +8,7 @@
 //! next process that finds its record.
 
 mod list;
+mod meaning;
 mod pace;
 mod person;
 mod plan;
@@ -209,7 +210,7 @@ async fn begin(
         tx.add_budgets(id, &[BudgetId::house()], parsed.file.settings.currency).await?;
     }
     accounts::put(&mut tx, &parsed.file, &plan.accounts).await?;
-    tx.add_messages(&plan.account_messages(ids)).await?;
+    tx.add_messages(&plan.messages(ids)).await?;
     tx.commit().await?;
     give_way(store, began.elapsed()).await;
     Ok(Some(application))

@@ -19,7 +19,7 @@ use crate::ledger::record::row::Digest;
 use crate::ledger::record::table::Record as _;
 use crate::platform::ids::NewIds;
 use crate::programme::file::{FiledCard, Load, Person};
-use crate::programme::file_messages::money_added;
+use crate::programme::file_messages::FileMessages;
 use crate::programme::filed_state::{permission, person_row, standing_of};
 use crate::programme::version::start_version;
 use crate::store::{
@@ -131,7 +131,9 @@ impl PersonChange<'_> {
         let added = self.post_loads(tx, book, outcome).await?;
         // New people get no message, because a human tells them about their first money.
         if self.plan.is_known(budget) && added.is_positive() {
-            let notification = money_added(self.ids, self.plan.now, programme, budget, added);
+            let (now, settings) = (self.plan.now, self.plan.settings());
+            let writer = FileMessages { ids: self.ids, now, settings };
+            let notification = writer.money_added(budget, added);
             pending_writes.messages.push(notification);
         }
         self.put_cards(tx).await?;

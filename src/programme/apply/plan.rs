@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::list::{ListChange, list_change, parties_to};
+use super::meaning::{Meaning, MeaningChanges};
 use super::secrets::SecretChanges;
 use super::{ApplyError, ParsedFile, every};
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, PotId};
@@ -15,7 +16,7 @@ use crate::ledger::book::{LedgerError, PotBalance};
 use crate::platform::ids::NewIds;
 use crate::programme::accounts::Accounts;
 use crate::programme::file::{self, Person, ProgrammeFile, Settings};
-use crate::programme::file_messages::account_added;
+use crate::programme::file_messages::FileMessages;
 use crate::programme::filed_state::{filed_state, refused_state, unreachable_shops};
 use crate::store::{CardRow, NewMessage, PersonRow, ProgrammeRow, Store, Tx};
 
@@ -34,6 +35,7 @@ pub(super) struct ApplyPlan<'a> {
     pub(super) version: u32,
     pub(super) secrets: SecretChanges,
     pub(super) accounts: Accounts,
+    meaning: MeaningChanges,
     /// The people whom the file changes.
     pub(super) changed: Vec<&'a Person>,
     /// The people who change, as they were in the last applied file.
@@ -57,9 +59,17 @@ impl<'a> ApplyPlan<'a> {
         let mut tx = store.snapshot().await?;
         let people = tx.people(id).await?;
         let cards = tx.every_card(id).await?;
+        let meaning = match &in_force {
+            Some(row) if parsed.version_after(in_force.as_ref()) != row.version => {
+                let (settings, rules) = (&file.settings, &parsed.rules);
+                MeaningChanges::of(&mut tx, row, &Meaning { settings, rules }).await?
+            }
+            Some(_) | None => MeaningChanges::default(),
+        };
         tx.commit().await?;
         let mut plan = Self {
             parsed,
+            meaning,
             now,
             version: parsed.version_after(in_force.as_ref()),
             secrets: SecretChanges::of(file, stored, settings_before.as_ref(), now),
@@ -128,14 +138,17 @@ impl<'a> ApplyPlan<'a> {
         self.before.get(budget).zip(self.settings_before.as_ref())
     }
 
-    /// Tells each person of an account that the file adds for them. New people get no message,
-    /// because a human tells them about their first money.
-    pub(super) fn account_messages(&self, ids: &NewIds) -> Vec<NewMessage> {
+    /// Tells people of the accounts that the file adds for them, and of codes that leave or join a
+    /// category of their list. New people get no message, because a human tells them about their
+    /// first money.
+    pub(super) fn messages(&self, ids: &NewIds) -> Vec<NewMessage> {
+        let writer = FileMessages { ids, now: self.now, settings: self.settings() };
         let added = self.accounts.added(&self.parsed.file);
         let known = added.filter(|(person, _)| self.is_known(&BudgetId::of(person)));
-        let message =
-            |(person, member)| account_added(ids, self.now, self.settings(), person, member);
-        known.map(message).collect()
+        let accounts = known.map(|(person, member)| writer.account_added(person, member));
+        let moved =
+            self.meaning.moved.iter().map(|(budget, names)| writer.codes_moved(budget, names));
+        accounts.chain(moved).collect()
     }
 
     pub(super) fn settings(&self) -> &'a Settings {
@@ -156,6 +169,7 @@ impl<'a> ApplyPlan<'a> {
         refusals.extend(self.removed_cards(file));
         refusals.extend(self.refused_card_changes());
         refusals.extend(self.accounts.refusals(file));
+        refusals.extend(self.meaning.refusals.iter().cloned());
         let mut tx = store.snapshot().await?;
         for person in &self.changed {
             refusals.extend(self.refuse_person(&mut tx, person).await?);

@@ -8,6 +8,9 @@ use crate::domain::card::{CardState, CardStatus};
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, ProgrammeId};
 use crate::store::CardRow;
 
+/// The fields of a card.
+pub(super) const FIELDS: [&str; 4] = ["connection", "token", "last_four", "state"];
+
 /// A card as the issuer identifies it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FiledCard {

@@ -8,7 +8,7 @@ use crate::domain::people::person::PersonState;
 use crate::domain::pot::PotPlan;
 use crate::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
 
-use super::cards::card;
+use super::cards;
 use super::reader::{FileEntry, NAME_CHARS_MAX};
 use super::settings::{FileReferences, all, phone};
 use super::{Load, Person, Pot, terms};
@@ -54,8 +54,8 @@ fn person(
     let phone = phone(entry);
     let states = [PersonState::Active, PersonState::Ended];
     let state = entry.word("state", &states, PersonState::word, Some(PersonState::Active));
-    let cards = entry.tables("card", "card", &["connection", "token", "last_four", "state"]);
-    let cards = all(cards.iter().map(|entry| card(entry, known, seen)));
+    let cards = entry.tables("card", "card", &cards::FIELDS);
+    let cards = all(cards.iter().map(|entry| cards::card(entry, known, seen)));
     let mut seen_pots = BTreeMap::new();
     let pots = entry.tables("pot", "pot", &POT);
     let pots = all(pots.iter().map(|entry| pot(entry, known, &mut seen_pots)));

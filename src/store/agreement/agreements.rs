@@ -3,14 +3,37 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::domain::agreement::Agreement;
+use crate::domain::agreement::{Agreement, Decider, Scope, TermAnswer};
 use crate::domain::id::{BudgetId, ProgrammeId};
 use crate::domain::money::Currency;
 use crate::ledger::record::agreement::{AgreementRow, TermRow};
 use crate::ledger::record::row::{CorruptRow, Value, text_value};
-use crate::ledger::record::table::Record as _;
+use crate::ledger::record::table::{Record as _, record};
 use crate::store::sql::batch::Rows;
 use crate::store::{StoreError, Tx};
+
+record! {
+    /// A term of an agreement in force.
+    pub struct TermInForce in "term" key(budget_id) {
+        pub budget_id: BudgetId,
+        pub scope: Scope,
+        pub answer: TermAnswer,
+        pub decides: Decider,
+    }
+}
+
+impl Tx {
+    /// The terms of every agreement in force of a programme.
+    pub async fn terms_in_force(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<Vec<TermInForce>, StoreError> {
+        let sql = "SELECT {columns t} FROM budget b JOIN term t \
+                   ON t.programme_id = b.programme_id AND t.budget_id = b.budget_id \
+                   AND t.version = b.agreement_version WHERE b.programme_id = $1";
+        self.fetch_all(sql, &[programme]).await
+    }
+}
 
 /// The key of one version of a budget's agreement.
 pub(in crate::store) type AgreementKey = (ProgrammeId, BudgetId, u32);

@@ -138,13 +138,15 @@ async fn timeline(
     let mut tx = api.store.snapshot().await?;
     let names = member_names(&mut tx, &principal, acts.iter().map(|act| &act.member_id)).await?;
     tx.commit().await?;
+    // Earlier versions stored the words of a draft here, which are for those who could propose it.
+    let is_private = |act: &ActRow| act.kind == "list_drafted" && act.member_id != principal.member;
     let shown = |act: ActRow| ActBody {
         id: act.act_id.to_string(),
         at: act.acted_at.to_string(),
         by: actor_body(&act.member_id, &names),
+        detail: if is_private(&act) { String::new() } else { act.detail },
         kind: act.kind,
         subject: act.subject,
-        detail: act.detail,
     };
     Ok(Json(Page::from_rows(acts, page_size, |act| act.act_id.to_string(), shown)))
 }

@@ -35,6 +35,9 @@ on_both_databases!(
     an_amount_beyond_all_reason_stops_no_later_file,
     a_file_gives_a_person_no_second_voice,
     who_a_file_lets_near_a_person_is_told_to_them,
+    a_shop_of_a_file_gets_no_tills_that_change_a_list,
+    where_home_is_does_not_change_under_a_list,
+    a_code_leaves_no_own_block_and_is_told_of_otherwise,
 );
 
 fn twenty_five() -> String {
@@ -437,5 +440,59 @@ async fn who_a_file_lets_near_a_person_is_told_to_them(database: TestDatabase) {
             ),
         ]
     );
+    fixture.world.check().await;
+}
+
+async fn a_shop_of_a_file_gets_no_tills_that_change_a_list(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    let shop = |name: &str, lines: &str| {
+        let file = patient(DEMO);
+        format!("{file}\n[[shop]]\nname = \"{name}\"\nprints = [{lines}]\n")
+    };
+    let stolen = shop("Theory Test Centre", "\"majestic cellar\"");
+    let refused = fixture.try_apply(&stolen).await.unwrap_err();
+    assert!(refused.contains("shop Theory Test Centre: femi agreed a term"), "{refused}");
+    // Nobody agreed anything about this one.
+    assert_eq!(fixture.try_apply(&shop("Corner Deli", "\"c deli lon\"")).await, Ok(0));
+    fixture.world.check().await;
+}
+
+async fn where_home_is_does_not_change_under_a_list(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    let abroad =
+        patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nhome_countries = [\"FR\"]");
+    let refused = fixture.try_apply(&abroad).await.unwrap_err();
+    assert!(refused.contains("purchases abroad") && refused.contains("femi"), "{refused}");
+    fixture.world.check().await;
+}
+
+async fn a_code_leaves_no_own_block_and_is_told_of_otherwise(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    let apply_with = async |rules: &str| {
+        let file = peopled(&patient(DEMO));
+        match apply(fixture.store(), fixture.world.app.ids(), fixture.now(), &file, rules).await {
+            Ok(applied) => Ok(applied.changed),
+            Err(ApplyError::Refused(refusals)) => Err(refusals.join("\n")),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let moved = |line: &str, to: &str| {
+        let without = RULES.replace(&format!("  \"{line}\",\n"), "");
+        let (before, after) = without.split_once(to).unwrap();
+        format!("{before}{to}\n  \"{line}\",{after}")
+    };
+    let off_licence = moved("5921 Off-licences", "\ncodes = [");
+    let refused = apply_with(&off_licence).await.unwrap_err();
+    assert!(refused.contains("code 5921 (Off-licences) leaves alcohol, which dee"), "{refused}");
+    // Dee has a term about phones, and no block of her own.
+    let phones = moved("4812 Phone shops and handsets", "\ncodes = [");
+    assert_ne!(phones, RULES);
+    assert_eq!(apply_with(&phones).await, Ok(0));
+    let told = fixture.told("dee", "person").await;
+    let expected = "Phone shops and handsets: from now on this counts as another kind of shop on \
+                    your list. Is that not right? Tell us.";
+    assert_eq!(told, [("codes-moved".to_owned(), expected.to_owned())]);
+    assert_eq!(apply_with(&phones).await, Ok(0));
+    assert_eq!(fixture.told("dee", "person").await.len(), 1, "told once");
     fixture.world.check().await;
 }

@@ -156,6 +156,10 @@ async fn drafts_and_own_wishes_are_read_by_whom_they_concern(database: TestDatab
     let alone = json!({"help": "alone", "words": "I drink less.", "session": session});
     let wish = fixture.post("dee", "/help", alone).await;
     let wish = wish.json()["proposal"].as_str().unwrap().to_owned();
+    for who in ["ruth", "amina"] {
+        let acts = fixture.get(who, "/timeline").await.to_string();
+        assert!(!acts.contains("cook") && !acts.contains("drink"), "{who}: {acts}");
+    }
     for (who, sees_draft, words) in [
         ("helen", true, ""),
         ("dee", true, "I drink less."),

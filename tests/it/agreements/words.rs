@@ -17,6 +17,7 @@ use crate::support::TestDatabase;
 
 on_both_databases!(
     what_changed_is_said_line_by_line,
+    a_line_says_what_decided_before,
     every_restriction_has_an_age_and_a_reason,
     a_guide_is_written_with_people_who_have_a_budget,
 );
@@ -65,6 +66,39 @@ async fn what_changed_is_said_line_by_line(database: TestDatabase) {
         assert!(difference(&mut tx, &programme, who, &id("dee"), from, 2).await.is_err());
     }
     tx.commit().await.unwrap();
+    fixture.world.check().await;
+}
+
+/// Nothing on the list was about the code or the shop itself, but a term about their kind decided.
+async fn a_line_says_what_decided_before(database: TestDatabase) {
+    let fixture = AgreementFixture::open(database).await;
+    let mut list = fixture.in_force("dee").await.list();
+    for scope in ["code:5921", "code:4812", "category:driving"] {
+        let scope: Scope = scope.parse().unwrap();
+        list = with(&without(&list, &scope), term(scope, TermAnswer::Yes));
+    }
+    let shop = fixture.programme().await.rules.shops().key_of("Majestic Wine").unwrap();
+    list = with(&list, term(Scope::Shop(shop), TermAnswer::Yes));
+    let proposed = fixture.propose("amina", "dee", list).await.unwrap();
+    let path = format!("/proposals/{}", proposed.proposal);
+    let lines = fixture.get("dee", &path).await["lines"].as_array().unwrap().clone();
+    let mut lines: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let text = |key: &str| line[key].as_str().unwrap().to_owned();
+            format!("{}: {} -> {} ({})", text("about"), text("now"), text("new"), text("way"))
+        })
+        .collect();
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "Driving and vehicles: Ask first -> Yes (more)",
+            "Off-licences: No -> Yes (more)",
+            "One shop: As for its kind of shop -> Yes (more)",
+            "Phone shops and handsets: Ask first -> Yes (more)",
+        ]
+    );
     fixture.world.check().await;
 }
 
