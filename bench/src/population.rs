@@ -8,6 +8,9 @@ use sayso::programme::apply::apply;
 use sayso::store::{PoolSizes, Store};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
 
+/// Two pots, three counters, and amounts so large that nothing is declined.
+const PROGRAMME_FILE: &str = include_str!("../programme.toml");
+
 /// The names of the issuer's connection and of its programme.
 pub(crate) const CONNECTION: &str = "bench-stripe";
 pub(crate) const PROGRAMME: &str = "bench";
@@ -34,8 +37,7 @@ pub(crate) async fn populate(url: &str, population: Population) -> Result<()> {
     let store = Store::open(url, PoolSizes::default()).await?;
     store.use_key(&key()).await?;
     let rules = include_str!("../../merchant-rules/categories.toml");
-    let file = programme_file();
-    apply(&store, &NewIds::default(), Clock::system().now(), &file, rules).await?;
+    apply(&store, &NewIds::default(), Clock::system().now(), PROGRAMME_FILE, rules).await?;
     store.close().await;
     let mut connection = AnyConnection::connect(url).await?;
     let mut statements = copies(&mut connection, people).await?;
@@ -152,107 +154,16 @@ async fn copied(
     Ok(format!("INSERT INTO {table} ({}) SELECT {}", columns.join(", "), values.join(", ")))
 }
 
-/// Two pots, three counters, and amounts so large that nothing is declined.
-fn programme_file() -> String {
-    let token = card_token(0);
-    format!(
-        r#"
-[programme]
-id = "{PROGRAMME}"
-name = "Bench"
-time_zone = "Europe/London"
-currency = "GBP"
-country = "GB"
-
-[[worker]]
-id = "amina"
-name = "Amina"
-phone = "020 7946 0000"
-
-[[connection]]
-name = "{CONNECTION}"
-issuer = "stripe"
-api_version = "2026-10-28.endive"
-deadline_ms = 2000
-answer_within_ms = 1300
-
-[[connection.secret]]
-name = "realtime-1"
-value = "{SECRET}"
-
-[[stream]]
-id = "homes"
-name = "Homes grant"
-funder = "Riverside Council"
-never = ["gambling"]
-ends_on = 2199-12-31
-
-[[start.term]]
-on = "everything_else"
-answer = "yes"
-
-[[person]]
-id = "p0"
-name = "Ada"
-worker = "amina"
-
-[[person.card]]
-connection = "{CONNECTION}"
-token = "{token}"
-last_four = "0000"
-state = "active"
-
-[[person.pot]]
-id = "extra"
-name = "extra"
-stream = "homes"
-allocated = "90000000.00"
-only = ["pets"]
-loads = [{{ id = "start", amount = "9000000.00" }}]
-
-[[person.pot]]
-id = "week"
-name = "your week"
-stream = "homes"
-allocated = "90000000.00"
-loads = [{{ id = "start", amount = "9000000.00" }}]
-
-[person.agreement]
-agreed_on = 2026-11-16
-agreed_by = ["Ada", "Amina"]
-how = "For a bench."
-partial = false
-
-[[person.agreement.term]]
-on = {{ category = "food" }}
-answer = "yes"
-limits = [{{ per = "week", amount = "9000000.00" }}]
-reason = "Counted."
-review_on = 2199-02-16
-
-[[person.agreement.term]]
-on = "everything"
-limits = [{{ per = "day", amount = "9000000.00" }}, {{ per = "month", amount = "9000000.00" }}]
-reason = "Counted."
-review_on = 2199-02-16
-
-[[person.agreement.term]]
-on = {{ category = "gadgets" }}
-answer = "ask"
-decides = "together"
-reason = "Never met here."
-review_on = 2199-02-16
-
-[[person.agreement.term]]
-on = "everything_else"
-answer = "yes"
-"#
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_file_has_the_names_that_requests_have() {
+        for name in [PROGRAMME, CONNECTION, SECRET, &card_token(0)] {
+            assert!(PROGRAMME_FILE.contains(&format!(" = \"{name}\"\n")), "{name}");
+        }
+    }
 
     /// The copies must follow every change of the schema.
     #[tokio::test]

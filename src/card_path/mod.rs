@@ -3,4 +3,5 @@
 
 pub mod authorise;
 pub mod committer;
+pub mod error;
 pub mod lifecycle;

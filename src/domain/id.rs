@@ -29,15 +29,11 @@ fn is_slug(text: &str) -> bool {
         && text.bytes().next().is_some_and(is_word)
 }
 
-/// Declares an identifier that people choose: a slug.
-macro_rules! slug {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Arc<str>);
-
+/// Gives an identifier that wraps a text its `as_str` and its `Display`.
+macro_rules! text_id {
+    ($name:ident) => {
         impl $name {
-            /// The slug as text.
+            /// The identifier as text, unchanged.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -48,6 +44,17 @@ macro_rules! slug {
                 f.write_str(&self.0)
             }
         }
+    };
+}
+
+/// Declares an identifier that people choose: a slug.
+macro_rules! slug {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        text_id!($name);
 
         impl FromStr for $name {
             type Err = ParseSlugError;
@@ -165,22 +172,13 @@ impl BudgetId {
         &*self.0 == Self::HOUSE
     }
 
-    /// The identifier as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The person whose budget this is; none for the house.
     pub fn person(&self) -> Option<PersonId> {
         (!self.is_house()).then(|| PersonId(Arc::clone(&self.0)))
     }
 }
 
-impl fmt::Display for BudgetId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+text_id!(BudgetId);
 
 impl FromStr for BudgetId {
     type Err = ParseSlugError;
@@ -270,18 +268,7 @@ pub struct ParseReferenceError;
 
 macro_rules! reference {
     ($name:ident) => {
-        impl $name {
-            /// The identifier as text, unchanged.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
+        text_id!($name);
 
         impl FromStr for $name {
             type Err = ParseReferenceError;

@@ -15,4 +15,5 @@ pub mod people;
 pub mod pot;
 pub mod purchase;
 pub mod shop;
+pub(crate) mod stored_enum;
 pub mod time;

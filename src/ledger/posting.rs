@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::account::Account;
 use crate::domain::id::{BudgetId, PostingId, ProgrammeId, PurchaseId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::stored_enum::stored_enum;
 use crate::ledger::record::column::word_columns;
 use crate::ledger::record::row::{CanonicalHasher, CorruptRow, Digest, Value};
 use crate::ledger::record::table::{Record as _, record};
@@ -71,68 +72,30 @@ impl Transfer {
     }
 }
 
-/// The kind of event that a posting books.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PostingKind {
-    /// An agreement took effect. Moves no money.
-    Agreement,
-    /// A pot was opened or its plan changed. Moves no money.
-    Pot,
-    Load,
-    /// The person moved money between their pots.
-    PotTransfer,
-    /// We decided an authorisation request; an approval holds money.
-    Decision,
-    /// We withdrew an approval that the issuer did not receive in time.
-    Withdrawal,
-    /// The issuer reported the status of an authorisation.
-    StatusUpdate,
-    Capture,
-    Refund,
-    /// The funds of a dispute moved.
-    Dispute,
-    /// A hold expired by our own clock.
-    Expiry,
-}
-
-impl PostingKind {
-    /// Every kind, for reading stored words.
-    pub const ALL: [Self; 11] = [
-        Self::Agreement,
-        Self::Pot,
-        Self::Load,
-        Self::PotTransfer,
-        Self::Decision,
-        Self::Withdrawal,
-        Self::StatusUpdate,
-        Self::Capture,
-        Self::Refund,
-        Self::Dispute,
-        Self::Expiry,
-    ];
-
-    /// The word that is stored.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Agreement => "agreement",
-            Self::Pot => "pot",
-            Self::Load => "load",
-            Self::PotTransfer => "move",
-            Self::Decision => "decision",
-            Self::Withdrawal => "withdrawal",
-            Self::StatusUpdate => "standing",
-            Self::Capture => "capture",
-            Self::Refund => "refund",
-            Self::Dispute => "dispute",
-            Self::Expiry => "expiry",
-        }
+stored_enum!(
+    /// The kind of event that a posting books.
+    PostingKind {
+        /// An agreement took effect. Moves no money.
+        Agreement => "agreement",
+        /// A pot was opened or its plan changed. Moves no money.
+        Pot => "pot",
+        Load => "load",
+        /// The person moved money between their pots.
+        PotTransfer => "move",
+        /// We decided an authorisation request; an approval holds money.
+        Decision => "decision",
+        /// We withdrew an approval that the issuer did not receive in time.
+        Withdrawal => "withdrawal",
+        /// The issuer reported the status of an authorisation.
+        StatusUpdate => "standing",
+        Capture => "capture",
+        Refund => "refund",
+        /// The funds of a dispute moved.
+        Dispute => "dispute",
+        /// A hold expired by our own clock.
+        Expiry => "expiry",
     }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
-    }
-}
+);
 
 word_columns!(PostingKind);
 

@@ -11,6 +11,7 @@ use super::purchases::{BudgetRef, PurchaseListError};
 use crate::domain::id::{PostingId, PotId};
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::pot::PotPlan;
+use crate::domain::stored_enum::stored_enum;
 use crate::ledger::account::Account;
 use crate::ledger::posting::{PostingKind, Transfer};
 use crate::ledger::record::message_parameters::{money_of, text_of};
@@ -39,27 +40,16 @@ pub struct Activity {
     pub from: Option<PotId>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ActivityKind {
-    Added,
-    Moved,
-    HeldBack,
-    TookBack,
-    LetOut,
-}
-
-impl ActivityKind {
-    /// The word in the API.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Added => "added",
-            Self::Moved => "moved",
-            Self::HeldBack => "held_back",
-            Self::TookBack => "took_back",
-            Self::LetOut => "let_out",
-        }
+stored_enum!(
+    /// What kind of movement it is.
+    ActivityKind {
+        Added => "added",
+        Moved => "moved",
+        HeldBack => "held_back",
+        TookBack => "took_back",
+        LetOut => "let_out",
     }
-}
+);
 
 /// Where a page begins: after a link and before an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,12 +17,11 @@ use crate::ledger::book::{Book, LedgerError, PostingCause, PotBalance};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::pot_transfers;
 use crate::ledger::record::message_parameters::MessageParameters;
-use crate::ledger::record::own_pot::own_pot_text;
 use crate::ledger::record::row::Digest;
 use crate::messages::words::{Notification, NotificationParameters, Words};
 use crate::people::admitted_budget::AdmittedBudget;
 use crate::people::members::{GrantedAccess, Principal, UseCaseContext, UseCaseError};
-use crate::store::{NewMessage, Tx, pot_plan_digest};
+use crate::store::{NewMessage, PotRow, Tx};
 
 /// The most own pots that a person can ever open, closed ones included. Bounded because every
 /// decision reads all of them.
@@ -61,66 +60,73 @@ pub struct PotSnapshot {
     pub today: Date,
 }
 
-/// Holds money of a pot back. Replaces what was held back of the pot before.
-///
-/// # Errors
-///
-/// [`UseCaseError::Invalid`] for an amount, date or number of days out of range;
-/// [`UseCaseError::Conflict`] when money would be released earlier than the person chose before.
-pub async fn hold_back(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    pot: &PotId,
-    request: HoldBackRequest,
-) -> Result<PotSnapshot, UseCaseError> {
-    let mut admitted = admit(tx, context, principal, person).await?;
-    let amount = Money::from_minor(request.amount, admitted.programme.settings.currency);
-    let own = admitted.own_pot(pot)?;
-    let known = own.held_back.as_ref();
-    let held =
-        HoldBack::new(amount, request.until, request.cooling_days, known, admitted.moment.date)?;
-    let notification =
-        if held.until.is_some() { Notification::HeldBackUntil } else { Notification::HeldBack };
-    let name = admitted.name(pot)?;
-    admitted.notify_pot(notification, pot, &name, Some(amount), held.until, None);
-    admitted.save_own_pot(tx, pot, PersonalPotSettings { held_back: Some(held), ..own }).await?;
-    admitted.close_private(tx, "held_back", pot.as_str()).await?;
-    admitted.snapshot(pot)
+/// A change of one pot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PotChange {
+    /// Holds money of the pot back. Replaces what was held back of it before.
+    HoldBack(HoldBackRequest),
+    /// Releases what is held back: at once, or after the cooling time that the person chose. After
+    /// that time the person must ask for it again, because nothing takes effect by silence.
+    TakeBack,
+    /// Sets whether an own pot pays for purchases before the agreed pot that it is part of.
+    SetPaying(bool),
+    /// Closes an own pot and moves its balance to the agreed pot that it is part of. Closing it
+    /// again moves what was refunded into the closed pot since.
+    Close,
 }
 
-/// Releases money that is held back: at once, or after the cooling time that the person chose.
-/// After that time the person must call this again, because nothing takes effect by silence.
-///
-/// # Errors
-///
-/// [`UseCaseError::Conflict`] when nothing is held back.
-pub async fn take_back(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    pot: &PotId,
-) -> Result<PotSnapshot, UseCaseError> {
-    let mut admitted = admit(tx, context, principal, person).await?;
-    let own = admitted.own_pot(pot)?;
-    let held = own.held_back.clone().filter(|held| held.is_active_on(admitted.moment.date));
-    let held = held.ok_or(HoldBackError::NothingHeld)?;
-    let (held_back, notification, from) = match held.take_back(principal.at) {
-        HoldBackRelease::Free => (None, Notification::HeldBackFree, None),
-        HoldBackRelease::CoolingOff(held, from) => {
-            (Some(held), Notification::HeldBackCools, Some(from))
+impl PotChange {
+    /// The kind of the act, as stored.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::HoldBack(_) => "held_back",
+            Self::TakeBack => "took_back",
+            Self::SetPaying(true) => "pot_pays",
+            Self::SetPaying(false) => "pot_keeps",
+            Self::Close => "closed_pot",
         }
+    }
+}
+
+/// Changes one pot of the person.
+///
+/// # Errors
+///
+/// [`UseCaseError::Invalid`] for an amount, date or number of days out of range.
+/// [`UseCaseError::Conflict`] when money would be released earlier than the person chose before;
+/// when nothing is held back to be taken back; when the pot that is to pay is closed; and when the
+/// pot that is to be closed has an open hold, or money of it is held back.
+pub async fn change(
+    tx: &mut Tx,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
+    person: &PersonId,
+    pot: &PotId,
+    change: PotChange,
+) -> Result<PotSnapshot, UseCaseError> {
+    let mut admitted = admit(tx, context, principal, person).await?;
+    let own = admitted.own_pot(pot)?;
+    let own = match change {
+        PotChange::HoldBack(request) => admitted.hold_back(pot, own, request)?,
+        PotChange::TakeBack => admitted.take_back(pot, own)?,
+        PotChange::SetPaying(pays) => set_paying(own, pays)?,
+        PotChange::Close => admitted.close_goal(pot, own)?,
     };
-    let name = admitted.name(pot)?;
-    admitted.notify_pot(notification, pot, &name, Some(held.amount), None, from);
-    admitted.save_own_pot(tx, pot, PersonalPotSettings { held_back, ..own }).await?;
-    admitted.close_private(tx, "took_back", pot.as_str()).await?;
+    admitted.save_own_pot(tx, pot, own).await?;
+    admitted.close_private(tx, change.word(), pot.as_str()).await?;
     admitted.snapshot(pot)
 }
 
-/// Opens an own pot within an agreed one. It pays for nothing until [`set_paying`] turns that on.
+fn set_paying(own: PersonalPotSettings, pays: bool) -> Result<PersonalPotSettings, UseCaseError> {
+    let goal = own.goal.ok_or(UseCaseError::NotFound("pot of your own"))?;
+    if goal.is_closed {
+        return Err(PotTransferError::Closed.into());
+    }
+    Ok(PersonalPotSettings { goal: Some(SavingsGoal { pays, ..goal }), ..own })
+}
+
+/// Opens an own pot within an agreed one. It pays for nothing until
+/// [`PotChange::SetPaying`] turns that on.
 pub async fn open_goal(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -151,36 +157,6 @@ pub async fn open_goal(
     admitted.snapshot(&id)
 }
 
-/// Sets whether an own pot pays for purchases before the agreed pot that it is part of.
-///
-/// # Errors
-///
-/// [`UseCaseError::Conflict`] when the pot is closed.
-pub async fn set_paying(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    pot: &PotId,
-    pays: bool,
-) -> Result<PotSnapshot, UseCaseError> {
-    let mut admitted = admit(tx, context, principal, person).await?;
-    let own = admitted.own_pot(pot)?;
-    let goal = own.goal.clone().ok_or(UseCaseError::NotFound("pot of your own"))?;
-    if goal.is_closed {
-        return Err(PotTransferError::Closed.into());
-    }
-    admitted
-        .save_own_pot(
-            tx,
-            pot,
-            PersonalPotSettings { goal: Some(SavingsGoal { pays, ..goal }), ..own },
-        )
-        .await?;
-    admitted.close_private(tx, if pays { "pot_pays" } else { "pot_keeps" }, pot.as_str()).await?;
-    admitted.snapshot(pot)
-}
-
 /// Moves `amount` minor units between two pots of the person.
 ///
 /// # Errors
@@ -200,44 +176,6 @@ pub async fn move_money(
     admitted.move_money(from, to, amount)?;
     admitted.close_private(tx, "moved_money", &format!("{from}/{to}")).await?;
     Ok([admitted.snapshot(from)?, admitted.snapshot(to)?])
-}
-
-/// Closes an own pot and moves its balance to the agreed pot that it is part of. Calling it again
-/// moves what was refunded into the closed pot since.
-///
-/// # Errors
-///
-/// [`UseCaseError::Conflict`] while a hold is open on the pot, or money of it is held back.
-pub async fn close_goal(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    pot: &PotId,
-) -> Result<PotSnapshot, UseCaseError> {
-    let mut admitted = admit(tx, context, principal, person).await?;
-    let own = admitted.own_pot(pot)?;
-    let goal = own.goal.ok_or(UseCaseError::NotFound("pot of your own"))?;
-    let (_, balance) = admitted.pot(pot)?;
-    let (held, left) = (balance.held, balance.left);
-    if held.is_positive() {
-        let what = format!("{held} of it is kept aside for a purchase: close it after that");
-        return Err(UseCaseError::Conflict(what));
-    }
-    if own.held_back.is_some_and(|held| held.is_active_on(admitted.moment.date)) {
-        return Err(UseCaseError::Conflict(
-            "you hold some of it back: take that back first".to_owned(),
-        ));
-    }
-    if left.is_positive() {
-        admitted.move_money(pot, &goal.of, left)?;
-    }
-    let goal = SavingsGoal { pays: false, is_closed: true, ..goal };
-    admitted
-        .save_own_pot(tx, pot, PersonalPotSettings { held_back: None, goal: Some(goal) })
-        .await?;
-    admitted.close_private(tx, "closed_pot", pot.as_str()).await?;
-    admitted.snapshot(pot)
 }
 
 /// Locks the budget of `person` for somebody who may steer its money.
@@ -301,6 +239,66 @@ impl AdmittedBudget<'_> {
         PostingCause { posting, kind, subject, record, moment: self.moment }
     }
 
+    fn hold_back(
+        &mut self,
+        pot: &PotId,
+        own: PersonalPotSettings,
+        request: HoldBackRequest,
+    ) -> Result<PersonalPotSettings, UseCaseError> {
+        let HoldBackRequest { amount, until, cooling_days } = request;
+        let amount = Money::from_minor(amount, self.programme.settings.currency);
+        let known = own.held_back.as_ref();
+        let held = HoldBack::new(amount, until, cooling_days, known, self.moment.date)?;
+        let notification =
+            if held.until.is_some() { Notification::HeldBackUntil } else { Notification::HeldBack };
+        let name = self.name(pot)?;
+        self.notify_pot(notification, pot, &name, Some(amount), held.until, None);
+        Ok(PersonalPotSettings { held_back: Some(held), ..own })
+    }
+
+    fn take_back(
+        &mut self,
+        pot: &PotId,
+        own: PersonalPotSettings,
+    ) -> Result<PersonalPotSettings, UseCaseError> {
+        let held = own.held_back.filter(|held| held.is_active_on(self.moment.date));
+        let held = held.ok_or(HoldBackError::NothingHeld)?;
+        let amount = Some(held.amount);
+        let (held_back, notification, from) = match held.take_back(self.access.at) {
+            HoldBackRelease::Free => (None, Notification::HeldBackFree, None),
+            HoldBackRelease::CoolingOff(held, from) => {
+                (Some(held), Notification::HeldBackCools, Some(from))
+            }
+        };
+        let name = self.name(pot)?;
+        self.notify_pot(notification, pot, &name, amount, None, from);
+        Ok(PersonalPotSettings { held_back, ..own })
+    }
+
+    fn close_goal(
+        &mut self,
+        pot: &PotId,
+        own: PersonalPotSettings,
+    ) -> Result<PersonalPotSettings, UseCaseError> {
+        let goal = own.goal.ok_or(UseCaseError::NotFound("pot of your own"))?;
+        let (_, balance) = self.pot(pot)?;
+        let (held, left) = (balance.held, balance.left);
+        if held.is_positive() {
+            let what = format!("{held} of it is kept aside for a purchase: close it after that");
+            return Err(UseCaseError::Conflict(what));
+        }
+        if own.held_back.is_some_and(|held| held.is_active_on(self.moment.date)) {
+            return Err(UseCaseError::Conflict(
+                "you hold some of it back: take that back first".to_owned(),
+            ));
+        }
+        if left.is_positive() {
+            self.move_money(pot, &goal.of, left)?;
+        }
+        let goal = SavingsGoal { pays: false, is_closed: true, ..goal };
+        Ok(PersonalPotSettings { held_back: None, goal: Some(goal) })
+    }
+
     fn move_money(&mut self, from: &PotId, to: &PotId, amount: Money) -> Result<(), UseCaseError> {
         let (plan, source) = self.pot(from)?;
         let date = self.moment.date;
@@ -337,9 +335,7 @@ impl AdmittedBudget<'_> {
     fn post_digest(&mut self, pot: &PotId) -> Result<(), UseCaseError> {
         let balance = self.book()?.pots.0.get(pot).ok_or(UseCaseError::NotFound("pot"))?;
         let GrantedAccess { programme, budget, .. } = &self.access;
-        let (stream, allocated) = (&balance.stream, balance.allocated);
-        let own = own_pot_text(&balance.own);
-        let digest = pot_plan_digest(programme, budget, pot, stream, allocated, own);
+        let digest = PotRow::new(programme, budget, pot, balance).plan_digest();
         let cause = self.cause(PostingKind::Pot, pot.to_string(), digest);
         self.book_mut()?.post(cause, Vec::new())?;
         Ok(())

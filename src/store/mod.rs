@@ -43,7 +43,7 @@ pub use self::pot::counters::CounterRow;
 pub use self::pot::permissions::PermissionUsesRow;
 pub use self::pot::pots::PotRow;
 pub use self::programme::applications::ApplicationRow;
-pub use self::programme::budgets::{LoadRow, pot_plan_digest};
+pub use self::programme::budgets::LoadRow;
 pub use self::programme::connections::{SecretName, SecretRow};
 pub use self::programme::programmes::ProgrammeRow;
 pub use self::purchase::books::{

@@ -25,9 +25,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::connections::{ConnectionLimits, ConnectionSlot, ConnectionTable, SlotUnavailable};
-use super::timeout_stream::{
-    RequestProgress, TimeoutStream, TrackedRequestBody, TrackedResponseBody,
-};
+use super::timeout_stream::{RequestProgress, TimeoutStream, TrackedBody};
 
 /// How long a connection may stay idle between requests.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
@@ -165,12 +163,12 @@ async fn serve(
     let service = service_fn(|request: Request<Incoming>| {
         progress.advance();
         let progress = Arc::clone(&progress);
-        let request = request.map(|body| TrackedRequestBody::new(body, Arc::clone(&progress)));
+        let request = request.map(|body| TrackedBody::of_request(body, Arc::clone(&progress)));
         let response = router.call(request);
         async move {
             let response = response.await;
             progress.advance();
-            response.map(|response| response.map(|body| TrackedResponseBody::new(body, progress)))
+            response.map(|response| response.map(|body| TrackedBody::of_response(body, progress)))
         }
     });
     let connection = http1::Builder::new()

@@ -179,23 +179,44 @@ impl AsyncWrite for TimeoutStream {
     }
 }
 
-/// A request body that marks its connection as busy once it has arrived completely.
+/// Which way a body goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Request,
+    Response,
+}
+
+/// A body that reports its end to the progress of its connection.
 #[derive(Debug)]
-pub(super) struct TrackedRequestBody<B> {
+pub(super) struct TrackedBody<B> {
     body: B,
+    direction: Direction,
     progress: Arc<RequestProgress>,
 }
 
-impl<B: HttpBody> TrackedRequestBody<B> {
-    pub(super) fn new(body: B, progress: Arc<RequestProgress>) -> Self {
-        if body.is_end_stream() {
-            progress.slot.mark_busy();
-        }
-        Self { body, progress }
+impl<B> TrackedBody<B> {
+    /// A response body, which reports when hyper has taken all of it.
+    pub(super) const fn of_response(body: B, progress: Arc<RequestProgress>) -> Self {
+        Self { body, direction: Direction::Response, progress }
     }
 }
 
-impl<B: HttpBody + Unpin> HttpBody for TrackedRequestBody<B> {
+impl<B: HttpBody> TrackedBody<B> {
+    /// A request body, which marks its connection as busy once it has arrived completely.
+    pub(super) fn of_request(body: B, progress: Arc<RequestProgress>) -> Self {
+        let request = Self { body, direction: Direction::Request, progress };
+        request.report_arrival(request.body.is_end_stream());
+        request
+    }
+
+    fn report_arrival(&self, is_complete: bool) {
+        if is_complete && self.direction == Direction::Request {
+            self.progress.slot.mark_busy();
+        }
+    }
+}
+
+impl<B: HttpBody + Unpin> HttpBody for TrackedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -204,9 +225,7 @@ impl<B: HttpBody + Unpin> HttpBody for TrackedRequestBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() || self.body.is_end_stream() {
-            self.progress.slot.mark_busy();
-        }
+        self.report_arrival(frame.is_none() || self.body.is_end_stream());
         Poll::Ready(frame)
     }
 
@@ -219,42 +238,11 @@ impl<B: HttpBody + Unpin> HttpBody for TrackedRequestBody<B> {
     }
 }
 
-/// A response body that reports when hyper has taken all of it.
-#[derive(Debug)]
-pub(super) struct TrackedResponseBody<B> {
-    body: B,
-    progress: Arc<RequestProgress>,
-}
-
-impl<B> TrackedResponseBody<B> {
-    pub(super) const fn new(body: B, progress: Arc<RequestProgress>) -> Self {
-        Self { body, progress }
-    }
-}
-
-impl<B: HttpBody + Unpin> HttpBody for TrackedResponseBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 /// hyper drops a body when its last byte is queued for writing.
-impl<B> Drop for TrackedResponseBody<B> {
+impl<B> Drop for TrackedBody<B> {
     fn drop(&mut self) {
-        self.progress.is_flushing.store(true, Ordering::Relaxed);
+        if self.direction == Direction::Response {
+            self.progress.is_flushing.store(true, Ordering::Relaxed);
+        }
     }
 }

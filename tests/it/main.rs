@@ -29,6 +29,8 @@ mod lives;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
+mod programme_text;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod scenarios;

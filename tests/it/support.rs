@@ -39,6 +39,38 @@ macro_rules! on_both_databases {
 /// A well-known key, for tests only.
 const KEY: &str = "tests+tests+tests+tests+tests+tests+tests+0=";
 
+/// What a programme file and purchases are stored in, in an order that satisfies foreign keys.
+pub(crate) const TABLES: [&str; 28] = [
+    "rules",
+    "programme",
+    "programme_version",
+    "connection",
+    "connection_secret",
+    "budget",
+    "person",
+    "card",
+    "agreement",
+    "term",
+    "permission",
+    "pot",
+    "counter",
+    "purchase",
+    "hold",
+    "decision",
+    "withdrawal",
+    "issuer_event",
+    "presentment",
+    "load",
+    "posting",
+    "journal",
+    "seal",
+    "message",
+    "exception",
+    "member",
+    "token_key",
+    "duty",
+];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DatabaseKind {
     Sqlite,

@@ -29,6 +29,31 @@ pub(crate) fn gbp(minor: i64) -> Money {
     Money::from_minor(minor, "GBP".parse().unwrap())
 }
 
+/// JSON, or nearly, that is no amount in whole pence up to the largest one.
+pub(crate) const ODD_AMOUNTS: [&str; 21] = [
+    "-1",
+    "12.5",
+    "1250.0",
+    "1e3",
+    "1E3",
+    "1e309",
+    "NaN",
+    "Infinity",
+    "\"12.3\"",
+    "\"1250\"",
+    "01250",
+    "+1250",
+    "null",
+    "true",
+    "[1250]",
+    "100000000001",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "-0.0",
+    "0",
+];
+
 pub(crate) fn pot(id: &str) -> PotId {
     id.parse().unwrap()
 }

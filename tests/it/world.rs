@@ -8,11 +8,13 @@ use std::sync::OnceLock;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{Span, Timestamp, ToSpan as _};
 use sayso::app::gateway::{App, AppSettings};
+use sayso::operations::balances::Balances;
 use sayso::platform::clock::{Clock, ClockControl};
 use sayso::platform::config::KeySource;
 use sayso::programme::apply::{ApplyError, ApplyReport, PendingProposal, apply};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use simulator::ClockMode;
 
 use crate::caller::Caller;
 use crate::support::TestDatabase;
@@ -160,6 +162,14 @@ impl World {
         self.clock_control.set(self.clock.now().checked_add(span).unwrap());
     }
 
+    /// The simulator's clock, which sets the gateway's.
+    pub(crate) fn story_clock(&self) -> ClockMode {
+        let clock_control = self.clock_control();
+        ClockMode::Story(Box::new(move |unix| {
+            clock_control.set(Timestamp::from_second(unix).unwrap());
+        }))
+    }
+
     /// The control of the clock, for tasks that set it while the test waits.
     pub(crate) fn clock_control(&self) -> ClockControl {
         self.clock_control.clone()
@@ -272,11 +282,14 @@ impl World {
         TestResponse { status, body: response.text().await.unwrap() }
     }
 
-    /// The first programme's balances, as `sayso balances --output json` prints them.
+    /// The balances of all programmes, as `sayso balances --output json` prints them.
+    pub(crate) async fn all_balances(&self) -> Value {
+        Balances::read(self.app.store(), self.app.directory()).await.unwrap().to_json()
+    }
+
+    /// The first programme's balances.
     pub(crate) async fn balances(&self) -> Value {
-        let balances =
-            sayso::operations::balances::Balances::read(self.app.store(), self.app.directory());
-        balances.await.unwrap().to_json()["programmes"][0].clone()
+        self.all_balances().await["programmes"][0].clone()
     }
 
     /// One figure of a person: `loaded`, `held`, `spent` or `left`, in minor units.
@@ -578,6 +591,12 @@ pub(crate) const APPROVED: AuthorisationState<'static> = AuthorisationState {
 pub(crate) fn patient(file: &str) -> String {
     file.replace("deadline_ms = 2000", "deadline_ms = 20000")
         .replace("answer_within_ms = 1300", "answer_within_ms = 15000")
+}
+
+/// `DEMO` with long deadlines, and with a manager who must consent above `sum`.
+pub(crate) fn demo_with_manager_above(sum: &str) -> String {
+    let line = format!("country = \"GB\"\nmanager_above = \"{sum}\"");
+    patient(DEMO).replace("country = \"GB\"", &line)
 }
 
 /// `DEMO` with Dee on the programme's start list.

@@ -79,6 +79,17 @@ impl PurchaseTimes {
     }
 }
 
+/// The purchase that a message is about, according to the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PurchaseReference {
+    /// Number of the purchase in the plan.
+    pub(crate) number: usize,
+    /// Index into the books' people.
+    pub(crate) person: usize,
+    pub(crate) shop: &'static Shop,
+    pub(crate) when: PurchaseTimes,
+}
+
 /// The amount of a capture or a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Presentment {
@@ -175,18 +186,7 @@ impl Books {
         self.drain(person, shop, amount_minor, date, spendable)
     }
 
-    /// Like [`Books::cover`], but draws on money that is not released yet, because the amount is
-    /// owed.
-    fn cover_owed(
-        &self,
-        person: usize,
-        shop: &Shop,
-        amount_minor: i64,
-        date: Date,
-    ) -> Vec<(usize, i64)> {
-        self.drain(person, shop, amount_minor, date, PotBook::left_minor)
-    }
-
+    /// The pots that pay, each with its part of what is `available` in it.
     fn drain(
         &self,
         person: usize,
@@ -227,15 +227,10 @@ impl Books {
 
     /// Books the approval of an authorisation request. A purchase with nothing held or captured
     /// starts again: it counts on this day, and its earlier use of permissions is dropped.
-    pub(crate) fn approve(
-        &mut self,
-        number: usize,
-        (person, shop): (usize, &'static Shop),
-        approval: AuthorisationApproval,
-        when: PurchaseTimes,
-    ) {
+    pub(crate) fn approve(&mut self, on: PurchaseReference, approval: AuthorisationApproval) {
+        let PurchaseReference { number, person, shop, when } = on;
         let (day, today) = (self.day(when), self.local(when.received_at).date());
-        let purchase = self.purchase(number, (person, shop), shop.channel, when);
+        let purchase = self.purchase(on, shop.channel);
         if purchase.committed_minor() == 0 {
             (purchase.day, purchase.channel) = (day, shop.channel);
             purchase.forget_permissions();
@@ -248,32 +243,27 @@ impl Books {
         self.adjust_hold(number, &parts);
     }
 
-    /// Applies a snapshot from the issuer; only the latest one counts.
+    /// Applies a snapshot from the issuer; only the latest one counts. Its hold is owed, so it also
+    /// draws on money that is not released yet.
     pub(crate) fn apply_snapshot(
         &mut self,
-        number: usize,
-        (person, shop): (usize, &'static Shop),
+        on: PurchaseReference,
         snapshot: AuthorisationSnapshot,
-        when: PurchaseTimes,
     ) {
-        let purchase = self.reported_purchase(number, (person, shop), shop.channel, when);
+        let PurchaseReference { number, person, shop, when } = on;
+        let purchase = self.reported_purchase(on, shop.channel);
         purchase.apply_snapshot(snapshot);
         let missing = purchase.wanted_minor() - purchase.held_minor();
         let today = self.local(when.received_at).date();
-        let parts = self.cover_owed(person, shop, missing, today);
+        let parts = self.drain(person, shop, missing, today, PotBook::left_minor);
         self.adjust_hold(number, &parts);
     }
 
     /// Books a capture: from the hold, then the same pots, then other eligible pots, then exposure.
     /// A capture without an authorisation counts like one that had been authorised.
-    pub(crate) fn capture(
-        &mut self,
-        number: usize,
-        (person, shop): (usize, &'static Shop),
-        presentment: Presentment,
-        when: PurchaseTimes,
-    ) {
-        let purchase = self.reported_purchase(number, (person, shop), clearing_channel(shop), when);
+    pub(crate) fn capture(&mut self, on: PurchaseReference, presentment: Presentment) {
+        let PurchaseReference { number, person, shop, when } = on;
+        let purchase = self.reported_purchase(on, clearing_channel(shop));
         purchase.captured_minor += presentment.amount_minor;
         purchase.merchant_amount.captured += presentment.merchant_amount.unwrap_or(0);
         let mut rest = presentment.amount_minor;
@@ -288,7 +278,7 @@ impl Books {
             rest -= part;
         }
         self.exposure_minor += rest;
-        let purchase = self.purchase(number, (person, shop), shop.channel, when);
+        let purchase = self.purchase(on, shop.channel);
         purchase.uncovered_minor += rest;
         let in_suspense_minor = std::mem::take(&mut purchase.in_suspense_minor);
         self.suspense_minor -= in_suspense_minor;
@@ -300,19 +290,14 @@ impl Books {
 
     /// Books a refund: back to the pots in reverse order of drawing. What exceeds the captures and
     /// cannot be explained by an exchange rate change waits in suspense.
-    pub(crate) fn refund(
-        &mut self,
-        number: usize,
-        (person, shop): (usize, &'static Shop),
-        presentment: Presentment,
-        when: PurchaseTimes,
-    ) {
-        let purchase = self.reported_purchase(number, (person, shop), clearing_channel(shop), when);
+    pub(crate) fn refund(&mut self, on: PurchaseReference, presentment: Presentment) {
+        let number = on.number;
+        let purchase = self.reported_purchase(on, clearing_channel(on.shop));
         purchase.refunded_minor += presentment.amount_minor;
         purchase.merchant_amount.refunded += presentment.merchant_amount.unwrap_or(0);
         self.return_money(number, presentment.amount_minor);
         self.move_exchange_gain(number);
-        let mut parts = self.own_and_eligible(number, when.received_at);
+        let mut parts = self.own_and_eligible(number, on.when.received_at);
         let own = self.purchases.get(&number).map_or(0, |purchase| purchase.draws.len());
         parts.truncate(own);
         self.adjust_hold(number, &parts);
@@ -405,13 +390,11 @@ impl Books {
     /// counts on the day and under the channel of this event.
     fn reported_purchase(
         &mut self,
-        number: usize,
-        whose: (usize, &'static Shop),
+        on: PurchaseReference,
         channel: PurchaseChannel,
-        when: PurchaseTimes,
     ) -> &mut Purchase {
-        let day = self.day(when);
-        let purchase = self.purchase(number, whose, channel, when);
+        let day = self.day(on.when);
+        let purchase = self.purchase(on, channel);
         if purchase.is_untouched() {
             (purchase.day, purchase.channel) = (day, channel);
             purchase.forget_permissions();
@@ -419,13 +402,8 @@ impl Books {
         purchase
     }
 
-    fn purchase(
-        &mut self,
-        number: usize,
-        (person, shop): (usize, &'static Shop),
-        channel: PurchaseChannel,
-        when: PurchaseTimes,
-    ) -> &mut Purchase {
+    fn purchase(&mut self, on: PurchaseReference, channel: PurchaseChannel) -> &mut Purchase {
+        let PurchaseReference { number, person, shop, when } = on;
         let day = self.day(when);
         let margin_percent = if self.foreign.contains(&number) { self.margin_percent } else { 0 };
         let fee_minor = self.fees.get(&number).copied().unwrap_or(0);

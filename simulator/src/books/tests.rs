@@ -15,6 +15,13 @@ fn pots(books: &Books, person: usize) -> Vec<(i64, i64, i64)> {
     pots.iter().map(|pot| (pot.held_minor, pot.spent_minor, pot.left_minor())).collect()
 }
 
+impl PurchaseReference {
+    /// A message that is received at the moment of the purchase.
+    pub(crate) const fn at_once(number: usize, on: (usize, &'static Shop), at: i64) -> Self {
+        Self { number, person: on.0, shop: on.1, when: PurchaseTimes::at_once(at) }
+    }
+}
+
 impl Presentment {
     /// An amount in the card's own currency.
     pub(crate) const fn of(amount_minor: i64) -> Self {
@@ -35,7 +42,13 @@ impl Books {
         let question = self.purchases.get(&number).map_or(0, |known| known.approvals.len());
         let approval =
             AuthorisationApproval { request_number: question, amount_minor, allowed: None };
-        self.approve(number, (person, shop), approval, PurchaseTimes::at_once(at));
+        self.approve(PurchaseReference::at_once(number, (person, shop), at), approval);
+    }
+
+    /// The purchase, for a message about it.
+    fn known(&self, number: usize) -> PurchaseReference {
+        let known = &self.purchases[&number];
+        PurchaseReference::at_once(number, (known.person, known.shop), 0)
     }
 
     /// The issuer lowers the hold to this amount.
@@ -49,24 +62,15 @@ impl Books {
             captures_listed: 0,
             status: if to_minor == 0 { HoldStatus::Reversed } else { HoldStatus::Open(total) },
         };
-        self.apply_snapshot(
-            number,
-            (known.person, known.shop),
-            snapshot,
-            PurchaseTimes::at_once(0),
-        );
+        self.apply_snapshot(self.known(number), snapshot);
     }
 
     fn presentment(&mut self, number: usize, amount_minor: i64) {
-        let known = Arc::clone(&self.purchases[&number]);
-        let whose = (known.person, known.shop);
-        self.capture(number, whose, Presentment::of(amount_minor), PurchaseTimes::at_once(0));
+        self.capture(self.known(number), Presentment::of(amount_minor));
     }
 
     fn pay_back(&mut self, number: usize, amount_minor: i64) {
-        let known = Arc::clone(&self.purchases[&number]);
-        let whose = (known.person, known.shop);
-        self.refund(number, whose, Presentment::of(amount_minor), PurchaseTimes::at_once(0));
+        self.refund(self.known(number), Presentment::of(amount_minor));
     }
 }
 
@@ -127,7 +131,8 @@ fn a_released_rest_stops_counting_and_a_late_capture_still_pays() {
 #[test]
 fn a_charge_nobody_was_asked_about_is_paid() {
     let mut books = demo();
-    books.capture(1, (ANA, &shops::BUS), Presentment::of(2_40), PurchaseTimes::at_once(0));
+    let bus = PurchaseReference::at_once(1, (ANA, &shops::BUS), 0);
+    books.capture(bus, Presentment::of(2_40));
     assert_eq!(pots(&books, ANA), [(0, 2_40, 42_60)]);
 }
 
@@ -170,9 +175,8 @@ fn a_margin_takes_what_there_is_and_pays_for_more_of_the_same() {
 
 #[test]
 fn a_gain_by_another_rate_goes_to_the_pot_that_paid_and_what_it_does_not_explain_waits() {
-    let ana = (ANA, &shops::CAFES[0]);
+    let cafe = PurchaseReference::at_once(1, (ANA, &shops::CAFES[0]), 0);
     let of = |amount_minor, euros| Presentment { amount_minor, merchant_amount: Some(euros) };
-    let when = PurchaseTimes::at_once(0);
     for (refunds, left, suspense) in [
         (vec![of(20_40, 23_40)], 45_40, 0),
         (vec![of(21_50, 23_40)], 46_00, 50),
@@ -182,9 +186,9 @@ fn a_gain_by_another_rate_goes_to_the_pot_that_paid_and_what_it_does_not_explain
     ] {
         let mut books = demo_abroad();
         books.hold(1, ANA, &shops::CAFES[0], 20_00, 0);
-        books.capture(1, ana, of(20_00, 23_40), when);
+        books.capture(cafe, of(20_00, 23_40));
         for refund in &refunds {
-            books.refund(1, ana, *refund, when);
+            books.refund(cafe, *refund);
         }
         assert_eq!(books.people[ANA].pots[0].left_minor(), left, "{refunds:?}");
         assert_eq!(books.suspense_minor, suspense, "{refunds:?}");
@@ -192,9 +196,9 @@ fn a_gain_by_another_rate_goes_to_the_pot_that_paid_and_what_it_does_not_explain
         let mut late = demo_abroad();
         late.hold(1, ANA, &shops::CAFES[0], 20_00, 0);
         for refund in &refunds {
-            late.refund(1, ana, *refund, when);
+            late.refund(cafe, *refund);
         }
-        late.capture(1, ana, of(20_00, 23_40), when);
+        late.capture(cafe, of(20_00, 23_40));
         assert_eq!(late.people, books.people, "{refunds:?}");
         assert_eq!(late.suspense_minor, suspense, "{refunds:?}");
     }
@@ -218,17 +222,18 @@ fn of_snapshots_of_one_second_the_one_that_knows_more_is_true() {
         said(true, 2, 1, HoldStatus::Closed(9_00)),
         said(true, 2, 1, HoldStatus::Reversed),
     ];
+    let bus = PurchaseReference::at_once(1, (ANA, &shops::BUS), 0);
     for turn in 0..order.len() {
         let mut books = demo();
         let mut words = order;
         words.rotate_left(turn);
         for snapshot in words {
-            books.apply_snapshot(1, (ANA, &shops::BUS), snapshot, PurchaseTimes::at_once(0));
+            books.apply_snapshot(bus, snapshot);
         }
         assert_eq!(pots(&books, ANA)[0].0, 0, "reversed, whatever came last: {turn}");
         let mut books = demo();
         for snapshot in words.into_iter().filter(|snapshot| !snapshot.is_over()) {
-            books.apply_snapshot(1, (ANA, &shops::BUS), snapshot, PurchaseTimes::at_once(0));
+            books.apply_snapshot(bus, snapshot);
         }
         assert_eq!(pots(&books, ANA)[0].0, 9_00, "{turn}");
     }

@@ -10,6 +10,7 @@ use sha2::Sha256;
 
 use crate::{
     currency,
+    programme::Card,
     shops::{self, PurchaseChannel, Shop},
 };
 
@@ -121,6 +122,32 @@ pub(crate) fn event(
 }
 
 impl StripeAuthorisation {
+    /// A new one, of which nothing has been requested yet.
+    pub(crate) fn new(
+        id: String,
+        card: &Card,
+        shop: &'static Shop,
+        currency: &str,
+        created: i64,
+    ) -> Self {
+        Self {
+            id,
+            card: card.token.clone(),
+            last_four: card.last_four.clone(),
+            cardholder: card.token.replacen("ic_", "ich_", 1),
+            shop,
+            currency: currency.to_ascii_lowercase(),
+            created,
+            is_amount_controllable: false,
+            fee_minor: 0,
+            foreign_currency: None,
+            history: Vec::new(),
+            amount_minor: 0,
+            status: StripeStatus::Pending,
+            transactions: Vec::new(),
+        }
+    }
+
     /// The object of `issuing_authorization.request`. Its amount is in `pending_request`.
     pub(crate) fn request(&self, amount_minor: i64) -> Value {
         let pending = json!({
@@ -364,22 +391,10 @@ mod tests {
     const REFUND: &str = include_str!("../../tests/fixtures/stripe/refund_created.json");
 
     fn authorisation() -> StripeAuthorisation {
-        StripeAuthorisation {
-            id: "iauth_1Sim".to_owned(),
-            card: "ic_1Sim".to_owned(),
-            last_four: "5678".to_owned(),
-            cardholder: "ich_1Sim".to_owned(),
-            shop: &shops::NEWSAGENTS[0],
-            currency: "gbp".to_owned(),
-            created: 1_790_000_000,
-            is_amount_controllable: false,
-            fee_minor: 0,
-            foreign_currency: None,
-            history: Vec::new(),
-            amount_minor: 0,
-            status: StripeStatus::Pending,
-            transactions: Vec::new(),
-        }
+        let card =
+            Card { token: "ic_1Sim".to_owned(), last_four: "5678".to_owned(), ..Card::unissued() };
+        let (id, shop) = ("iauth_1Sim".to_owned(), &shops::NEWSAGENTS[0]);
+        StripeAuthorisation::new(id, &card, shop, "GBP", 1_790_000_000)
     }
 
     fn approved() -> StripeAuthorisation {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Player, SentMessage, StepResult};
 use crate::{
     answers::StripeResponse,
-    books::{AuthorisationApproval, PurchaseTimes},
+    books::{AuthorisationApproval, PurchaseReference, PurchaseTimes},
     client::GatewayEndpoint,
     issuers::stripe::{self, RequestOutcome},
     oracle::{AuthorisationRequest, ExpectedDecision},
@@ -67,7 +67,8 @@ impl Player<'_> {
             let approval =
                 AuthorisationApproval { request_number, amount_minor: approved_minor, allowed };
             let when = PurchaseTimes { received_at: at, bought_at: request.bought_at };
-            self.books.approve(number, (person, purchase.shop), approval, when);
+            let on = PurchaseReference { number, person, shop: purchase.shop, when };
+            self.books.approve(on, approval);
         }
         let outcome = match answer {
             ResponseOutcome::Approved | ResponseOutcome::Partial(_) => RequestOutcome::Approved,

@@ -2,7 +2,7 @@
 
 use super::{Player, SentMessage, StepResult};
 use crate::{
-    books::PurchaseTimes,
+    books::{PurchaseReference, PurchaseTimes},
     client::{GatewayEndpoint, GatewayReply},
     issuers::{
         issuer_record::{IssuerMessage, MessageContent},
@@ -94,21 +94,16 @@ impl Player<'_> {
         at: i64,
     ) {
         let Some(person) = purchase.person else { return };
-        let whose = (person, purchase.shop);
+        let when = PurchaseTimes::at_once(at);
+        let on = PurchaseReference { number, person, shop: purchase.shop, when };
         let bought_at = self.played(number, purchase, at).issuer_record.authorisation.created;
         match message.content {
-            MessageContent::Capture(_, presentment) => {
-                self.books.capture(number, whose, presentment, PurchaseTimes::at_once(at));
+            MessageContent::Capture(_, presentment) => self.books.capture(on, presentment),
+            MessageContent::Refund(_, presentment) => self.books.refund(on, presentment),
+            MessageContent::AuthorisationSnapshot(snapshot) => {
+                let when = PurchaseTimes { bought_at, ..when };
+                self.books.apply_snapshot(PurchaseReference { when, ..on }, snapshot);
             }
-            MessageContent::Refund(_, presentment) => {
-                self.books.refund(number, whose, presentment, PurchaseTimes::at_once(at));
-            }
-            MessageContent::AuthorisationSnapshot(snapshot) => self.books.apply_snapshot(
-                number,
-                whose,
-                snapshot,
-                PurchaseTimes { received_at: at, bought_at },
-            ),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     client::Client,
     issuers::{
         issuer_record::{IssuerMessage, IssuerRecord},
-        stripe::{StripeAuthorisation, StripeStatus},
+        stripe::StripeAuthorisation,
     },
     programme::{Connection, Programme},
     report::{MessageKind, PlayStep, ResponseOutcome, SimulationReport, StoryTime, money},
@@ -289,28 +289,19 @@ impl<'a> Player<'a> {
         purchase: &PlannedPurchase,
         at: i64,
     ) -> &mut PlayedPurchase {
-        let card = &purchase.card;
-        self.played.entry(number).or_insert_with(|| PlayedPurchase {
-            issuer_record: IssuerRecord::new(StripeAuthorisation {
-                id: format!("iauth_1Sim{:X}n{number:04}", self.seed),
-                card: card.token.clone(),
-                last_four: card.last_four.clone(),
-                cardholder: card.token.replacen("ic_", "ich_", 1),
-                shop: purchase.shop,
-                currency: self.programme.currency.to_ascii_lowercase(),
-                created: at,
-                is_amount_controllable: purchase.is_amount_controllable,
-                fee_minor: 0,
-                foreign_currency: None,
-                history: Vec::new(),
-                amount_minor: 0,
-                status: StripeStatus::Pending,
-                transactions: Vec::new(),
-            }),
-            waiting: None,
-            last_request: None,
-            last_event: None,
-            references: GatewayReferences::default(),
+        self.played.entry(number).or_insert_with(|| {
+            let id = format!("iauth_1Sim{:X}n{number:04}", self.seed);
+            let (card, currency) = (&purchase.card, &self.programme.currency);
+            PlayedPurchase {
+                issuer_record: IssuerRecord::new(StripeAuthorisation {
+                    is_amount_controllable: purchase.is_amount_controllable,
+                    ..StripeAuthorisation::new(id, card, purchase.shop, currency, at)
+                }),
+                waiting: None,
+                last_request: None,
+                last_event: None,
+                references: GatewayReferences::default(),
+            }
         })
     }
 

@@ -11,7 +11,9 @@ use std::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::books::{AuthorisationSnapshot, HoldStatus, Presentment, PurchaseTimes};
+use crate::books::{
+    AuthorisationSnapshot, HoldStatus, Presentment, PurchaseReference, PurchaseTimes,
+};
 use crate::oracle::{AuthorisationRequest, ExpectedDecision};
 
 const DEMO: &str = include_str!("../../../merchant-rules/demo.toml");
@@ -102,15 +104,15 @@ impl Gateway {
     fn learn(&mut self, event: &Value, at: i64) {
         let object = &event["data"]["object"];
         let created = event["created"].as_i64().unwrap();
-        let when = PurchaseTimes::at_once(at);
+        let on = |number, whose| PurchaseReference::at_once(number, whose, at);
         if event["type"] == "issuing_transaction.created" {
             let amount = object["amount"].as_i64().unwrap();
             match number(&object["authorization"]) {
                 Some(number) if amount < 0 => {
-                    self.books.capture(number, self.whose(number), Presentment::of(-amount), when);
+                    self.books.capture(on(number, self.whose(number)), Presentment::of(-amount));
                 }
                 Some(number) if self.fault != Fault::LosesRefunds => {
-                    self.books.refund(number, self.whose(number), Presentment::of(amount), when);
+                    self.books.refund(on(number, self.whose(number)), Presentment::of(amount));
                 }
                 Some(_) => {}
                 None => {
@@ -118,16 +120,18 @@ impl Gateway {
                     let planned = self.plan.purchases.iter().find(|p| p.card.token == card);
                     let whose = (planned.unwrap().person.unwrap(), &crate::shops::BUS);
                     if amount > 0 {
-                        self.books.refund(901, whose, Presentment::of(amount), when);
+                        self.books.refund(on(901, whose), Presentment::of(amount));
                     } else {
-                        self.books.capture(900, whose, Presentment::of(-amount), when);
+                        self.books.capture(on(900, whose), Presentment::of(-amount));
                     }
                 }
             }
             return;
         }
         let number = number(&object["id"]).unwrap();
-        let Some(person) = self.plan.purchases[number].person else { return };
+        if self.plan.purchases[number].person.is_none() {
+            return;
+        }
         let claims = object["transactions"].as_array().unwrap().iter();
         let claimed: i64 = claims.map(|presentment| -presentment["amount"].as_i64().unwrap()).sum();
         let status = match object["status"].as_str().unwrap() {
@@ -144,12 +148,8 @@ impl Gateway {
             AuthorisationSnapshot { at: created, is_update, answers, captures_listed, status };
         let when =
             PurchaseTimes { received_at: at, bought_at: object["created"].as_i64().unwrap() };
-        self.books.apply_snapshot(
-            number,
-            (person, self.plan.purchases[number].shop),
-            snapshot,
-            when,
-        );
+        let on = PurchaseReference { when, ..on(number, self.whose(number)) };
+        self.books.apply_snapshot(on, snapshot);
     }
 
     fn whose(&self, number: usize) -> (usize, &'static crate::shops::Shop) {

@@ -50,7 +50,8 @@ fn down_to_nothing(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.story = "more than there was";
     let (at, shop) = (builder.at(1, 11, 0, 240), builder.pick(&shops::SHOE_SHOPS));
     let (amount, more) = (builder.random_between(27_00, 30_00), builder.random_between(50, 1_50));
-    let shoes = builder.buy_in_part(card, at, shop, amount);
+    let shoes = builder.buy(card, at, shop, amount);
+    builder.accept_part(shoes);
     let at = builder.at(2, 2, 0, 180);
     builder.captured(at, shoes, AmountShare::More(more));
 

@@ -88,7 +88,8 @@ fn money_runs_out(builder: &mut StoryBuilder<'_>, card: &HeldCard) {
     builder.story = "a partial approval";
     let (at, shop) = (builder.at(0, 19, 15, 45), builder.pick(&shops::SHOE_SHOPS));
     let amount = builder.random_between(34_00, 44_00);
-    let shoes = builder.buy_in_part(card, at, shop, amount);
+    let shoes = builder.buy(card, at, shop, amount);
+    builder.accept_part(shoes);
     builder.captured_overnight(shoes);
     let at = builder.at(0, 20, 5, 90);
     builder.buy(card, at, &shops::BUS, 2_40);

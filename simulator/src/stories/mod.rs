@@ -240,19 +240,11 @@ impl StoryBuilder<'_> {
         number
     }
 
-    /// Like [`StoryBuilder::buy`], at a till that accepts a partial approval.
-    fn buy_in_part(
-        &mut self,
-        held_card: &HeldCard,
-        at: i64,
-        shop: &'static Shop,
-        amount_minor: i64,
-    ) -> usize {
-        let number = self.buy(held_card, at, shop, amount_minor);
+    /// Moves the purchase to a till that accepts a partial approval.
+    fn accept_part(&mut self, number: usize) {
         if let Some(planned) = self.plan.purchases.get_mut(number) {
             planned.is_amount_controllable = true;
         }
-        number
     }
 
     /// A capture, and one second later the closing event.

@@ -5,7 +5,7 @@
 //! is wrong, whatever the order was.
 
 use crate::{
-    books::{AuthorisationApproval, Books, PurchaseTimes},
+    books::{AuthorisationApproval, Books, PurchaseReference, PurchaseTimes},
     issuers::issuer_record::MessageContent,
     oracle::{AuthorisationRequest, ExpectedDecision},
     report::ResponseOutcome,
@@ -190,7 +190,8 @@ impl Books {
                 allowed,
             };
             let when = PurchaseTimes { received_at: at, bought_at: request.bought_at };
-            self.approve(request.number, (person, request.shop), approval, when);
+            let AuthorisationRequest { number, shop, .. } = *request;
+            self.approve(PurchaseReference { number, person, shop, when }, approval);
         }
     }
 
@@ -205,17 +206,17 @@ impl Books {
             }
             MessageEffect::EventReported { number, own, whose, content, bought_at } => {
                 let when = PurchaseTimes { received_at: at, bought_at: *bought_at };
+                let (number, (person, shop)) = (*number, *whose);
+                let on = PurchaseReference { number, person, shop, when };
                 match *content {
-                    MessageContent::Capture(_, presentment) => {
-                        self.capture(*number, *whose, presentment, when);
-                    }
+                    MessageContent::Capture(_, presentment) => self.capture(on, presentment),
                     MessageContent::Refund(_, presentment) => {
-                        let on =
-                            self.refund_target(*number, *own, *whose, presentment.amount_minor);
-                        self.refund(on, *whose, presentment, when);
+                        let number =
+                            self.refund_target(number, *own, *whose, presentment.amount_minor);
+                        self.refund(PurchaseReference { number, ..on }, presentment);
                     }
                     MessageContent::AuthorisationSnapshot(snapshot) => {
-                        self.apply_snapshot(*number, *whose, snapshot, when);
+                        self.apply_snapshot(on, snapshot);
                     }
                 }
             }

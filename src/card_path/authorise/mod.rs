@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::card_path::error::CardPathError;
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
 use crate::domain::decision::authorisation::{
@@ -38,7 +39,7 @@ use crate::ledger::record::decision::{DecisionRow, NewDecision, content_digest};
 use crate::ledger::record::row::Digest;
 use crate::ledger::record::table::Record as _;
 use crate::platform::ids::NewIds;
-use crate::programme::directory::{Directory, DirectoryError, Programme, SettingsInForce};
+use crate::programme::directory::{Directory, Programme, SettingsInForce};
 use crate::store::{
     BookRequest, Books, CardKey, ExceptionRow, NewMessage, PendingWrites, PrefetchKeys, StoreError,
     Tx, exception_id,
@@ -69,29 +70,6 @@ pub struct AuthorisationOutcome {
     pub is_conflict: bool,
 }
 
-/// Why requests could not be decided, or approvals not withdrawn. Nothing has been written.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthoriseError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error("programme {0} has no house budget")]
-    BudgetNotFound(ProgrammeId),
-}
-
-impl AuthoriseError {
-    /// The database error behind it, if there is one.
-    pub const fn store(&self) -> Option<&StoreError> {
-        match self {
-            Self::Store(error) | Self::Directory(DirectoryError::Store(error)) => Some(error),
-            Self::Directory(_) | Self::Ledger(_) | Self::BudgetNotFound(_) => None,
-        }
-    }
-}
-
 /// Decides `authorisations` in order of arrival, and records the decisions with their holds.
 ///
 /// A repeated reference gets its recorded response, whatever has changed since, because issuers
@@ -100,14 +78,14 @@ impl AuthoriseError {
 ///
 /// # Errors
 ///
-/// Errors of the database and the ledger; [`AuthoriseError::BudgetNotFound`] if the budget of a
+/// Errors of the database and the ledger; [`CardPathError::BudgetNotFound`] if the budget of a
 /// request cannot be opened.
 pub async fn authorise(
     tx: &mut Tx,
     directory: &Directory,
     ids: &NewIds,
     authorisations: &[ReceivedAuthorisation],
-) -> Result<Vec<AuthorisationOutcome>, AuthoriseError> {
+) -> Result<Vec<AuthorisationOutcome>, CardPathError> {
     let budgets = budgets(tx, directory, authorisations).await?;
     let wanted = wanted(authorisations, &budgets);
     let hints = hints(directory, authorisations, &budgets);
@@ -134,9 +112,9 @@ pub async fn authorise(
         let owner = books.owners.get(&purchase_name(request));
         let is_elsewhere = owner.is_some_and(|owner| owner != budget);
         let open = books.get_mut(&request.programme, budget);
-        let open = open.ok_or_else(|| AuthoriseError::BudgetNotFound(request.programme.clone()))?;
+        let open = open.ok_or_else(|| CardPathError::BudgetNotFound(request.programme.clone()))?;
         let Some(programme) = programmes.of(open) else {
-            return Err(AuthoriseError::BudgetNotFound(request.programme.clone()));
+            return Err(CardPathError::BudgetNotFound(request.programme.clone()));
         };
         let book = &mut open.book;
         let hides_card = elsewhere.iter().any(|(p, b)| (p, b) == (&request.programme, budget));
@@ -226,7 +204,7 @@ fn counted(
     programmes: &SettingsInForce,
     books: &Books,
     hints: Vec<Option<PrefetchHint>>,
-) -> Result<Vec<CountingAttributes>, AuthoriseError> {
+) -> Result<Vec<CountingAttributes>, CardPathError> {
     let count = |((received, budget), hint): (
         (&ReceivedAuthorisation, &BudgetId),
         Option<PrefetchHint>,
@@ -234,9 +212,9 @@ fn counted(
         let request = &received.request;
         let id = &request.programme;
         let open =
-            books.get(id, budget).ok_or_else(|| AuthoriseError::BudgetNotFound(id.clone()))?;
+            books.get(id, budget).ok_or_else(|| CardPathError::BudgetNotFound(id.clone()))?;
         let programme =
-            programmes.of(open).ok_or_else(|| AuthoriseError::BudgetNotFound(id.clone()))?;
+            programmes.of(open).ok_or_else(|| CardPathError::BudgetNotFound(id.clone()))?;
         let agreement = open.book.owner.as_ref().map(|owner| &owner.agreement);
         match hint.zip(agreement) {
             Some((hint, agreement))

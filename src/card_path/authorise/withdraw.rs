@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::responses::{authorisation_key, decision_key};
-use super::{AuthoriseError, ReceivedAuthorisation, budgets, reference_text, wanted};
+use super::{ReceivedAuthorisation, budgets, reference_text, wanted};
+use crate::card_path::error::CardPathError;
 use crate::domain::decision::reason::DeclineReason;
 use crate::domain::id::{MessageId, PostingId};
 use crate::domain::people::recipient::Recipient;
@@ -41,7 +42,7 @@ pub async fn withdraw(
     ids: &NewIds,
     now: Timestamp,
     undelivered: &[ReceivedAuthorisation],
-) -> Result<(), AuthoriseError> {
+) -> Result<(), CardPathError> {
     let keys: BTreeSet<_> =
         undelivered.iter().map(|received| authorisation_key(&received.request)).collect();
     let keys: Vec<_> = keys.into_iter().collect();

@@ -3,8 +3,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::card_path::authorise::AuthoriseError;
-use crate::card_path::lifecycle::LifecycleError;
+use crate::card_path::error::CardPathError;
 use crate::store::{StoreError, Tx};
 
 const RUNNING: u8 = 0;
@@ -44,9 +43,7 @@ impl TransactionAttempt {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TransactionFailure {
     #[error(transparent)]
-    Authorise(#[from] AuthoriseError),
-    #[error(transparent)]
-    Lifecycle(#[from] LifecycleError),
+    CardPath(#[from] CardPathError),
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The task panicked, for example on a row that it cannot handle.
@@ -57,8 +54,7 @@ pub(super) enum TransactionFailure {
 impl TransactionFailure {
     fn store(&self) -> Option<&StoreError> {
         match self {
-            Self::Authorise(error) => error.store(),
-            Self::Lifecycle(error) => error.store(),
+            Self::CardPath(error) => error.store(),
             Self::Store(error) => Some(error),
             Self::Panicked { .. } => None,
         }

@@ -1,9 +1,9 @@
 //! One budget's book, and how events change it.
 
-use super::LifecycleError;
 use super::change::{ChangeCause, PurchaseChange};
 use super::links::MatchStatus;
 use super::purchase_message::PurchaseMessage;
+use crate::card_path::error::CardPathError;
 use crate::domain::card::CardState;
 use crate::domain::id::PotId;
 use crate::domain::money::{Money, MoneyError};
@@ -61,7 +61,7 @@ impl LifecycleContext<'_> {
         &mut self,
         message: &PurchaseMessage<'_>,
         pending_writes: &mut PendingWrites,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), CardPathError> {
         let event = message.event;
         if self.is_in_other_currency(message) {
             // A budget's book has one currency, so an event in another one is only stored.
@@ -99,7 +99,7 @@ impl LifecycleContext<'_> {
         message: &PurchaseMessage<'_>,
         before: Option<&Purchase>,
         pending_writes: &mut PendingWrites,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), CardPathError> {
         let after = self.book.purchases.get(&message.key());
         let Some((before, after)) = before.zip(after) else { return Ok(()) };
         let change = PurchaseChange {
@@ -123,7 +123,7 @@ impl LifecycleContext<'_> {
         message: &PurchaseMessage<'_>,
         report: &AuthorisationSnapshot,
         record: Digest,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), CardPathError> {
         let snapshot =
             IssuerSnapshot { standing: report.standing, position: report.position.clone() };
         self.update_hold(message, record, |purchase| {
@@ -137,7 +137,7 @@ impl LifecycleContext<'_> {
         message: &PurchaseMessage<'_>,
         report: &HoldChange,
         record: Digest,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), CardPathError> {
         let change = report.change;
         self.update_hold(message, record, |purchase| {
             match change {
@@ -159,7 +159,7 @@ impl LifecycleContext<'_> {
         message: &PurchaseMessage<'_>,
         amount: Money,
         pending_writes: &mut PendingWrites,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), CardPathError> {
         let key = message.key();
         let Some(before) = self.book.purchases.get(&key).cloned() else { return Ok(()) };
         let record = Digest::of_row(IssuerEventRow::TABLE, &message.event.row(message.state));
@@ -177,7 +177,7 @@ impl LifecycleContext<'_> {
         message: &PurchaseMessage<'_>,
         report: &DisputeReport,
         record: Digest,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), CardPathError> {
         let cause = self.cause(message, PostingKind::Dispute, record);
         let others = self.pots_for(&message.key(), &cause);
         self.book.change(&message.key(), cause, |purchase, pots| {
@@ -212,7 +212,7 @@ impl LifecycleContext<'_> {
         message: &PurchaseMessage<'_>,
         record: Digest,
         apply: impl FnOnce(&mut Purchase) -> Result<(), MoneyError>,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), CardPathError> {
         let cause = self.cause(message, PostingKind::StatusUpdate, record);
         let key = message.key();
         let sources = self.sources(&key, &cause);
@@ -233,7 +233,7 @@ impl LifecycleContext<'_> {
         presentment: &Presentment,
         event: Digest,
         pending_writes: &mut PendingWrites,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), CardPathError> {
         let key = message.key();
         let Some(purchase) = self.book.purchases.get(&key) else { return Ok(()) };
         let row = message.event.presentment_row(presentment, purchase);

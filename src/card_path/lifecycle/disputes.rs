@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::purchase_message::PurchaseMessage;
-use super::{BookingTask, LifecycleError, book_tasks, house_note, reference_key};
+use super::{BookingTask, book_tasks, house_note, reference_key};
 use jiff::Timestamp;
 
+use crate::card_path::error::CardPathError;
 use crate::domain::id::{BudgetId, ConnectionId, IssuerReference, ProgrammeId, PurchaseReference};
 use crate::domain::purchase::dispute::DisputeReport;
 use crate::domain::purchase::presentment::EventBody;
@@ -89,7 +90,7 @@ pub async fn book_parked(
     ids: &NewIds,
     now: Timestamp,
     parked: &[ParkedEvent],
-) -> Result<usize, LifecycleError> {
+) -> Result<usize, CardPathError> {
     let texts = tx.parked_event_bodies(parked).await?;
     let mut waiting = Vec::new();
     for (parked, text, received_at) in texts {

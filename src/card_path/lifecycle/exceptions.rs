@@ -1,11 +1,11 @@
 //! Exceptions for a person to review after an event. The id of an exception derives from its kind
 //! and subject, so that it is noted once and a later event that explains it resolves it.
 
-use super::LifecycleError;
 use super::change::{ChangeCause, PurchaseChange};
 use super::context::LifecycleContext;
 use super::links::{MatchStatus, MismatchReason};
 use super::purchase_message::PurchaseMessage;
+use crate::card_path::error::CardPathError;
 use crate::domain::purchase::finding::{Finding, about, decided_without_us, findings};
 use crate::domain::purchase::presentment::{EventBody, IssuerAnswer, PresentmentDirection};
 use crate::domain::purchase::{ApprovedIncrement, IncrementState, Purchase};
@@ -21,7 +21,7 @@ impl LifecycleContext<'_> {
         &self,
         change: &PurchaseChange<'_>,
         pending_writes: &mut PendingWrites,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), CardPathError> {
         let permissions = &self.book.permissions;
         let before = findings(change.before, permissions)?;
         let after = findings(change.after, permissions)?;

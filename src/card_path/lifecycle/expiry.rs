@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::LifecycleError;
 use super::change::{ChangeCause, PurchaseChange};
 use super::context::LifecycleContext;
 use super::exceptions::{CAPTURE_NEVER_CAME, NEVER_CONFIRMED};
+use crate::card_path::error::CardPathError;
 use crate::domain::id::PostingId;
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::finding::about;
@@ -36,7 +36,7 @@ pub async fn expire(
     ids: &NewIds,
     now: Timestamp,
     due: &[OpenPurchase],
-) -> Result<usize, LifecycleError> {
+) -> Result<usize, CardPathError> {
     let mut books = tx.open_books(&wanted(due), directory.agreements()).await?;
     let programmes = directory.settings_of(&books).await?;
     let mut expired = Vec::new();
@@ -73,7 +73,7 @@ impl LifecycleContext<'_> {
         key: &PurchaseKey,
         now: Timestamp,
         pending_writes: &mut PendingWrites,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), CardPathError> {
         let Some(before) = self.book.purchases.get(key).cloned() else { return Ok(()) };
         let subject = about(&before);
         let cause = PostingCause {

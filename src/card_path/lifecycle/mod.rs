@@ -13,17 +13,17 @@ mod purchase_message;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::card_path::error::CardPathError;
 use crate::domain::id::{
     BudgetId, CardToken, ConnectionId, ExceptionId, IssuerReference, PostingId, ProgrammeId,
     PurchaseReference,
 };
-use crate::domain::money::MoneyError;
 use crate::domain::purchase::presentment::{EventBody, PresentmentDirection};
-use crate::ledger::book::{LedgerError, PurchaseKey};
+use crate::ledger::book::PurchaseKey;
 use crate::ledger::record::decision::DecisionOutcome;
 use crate::ledger::record::event::{EventState, ReceivedEvent};
 use crate::platform::ids::NewIds;
-use crate::programme::directory::{Directory, DirectoryError, SettingsInForce};
+use crate::programme::directory::{Directory, SettingsInForce};
 use crate::store::{
     BookRequest, Books, CardBudget, ExceptionRow, PendingWrites, ReferenceKey, StoreError, Tx,
     exception_id,
@@ -37,35 +37,6 @@ use links::{MatchStatus, MismatchReason, NamedPurchase, RelinkOptions, candidate
 use notifications::find_own_declines;
 use purchase_message::PurchaseMessage;
 
-/// Why events could not be booked. Nothing has been written.
-#[derive(Debug, thiserror::Error)]
-pub enum LifecycleError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error("programme {0} has no house budget")]
-    BudgetNotFound(ProgrammeId),
-}
-
-impl LifecycleError {
-    /// The database error behind it, if there is one.
-    pub const fn store(&self) -> Option<&StoreError> {
-        match self {
-            Self::Store(error) | Self::Directory(DirectoryError::Store(error)) => Some(error),
-            Self::Directory(_) | Self::Ledger(_) | Self::BudgetNotFound(_) => None,
-        }
-    }
-}
-
-impl From<MoneyError> for LifecycleError {
-    fn from(error: MoneyError) -> Self {
-        Self::Ledger(error.into())
-    }
-}
-
 /// Stores `events` whole and books them. An event that was stored before is skipped.
 ///
 /// Each purchase is brought to the state that the *set* of its events describes, so order and
@@ -73,14 +44,14 @@ impl From<MoneyError> for LifecycleError {
 ///
 /// # Errors
 ///
-/// Errors of the database and the ledger; [`LifecycleError::BudgetNotFound`] if a budget cannot be
+/// Errors of the database and the ledger; [`CardPathError::BudgetNotFound`] if a budget cannot be
 /// opened.
 pub async fn book(
     tx: &mut Tx,
     directory: &Directory,
     ids: &NewIds,
     events: &[ReceivedEvent],
-) -> Result<(), LifecycleError> {
+) -> Result<(), CardPathError> {
     let mut pending_writes = PendingWrites::default();
     let stored = tx.stored_events(&references(events)).await?;
     let new_events = new_events(directory, &stored, events, &mut pending_writes);
@@ -176,7 +147,7 @@ async fn book_tasks(
     ids: &NewIds,
     tasks: &mut [BookingTask<'_>],
     mut pending_writes: PendingWrites,
-) -> Result<(), LifecycleError> {
+) -> Result<(), CardPathError> {
     let stored = tx.stored_presentments(&presentments(tasks)).await?;
     let mut booked = BookedPresentments::new(stored);
     let mut books = tx.open_books(&wanted(tasks), directory.agreements()).await?;
@@ -228,8 +199,8 @@ impl OpenLedger<'_> {
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-    ) -> Result<LifecycleContext<'_>, LifecycleError> {
-        let missing = || LifecycleError::BudgetNotFound(programme.clone());
+    ) -> Result<LifecycleContext<'_>, CardPathError> {
+        let missing = || CardPathError::BudgetNotFound(programme.clone());
         let open = self.books.get_mut(programme, budget).ok_or_else(missing)?;
         let programme = self.programmes.of(open).ok_or_else(missing)?;
         Ok(LifecycleContext { book: &mut open.book, programme, ids: self.ids })
@@ -241,7 +212,7 @@ impl OpenLedger<'_> {
         task: &BookingTask<'_>,
         relink_options: &RelinkOptions,
         pending_writes: &mut PendingWrites,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), CardPathError> {
         let BookingTask { message, budget, .. } = task;
         let programme = &message.event.programme;
         let ids = self.ids;
@@ -329,7 +300,7 @@ pub async fn store_unbooked(
     ids: &NewIds,
     event: &ReceivedEvent,
     why: &str,
-) -> Result<(), LifecycleError> {
+) -> Result<(), CardPathError> {
     let known = tx.stored_events(&references(std::slice::from_ref(event))).await?;
     if known.contains_key(&reference_key(event)) {
         return Ok(());
@@ -481,7 +452,7 @@ async fn load_counters(
     tx: &mut Tx,
     tasks: &[BookingTask<'_>],
     ledger: &mut OpenLedger<'_>,
-) -> Result<(), LifecycleError> {
+) -> Result<(), CardPathError> {
     let mut keys = Vec::new();
     for task in tasks {
         let programme = &task.message.event.programme;

@@ -15,6 +15,7 @@ use crate::domain::money::limit::{Limit, find_duplicate_limit};
 use crate::domain::money::{Currency, Money};
 use crate::domain::pot::PotPlan;
 use crate::domain::shop::merchant::{Category, MerchantRules};
+use crate::domain::stored_enum::stored_enum;
 
 /// The most terms that a list has, because people do not read more and every decision scans all of
 /// them.
@@ -222,18 +223,19 @@ impl FromStr for TermKey {
     }
 }
 
-/// The direction of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChangeDirection {
-    /// Every purchase is treated as before; only words, dates or deciders differ.
-    Same,
-    /// Nothing can be paid that could not be paid before.
-    Tighter,
-    /// Everything can still be paid that could be paid before.
-    Looser,
-    /// Tighter for some purchases and looser for others, or not comparable.
-    Mixed,
-}
+stored_enum!(
+    /// The direction of a change.
+    ChangeDirection {
+        /// Every purchase is treated as before; only words, dates or deciders differ.
+        Same => "same",
+        /// Nothing can be paid that could not be paid before.
+        Tighter => "less",
+        /// Everything can still be paid that could be paid before.
+        Looser => "more",
+        /// Tighter for some purchases and looser for others, or not comparable.
+        Mixed => "other",
+    }
+);
 
 impl ChangeDirection {
     /// The direction of both changes together.

@@ -16,6 +16,7 @@ use crate::domain::money::stream::Stream;
 use crate::domain::pot::PotPlan;
 use crate::domain::shop::merchant::{Category, Mcc, ShopCategories};
 use crate::domain::shop::{ShopIdentity, ShopKey};
+use crate::domain::stored_enum::stored_enum;
 
 /// What a term is about, ordered from the most to the least specific.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +51,19 @@ impl Scope {
             | Self::Everything => (None, None),
         };
         one.into_iter().chain(other)
+    }
+
+    /// The category, if the scope is a category.
+    pub const fn category(&self) -> Option<&Category> {
+        match self {
+            Self::Category(category) => Some(category),
+            Self::Shop(_)
+            | Self::OneShop(..)
+            | Self::Code(_)
+            | Self::EverythingElse
+            | Self::Gate(_)
+            | Self::Everything => None,
+        }
     }
 }
 
@@ -98,90 +112,39 @@ fn shop_scope(text: &str) -> Option<Scope> {
     }
 }
 
-/// A way of paying that an agreement can restrict apart from the shop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Gate {
-    /// Cash withdrawals.
-    Cash,
-    /// Cash on top of a purchase.
-    CashBack,
-    /// Purchases without the card being present.
-    Online,
-    /// A shop in another country.
-    Abroad,
-    /// Purchases outside the hours of the term.
-    Hours,
-}
-
-impl Gate {
-    /// Every gate, for parsing stored words.
-    pub const ALL: [Self; 5] =
-        [Self::Cash, Self::CashBack, Self::Online, Self::Abroad, Self::Hours];
-
-    /// The word that is stored and written in programme files.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Cash => "cash",
-            Self::CashBack => "cash_back",
-            Self::Online => "online",
-            Self::Abroad => "abroad",
-            Self::Hours => "hours",
-        }
+stored_enum!(
+    /// A way of paying that an agreement can restrict apart from the shop.
+    Gate {
+        /// Cash withdrawals.
+        Cash => "cash",
+        /// Cash on top of a purchase.
+        CashBack => "cash_back",
+        /// Purchases without the card being present.
+        Online => "online",
+        /// A shop in another country.
+        Abroad => "abroad",
+        /// Purchases outside the hours of the term.
+        Hours => "hours",
     }
+);
 
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|gate| gate.word() == word)
+stored_enum!(
+    /// The answer of a term: yes, ask first, or no. Ordered from the loosest to the strictest.
+    TermAnswer {
+        Yes => "yes",
+        Ask => "ask",
+        No => "no",
     }
-}
+);
 
-/// The answer of a term: yes, ask first, or no. Ordered from the loosest to the strictest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TermAnswer {
-    Yes,
-    Ask,
-    No,
-}
-
-impl TermAnswer {
-    /// The word that is stored and written in programme files.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::Ask => "ask",
-            Self::No => "no",
-        }
+stored_enum!(
+    /// Who decides about a term, as the person and the worker agreed.
+    Decider {
+        Person => "person",
+        Together => "together",
+        Worker => "worker",
     }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Yes, Self::Ask, Self::No].into_iter().find(|answer| answer.word() == word)
-    }
-}
-
-/// Who decides about a term, as the person and the worker agreed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decider {
-    Person,
-    Together,
-    Worker,
-}
-
-impl Decider {
-    /// The word that is stored and written in programme files.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Person => "person",
-            Self::Together => "together",
-            Self::Worker => "worker",
-        }
-    }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Person, Self::Together, Self::Worker].into_iter().find(|who| who.word() == word)
-    }
-}
+);
 
 /// The hours in which the card works: `from` is inclusive, `to` is exclusive. Hours with `to`
 /// before `from` run over midnight.
@@ -206,16 +169,7 @@ impl Hours {
 ///
 /// Built by [`Term::new`], so that every restriction has a reason and a review date.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Term {
-    scope: Scope,
-    answer: TermAnswer,
-    limits: Vec<Limit>,
-    hours: Option<Hours>,
-    decides: Decider,
-    reason: Option<String>,
-    review_on: Option<Date>,
-    cooling_days: Option<u32>,
-}
+pub struct Term(TermDraft);
 
 /// The content of a term before it is validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -256,75 +210,74 @@ impl Term {
     ///
     /// [`TermError`]: the first rule that `draft` breaks.
     pub fn new(draft: TermDraft) -> Result<Self, TermError> {
-        let TermDraft { scope, answer, limits, hours, decides, reason, review_on, cooling_days } =
-            draft;
-        let restricts = answer != TermAnswer::Yes || !limits.is_empty();
-        if restricts && reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+        let is_about_hours = draft.scope == Scope::Gate(Gate::Hours);
+        let restricts = draft.answer != TermAnswer::Yes || !draft.limits.is_empty();
+        if restricts && draft.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
             return Err(TermError::NoReason);
         }
-        if restricts && review_on.is_none() {
+        if restricts && draft.review_on.is_none() {
             return Err(TermError::NoReview);
         }
-        if scope == Scope::Everything && answer != TermAnswer::Yes {
+        if draft.scope == Scope::Everything && draft.answer != TermAnswer::Yes {
             return Err(TermError::EverythingIsLimitsOnly);
         }
-        if hours.is_some() != (scope == Scope::Gate(Gate::Hours)) {
+        if draft.hours.is_some() != is_about_hours {
             return Err(TermError::HoursOnlyOnHours);
         }
-        if scope == Scope::Gate(Gate::Hours) && !limits.is_empty() {
+        if is_about_hours && !draft.limits.is_empty() {
             return Err(TermError::HoursHaveNoLimits);
         }
-        if cooling_days.is_some() && !restricts {
+        if draft.cooling_days.is_some() && !restricts {
             return Err(TermError::OwnBlockRestricts);
         }
-        Ok(Self { scope, answer, limits, hours, decides, reason, review_on, cooling_days })
+        Ok(Self(draft))
     }
 
     /// The same term about `scope`. Both scopes must be one shop.
     #[must_use]
     pub fn about(self, scope: Scope) -> Self {
-        Self { scope, ..self }
+        Self(TermDraft { scope, ..self.0 })
     }
 
     /// What the term is about.
     pub const fn scope(&self) -> &Scope {
-        &self.scope
+        &self.0.scope
     }
 
     /// The answer of the term.
     pub const fn answer(&self) -> TermAnswer {
-        self.answer
+        self.0.answer
     }
 
     /// The limits on amounts and on numbers of purchases.
     pub fn limits(&self) -> &[Limit] {
-        &self.limits
+        &self.0.limits
     }
 
     /// The hours of an hours term.
     pub const fn hours(&self) -> Option<Hours> {
-        self.hours
+        self.0.hours
     }
 
     /// Who decides about it.
     pub const fn decides(&self) -> Decider {
-        self.decides
+        self.0.decides
     }
 
     /// Why it restricts, in words for the person.
     pub fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
+        self.0.reason.as_deref()
     }
 
     /// When the term is reviewed. An overdue review never stops spending.
     pub const fn review_on(&self) -> Option<Date> {
-        self.review_on
+        self.0.review_on
     }
 
     /// How many days a block that the person set on themselves still holds after they ask to lift
     /// it.
     pub const fn cooling_days(&self) -> Option<u32> {
-        self.cooling_days
+        self.0.cooling_days
     }
 }
 
@@ -374,15 +327,8 @@ impl Agreement {
         if kinds.also.is_empty() || matched.is_some_and(|((rank, _), _)| rank < 2) {
             return matched.map(|(_, term)| term);
         }
-        let is_about = |term: &&Term| match term.scope() {
-            Scope::Category(about) => kinds.also.contains(about),
-            Scope::Shop(_)
-            | Scope::OneShop(..)
-            | Scope::Code(_)
-            | Scope::EverythingElse
-            | Scope::Gate(_)
-            | Scope::Everything => false,
-        };
+        let is_about =
+            |term: &&Term| term.scope().category().is_some_and(|about| kinds.also.contains(about));
         let strictness = |term: &Term| term.answer();
         let matched = matched.map(|(_, term)| term);
         let stricter = self.terms.iter().filter(is_about).max_by_key(|term| strictness(term));

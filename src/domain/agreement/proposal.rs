@@ -11,8 +11,8 @@ use crate::domain::agreement::Decider;
 use crate::domain::agreement::change::{ChangeDirection, List, TermChange, TermKey, changes};
 use crate::domain::id::{BudgetId, HumanId, MemberId, ProposalId};
 use crate::domain::money::Money;
-use crate::domain::people::role::stored_enum;
 use crate::domain::shop::merchant::MerchantRules;
+use crate::domain::stored_enum::stored_enum;
 
 /// How long a draft is kept.
 pub const DRAFT_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24);

@@ -13,7 +13,7 @@ use crate::domain::id::{
     AppealId, AskId, BudgetId, CardToken, DecisionId, HumanId, PauseId, PermissionId, ProposalId,
 };
 use crate::domain::money::{Money, MoneyError};
-use crate::domain::people::role::stored_enum;
+use crate::domain::stored_enum::stored_enum;
 
 stored_enum!(
     /// The state of an appeal.
@@ -110,6 +110,17 @@ pub fn interim_cap(
     Ok(Some(cap).filter(|cap| cap.is_positive()))
 }
 
+stored_enum!(
+    /// The kind of an [`AppealSubject`].
+    AppealSubjectKind {
+        Ask => "ask",
+        Pause => "pause",
+        Version => "version",
+        Refusal => "refusal",
+        Card => "card",
+    }
+);
+
 /// The decision that an appeal is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppealSubject {
@@ -135,21 +146,21 @@ impl AppealSubject {
         }
     }
 
-    /// The kind, as it is stored.
-    pub const fn kind(&self) -> &'static str {
+    /// The kind, whose word the stored form begins with.
+    pub const fn kind(&self) -> AppealSubjectKind {
         match self {
-            Self::Ask(_) => "ask",
-            Self::Pause(_) => "pause",
-            Self::Version(_) => "version",
-            Self::Refusal(_) => "refusal",
-            Self::Card(_) => "card",
+            Self::Ask(_) => AppealSubjectKind::Ask,
+            Self::Pause(_) => AppealSubjectKind::Pause,
+            Self::Version(_) => AppealSubjectKind::Version,
+            Self::Refusal(_) => AppealSubjectKind::Refusal,
+            Self::Card(_) => AppealSubjectKind::Card,
         }
     }
 }
 
 impl fmt::Display for AppealSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.kind();
+        let kind = self.kind().word();
         match self {
             Self::Ask(id) => write!(f, "{kind}:{id}"),
             Self::Pause(id) => write!(f, "{kind}:{id}"),
@@ -169,13 +180,13 @@ impl FromStr for AppealSubject {
     type Err = ParseAppealSubjectError;
 
     fn from_str(text: &str) -> Result<Self, ParseAppealSubjectError> {
-        let about = match text.split_once(':') {
-            Some(("ask", id)) => id.parse().ok().map(Self::Ask),
-            Some(("pause", id)) => id.parse().ok().map(Self::Pause),
-            Some(("version", id)) => id.parse().ok().map(Self::Version),
-            Some(("refusal", id)) => id.parse().ok().map(Self::Refusal),
-            Some(("card", token)) => token.parse().ok().map(Self::Card),
-            Some(_) | None => None,
+        let (kind, id) = text.split_once(':').ok_or(ParseAppealSubjectError)?;
+        let about = match AppealSubjectKind::from_word(kind).ok_or(ParseAppealSubjectError)? {
+            AppealSubjectKind::Ask => id.parse().ok().map(Self::Ask),
+            AppealSubjectKind::Pause => id.parse().ok().map(Self::Pause),
+            AppealSubjectKind::Version => id.parse().ok().map(Self::Version),
+            AppealSubjectKind::Refusal => id.parse().ok().map(Self::Refusal),
+            AppealSubjectKind::Card => id.parse().ok().map(Self::Card),
         };
         about.ok_or(ParseAppealSubjectError)
     }

@@ -15,8 +15,8 @@ use crate::domain::ask::permission::{Grantor, Permission, PermissionUsage};
 use crate::domain::decision::reason_code::ReasonCode;
 use crate::domain::id::{AskId, BudgetId, DecisionId, HumanId, MemberId, PermissionId};
 use crate::domain::money::Money;
-use crate::domain::people::role::stored_enum;
 use crate::domain::shop::merchant::{Category, MerchantRules};
+use crate::domain::stored_enum::stored_enum;
 
 /// How many asks of one person may be open at the same time.
 pub const OPEN_ASKS_MAX: usize = 3;

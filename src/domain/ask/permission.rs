@@ -8,7 +8,7 @@ use crate::domain::agreement::Scope;
 use crate::domain::id::PermissionId;
 use crate::domain::money::margin::MarginPercent;
 use crate::domain::money::{Currency, Money, MoneyError};
-use crate::domain::people::role::stored_enum;
+use crate::domain::stored_enum::stored_enum;
 
 stored_enum!(
     /// Who gave a permission.

@@ -5,49 +5,28 @@ pub mod safety;
 
 use jiff::Timestamp;
 
-/// Whether a card can pay now, and why not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CardState {
-    Active,
-    /// Not activated yet.
-    NotStarted,
-    /// Frozen by the person; only they unfreeze it.
-    FrozenByPerson,
-    /// Paused by staff for safety, with a reason and normally an end ([`CardStatus::then`]), both
-    /// of which the person is told.
-    FrozenByStaff,
-    Lost,
-    /// An old card that another card has replaced.
-    Replaced,
-    /// Its printed expiry date has passed.
-    Expired,
-}
+use crate::domain::stored_enum::stored_enum;
+
+stored_enum!(
+    /// Whether a card can pay now, and why not.
+    CardState {
+        Active => "active",
+        /// Not activated yet.
+        NotStarted => "not_started",
+        /// Frozen by the person; only they unfreeze it.
+        FrozenByPerson => "frozen_by_person",
+        /// Paused by staff for safety, with a reason and normally an end ([`CardStatus::then`]),
+        /// both of which the person is told.
+        FrozenByStaff => "frozen_by_staff",
+        Lost => "lost",
+        /// An old card that another card has replaced.
+        Replaced => "replaced",
+        /// Its printed expiry date has passed.
+        Expired => "expired",
+    }
+);
 
 impl CardState {
-    /// Every state, for parsing stored words.
-    pub const ALL: [Self; 7] = [
-        Self::Active,
-        Self::NotStarted,
-        Self::FrozenByPerson,
-        Self::FrozenByStaff,
-        Self::Lost,
-        Self::Replaced,
-        Self::Expired,
-    ];
-
-    /// The word that is stored and written in programme files.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::NotStarted => "not_started",
-            Self::FrozenByPerson => "frozen_by_person",
-            Self::FrozenByStaff => "frozen_by_staff",
-            Self::Lost => "lost",
-            Self::Replaced => "replaced",
-            Self::Expired => "expired",
-        }
-    }
-
     /// Whether texts about a card in this state name a card by its last four digits: this card, or
     /// its replacement.
     pub const fn is_identified_by_last_four(self) -> bool {
@@ -55,11 +34,6 @@ impl CardState {
             Self::Lost | Self::Replaced | Self::Expired => true,
             Self::Active | Self::NotStarted | Self::FrozenByPerson | Self::FrozenByStaff => false,
         }
-    }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.word() == word)
     }
 
     /// Whether the card has been in use and cannot pay now.

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::id::{CustodyId, MemberId, TalkId};
-use crate::domain::people::role::stored_enum;
+use crate::domain::stored_enum::stored_enum;
 
 /// After how many days the custody of a card that is not with the person is reviewed.
 pub const CUSTODY_REVIEW_DAYS: i64 = 14;

@@ -22,6 +22,7 @@ use crate::domain::pot::{PotFunds, PotPart};
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop::home::{HomeCountries, UnknownCountry};
 use crate::domain::shop::merchant::{Category, Mcc, Merchant, ShopCategories};
+use crate::domain::stored_enum::stored_enum;
 use crate::domain::time::period::Moment;
 
 /// An issuer's request to approve a purchase, or an increment of one.
@@ -57,54 +58,25 @@ pub struct AuthorisationRequest {
     pub merchant: Merchant,
 }
 
-/// The kind of transaction. A kind that no rule covers is declined, never guessed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PurchaseKind {
-    Purchase,
-    /// Cash from a machine or over a counter.
-    Cash,
-    /// Account verification without a purchase; the amount is zero.
-    Verification,
-}
-
-impl PurchaseKind {
-    /// The stored form.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Purchase => "purchase",
-            Self::Cash => "cash",
-            Self::Verification => "verification",
-        }
+stored_enum!(
+    /// The kind of transaction. A kind that no rule covers is declined, never guessed.
+    PurchaseKind {
+        Purchase => "purchase",
+        /// Cash from a machine or over a counter.
+        Cash => "cash",
+        /// Account verification without a purchase; the amount is zero.
+        Verification => "verification",
     }
+);
 
-    /// Parses the stored form.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Purchase, Self::Cash, Self::Verification].into_iter().find(|k| k.word() == word)
+stored_enum!(
+    /// Whether the card was present.
+    Presence {
+        InPerson => "in_person",
+        /// Online, by phone or by post: card not present.
+        Remote => "remote",
     }
-}
-
-/// Whether the card was present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    InPerson,
-    /// Online, by phone or by post: card not present.
-    Remote,
-}
-
-impl Presence {
-    /// The stored form.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::InPerson => "in_person",
-            Self::Remote => "remote",
-        }
-    }
-
-    /// Parses the stored form.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::InPerson, Self::Remote].into_iter().find(|presence| presence.word() == word)
-    }
-}
+);
 
 /// Whether issuer and terminal support partial approval: an approved amount below the requested
 /// one.

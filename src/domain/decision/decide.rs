@@ -291,20 +291,12 @@ impl PurchaseAssessment<'_> {
     /// Step 3: what the agreement says about the shop and about the way of paying.
     fn list_objections(&self, matched: Option<&Term>) -> Vec<Objection> {
         let shop = matched.and_then(|term| self.scope_objection(term));
-        let gates = Gate::ALL.into_iter().filter_map(|gate| self.gate_objection(gate));
+        let gates = Gate::ALL.iter().filter_map(|gate| self.gate_objection(*gate));
         shop.into_iter().chain(gates).collect()
     }
 
     fn scope_objection(&self, term: &Term) -> Option<Objection> {
-        let category = match term.scope() {
-            Scope::Category(category) => category.clone(),
-            Scope::Shop(_)
-            | Scope::OneShop(..)
-            | Scope::Code(_)
-            | Scope::EverythingElse
-            | Scope::Gate(_)
-            | Scope::Everything => self.facts.category.clone(),
-        };
+        let category = term.scope().category().unwrap_or(&self.facts.category).clone();
         let reason = match (term.answer(), term.scope()) {
             (TermAnswer::Yes, _) => return None,
             (_, Scope::Shop(_) | Scope::OneShop(..) | Scope::Code(_)) => DeclineReason::PlaceOff,
@@ -352,7 +344,8 @@ impl PurchaseAssessment<'_> {
         let agreement = &self.holder.agreement;
         let home = &self.facts.programme.home;
         let gates = Gate::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|gate| self.request.passes(*gate, home))
             .filter_map(|gate| agreement.gate(gate));
         let now = self.counted(scope.clone());

@@ -8,7 +8,16 @@ use crate::domain::agreement::Hours;
 use crate::domain::decision::reason_code::ReasonCode;
 use crate::domain::money::Money;
 use crate::domain::shop::merchant::Category;
+use crate::domain::stored_enum::StoredEnum;
 use crate::domain::time::period::Period;
+
+impl StoredEnum for ReasonCode {
+    const ALL: &'static [Self] = Self::ALL;
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
 
 /// A decline reason, with the parameters that the person's text needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use crate::domain::money::{Money, MoneyError};
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop::home::HomeCountries;
 use crate::domain::shop::merchant::{Category, Mcc};
+use crate::domain::stored_enum::stored_enum;
 use crate::domain::time::period::Period;
 
 /// A spending limit of a term. Amounts and counts are never negative.
@@ -82,27 +83,13 @@ pub struct CountingAttributes {
     pub matched: Scope,
 }
 
-/// Whether the shop is outside the programme's home countries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Abroad {
-    No,
-    Yes,
-}
-
-impl Abroad {
-    /// The word that is stored.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::No => "no",
-            Self::Yes => "yes",
-        }
+stored_enum!(
+    /// Whether the shop is outside the programme's home countries.
+    Abroad {
+        No => "no",
+        Yes => "yes",
     }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::No, Self::Yes].into_iter().find(|abroad| abroad.word() == word)
-    }
-}
+);
 
 impl CountingAttributes {
     /// The counting attributes of `request` at `shop`, matched by the term with scope `matched`.

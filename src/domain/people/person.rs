@@ -1,24 +1,12 @@
 //! The state of a person, as far as a decision depends on it.
 
-/// Whether the person's budget may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PersonState {
-    Active,
-    /// The budget has ended: new purchases are declined, but later messages are still booked.
-    Ended,
-}
+use crate::domain::stored_enum::stored_enum;
 
-impl PersonState {
-    /// The word that is stored.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Ended => "ended",
-        }
+stored_enum!(
+    /// Whether the person's budget may be used.
+    PersonState {
+        Active => "active",
+        /// The budget has ended: new purchases are declined, but later messages are still booked.
+        Ended => "ended",
     }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Active, Self::Ended].into_iter().find(|state| state.word() == word)
-    }
-}
+);

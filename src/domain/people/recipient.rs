@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use crate::domain::id::{PersonId, WorkerId};
-use crate::domain::people::role::{Actor, Role, stored_enum};
+use crate::domain::people::role::{Actor, Role};
+use crate::domain::stored_enum::stored_enum;
 
 stored_enum!(
     /// The recipient of a message. The accounts are resolved when the message is read, because

@@ -1,39 +1,7 @@
 //! Roles, capabilities, and the one table of which role has which capability.
 
 use crate::domain::id::{HumanId, MemberId, PersonId, WorkerId};
-
-/// Declares an enumeration whose values are stored and sent as words.
-macro_rules! stored_enum {
-    (
-        $(#[$doc:meta])*
-        $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $word:literal,)+ }
-    ) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)+
-        }
-
-        impl $name {
-            /// Every value, in the order of declaration.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// The word that is stored and sent.
-            pub const fn word(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-
-            /// Reads a stored word.
-            pub fn from_word(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|known| known.word() == word)
-            }
-        }
-    };
-}
-
-pub(crate) use stored_enum;
+use crate::domain::stored_enum::stored_enum;
 
 stored_enum!(
     /// What an account is for. A human being with two roles has two accounts.
@@ -268,27 +236,13 @@ impl Member {
     }
 }
 
-/// Whether an account may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemberState {
-    Active,
-    Ended,
-}
-
-impl MemberState {
-    /// The word that is stored.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Ended => "ended",
-        }
+stored_enum!(
+    /// Whether an account may be used.
+    MemberState {
+        Active => "active",
+        Ended => "ended",
     }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Active, Self::Ended].into_iter().find(|state| state.word() == word)
-    }
-}
+);
 
 /// An account with the duties that it has now.
 #[derive(Debug, Clone, PartialEq, Eq)]

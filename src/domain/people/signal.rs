@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use crate::domain::card::safety::Custody;
 use crate::domain::money::Money;
-use crate::domain::people::role::stored_enum;
+use crate::domain::stored_enum::stored_enum;
 use crate::domain::time::period::Period;
 
 /// Distinct declines in one local week that raise [`Signal::NotPaid`]. Retries count as one.

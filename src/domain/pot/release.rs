@@ -8,35 +8,18 @@ use jiff::Span;
 use jiff::civil::Date;
 
 use crate::domain::money::{Money, MoneyError};
+use crate::domain::stored_enum::stored_enum;
 
-/// The interval between stages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ReleaseInterval {
-    Day,
-    /// On the weekday of the first stage.
-    Week,
-    /// On the day of the month of the first stage, or on the last day of a shorter month.
-    Month,
-}
-
-impl ReleaseInterval {
-    /// Every interval, for reading stored words.
-    pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
-
-    /// The word that is stored and written in programme files.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
-        }
+stored_enum!(
+    /// The interval between stages.
+    ReleaseInterval {
+        Day => "day",
+        /// On the weekday of the first stage.
+        Week => "week",
+        /// On the day of the month of the first stage, or on the last day of a shorter month.
+        Month => "month",
     }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|every| every.word() == word)
-    }
-}
+);
 
 /// The release schedule of a pot.
 #[derive(Debug, Clone, PartialEq, Eq)]

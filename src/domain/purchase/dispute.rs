@@ -3,6 +3,7 @@
 use crate::domain::id::IssuerReference;
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::purchase::position::{MessagePosition, MessageRank};
+use crate::domain::stored_enum::stored_enum;
 
 /// The content of one issuer message about a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,27 +20,19 @@ pub struct DisputeReport {
     pub position: MessagePosition,
 }
 
-/// The outcome of a dispute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DisputeOutcome {
-    /// Not decided yet.
-    Open,
-    /// Decided for the person, who keeps the credit.
-    Won,
-    /// Decided for the merchant, or no longer pursued.
-    Lost,
-}
+stored_enum!(
+    /// The outcome of a dispute.
+    DisputeOutcome {
+        /// Not decided yet.
+        Open => "open",
+        /// Decided for the person, who keeps the credit.
+        Won => "won",
+        /// Decided for the merchant, or no longer pursued.
+        Lost => "lost",
+    }
+);
 
 impl DisputeOutcome {
-    /// The word that is stored.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Won => "won",
-            Self::Lost => "lost",
-        }
-    }
-
     /// The rank of a message with this outcome, about `amount`, at `position`.
     fn rank(self, position: &MessagePosition, amount: Money) -> MessageRank {
         let outcome = match self {
@@ -49,31 +42,19 @@ impl DisputeOutcome {
         };
         position.rank(amount.minor(), outcome)
     }
+}
 
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Open, Self::Won, Self::Lost].into_iter().find(|outcome| outcome.word() == word)
+stored_enum!(
+    /// Where the disputed money is.
+    DisputeFunds {
+        /// The issuer credited it, provisionally or for good.
+        Credited => "credited",
+        /// The issuer reversed its credit.
+        TakenAgain => "taken_again",
     }
-}
-
-/// Where the disputed money is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DisputeFunds {
-    /// The issuer credited it, provisionally or for good.
-    Credited,
-    /// The issuer reversed its credit.
-    TakenAgain,
-}
+);
 
 impl DisputeFunds {
-    /// The word that is stored.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Credited => "credited",
-            Self::TakenAgain => "taken_again",
-        }
-    }
-
     /// The rank of a message about these funds at `position`.
     fn rank(self, position: &MessagePosition) -> MessageRank {
         let outcome = match self {
@@ -81,11 +62,6 @@ impl DisputeFunds {
             Self::TakenAgain => 1,
         };
         position.rank(0, outcome)
-    }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Credited, Self::TakenAgain].into_iter().find(|funds| funds.word() == word)
     }
 }
 

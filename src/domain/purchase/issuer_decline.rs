@@ -1,7 +1,7 @@
 //! Declines by the issuer itself, before it sent us a request or although we approved.
 
 use crate::domain::money::Money;
-use crate::domain::people::role::stored_enum;
+use crate::domain::stored_enum::stored_enum;
 
 stored_enum!(
     /// The issuer's reason for its own decline, mapped to our categories.

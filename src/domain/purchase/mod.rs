@@ -176,29 +176,18 @@ pub struct NewPurchase {
 
 impl Purchase {
     /// A purchase without any message or approval yet.
-    pub fn begin(beginning: NewPurchase) -> Self {
-        let NewPurchase {
-            id,
-            budget,
-            connection,
-            reference,
-            card,
-            currency,
-            counted,
-            place,
-            margin,
-        } = beginning;
-        let nothing = Money::zero(currency);
+    pub fn begin(new: NewPurchase) -> Self {
+        let nothing = Money::zero(new.currency);
         Self {
-            id,
-            budget,
-            connection,
-            reference,
-            card,
-            currency,
-            counted,
-            place,
-            margin: Margin::agreed(margin),
+            id: new.id,
+            budget: new.budget,
+            connection: new.connection,
+            reference: new.reference,
+            card: new.card,
+            currency: new.currency,
+            counted: new.counted,
+            place: new.place,
+            margin: Margin::agreed(new.margin),
             increments: Vec::new(),
             snapshot: None,
             raised: nothing,

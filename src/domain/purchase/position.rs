@@ -5,28 +5,16 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 
 use crate::domain::id::IssuerReference;
+use crate::domain::stored_enum::stored_enum;
 
-/// Whether a message announces its subject or updates it, by its own kind and not by its arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MessageKind {
-    Created,
-    Updated,
-}
-
-impl MessageKind {
-    /// The word that is stored.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Updated => "updated",
-        }
+stored_enum!(
+    /// Whether a message announces its subject or updates it, by its own kind and not by its
+    /// arrival.
+    MessageKind {
+        Created => "created",
+        Updated => "updated",
     }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Created, Self::Updated].into_iter().find(|kind| kind.word() == word)
-    }
-}
+);
 
 /// The position of a message in the issuer's order: the last one describes the current state.
 ///

@@ -8,6 +8,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::purchase::dispute::DisputeReport;
 use crate::domain::purchase::position::{MessagePosition, MessageRank};
 use crate::domain::shop::merchant::Merchant;
+use crate::domain::stored_enum::stored_enum;
 
 /// One issuer event, mapped to our terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,24 +178,10 @@ pub struct Presentment {
     pub releases: Option<Money>,
 }
 
-/// The direction in which a presentment moves money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PresentmentDirection {
-    Capture,
-    Refund,
-}
-
-impl PresentmentDirection {
-    /// The word that is stored.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Capture => "capture",
-            Self::Refund => "refund",
-        }
+stored_enum!(
+    /// The direction in which a presentment moves money.
+    PresentmentDirection {
+        Capture => "capture",
+        Refund => "refund",
     }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Capture, Self::Refund].into_iter().find(|direction| direction.word() == word)
-    }
-}
+);

@@ -1,10 +1,10 @@
 //! The display state of a purchase, as a pure function of our responses and the purchase.
 
 use crate::domain::money::{Money, MoneyError};
-use crate::domain::people::role::stored_enum;
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::dispute::DisputeOutcome;
 use crate::domain::purchase::presentment::AuthorisationStatus;
+use crate::domain::stored_enum::stored_enum;
 
 stored_enum!(
     /// The state of a purchase in lists.

@@ -1,6 +1,6 @@
 //! The countries that a programme does not treat as abroad.
 
-use crate::domain::people::role::stored_enum;
+use crate::domain::stored_enum::stored_enum;
 
 stored_enum!(
     /// How a shop is classified if its country is missing or not an alpha-2 code.

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::domain::agreement::Scope;
-use crate::domain::people::role::stored_enum;
 use crate::domain::shop::descriptor::NormalisedDescriptor;
 use crate::domain::shop::merchant::{Mcc, Merchant};
 use crate::domain::shop::{ShopIdentity, ShopKey};
+use crate::domain::stored_enum::stored_enum;
 
 stored_enum!(
     /// What is sold under a shop's descriptors.

@@ -4,6 +4,8 @@ use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
+use crate::domain::stored_enum::stored_enum;
+
 /// How long before its arrival an event may have happened, for [`Moment::day_of`] to use the
 /// issuer's time.
 const LATE_REPORT_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -46,37 +48,21 @@ pub fn earliest_day(today: Date) -> Date {
     today.checked_sub(8.days()).unwrap_or(Date::MIN)
 }
 
-/// A calendar span over which a limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Period {
-    Day,
-    /// Monday to Sunday.
-    Week,
-    /// The first to the last day of a month.
-    Month,
-    /// The whole agreement: all time for which this person's money has been counted.
-    Agreement,
-}
+stored_enum!(
+    /// A calendar span over which a limit counts.
+    #[derive(Hash)]
+    Period {
+        Day => "day",
+        /// Monday to Sunday.
+        Week => "week",
+        /// The first to the last day of a month.
+        Month => "month",
+        /// The whole agreement: all time for which this person's money has been counted.
+        Agreement => "agreement",
+    }
+);
 
 impl Period {
-    /// Every period, for reading stored words.
-    pub const ALL: [Self; 4] = [Self::Day, Self::Week, Self::Month, Self::Agreement];
-
-    /// The word that is stored and written in programme files.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
-            Self::Agreement => "agreement",
-        }
-    }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|period| period.word() == word)
-    }
-
     /// The first day of the period that contains `date`; [`Date::MIN`] for the whole agreement.
     pub fn first_day(self, date: Date) -> Date {
         match self {

@@ -11,6 +11,7 @@ use crate::domain::id::{
 use crate::domain::money::Currency;
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::presentment::{IssuerEvent, Presentment, PresentmentDirection};
+use crate::domain::stored_enum::stored_enum;
 
 record! {
     /// One row per issuer event, stored whole.
@@ -57,34 +58,17 @@ pub struct ReceivedEvent {
     pub received_at: Timestamp,
 }
 
-/// How an event was processed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventState {
-    /// Booked in the ledger.
-    Booked,
-    /// Stored only; the ledger does not use it.
-    StoredOnly,
-    /// Stored before the presentment that it is about; booked when that arrives.
-    Parked,
-}
-
-impl EventState {
-    /// The word that is stored.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Booked => "booked",
-            Self::StoredOnly => "kept",
-            Self::Parked => "parked",
-        }
+stored_enum!(
+    /// How an event was processed.
+    EventState {
+        /// Booked in the ledger.
+        Booked => "booked",
+        /// Stored only; the ledger does not use it.
+        StoredOnly => "kept",
+        /// Stored before the presentment that it is about; booked when that arrives.
+        Parked => "parked",
     }
-
-    /// Reads a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Booked, Self::StoredOnly, Self::Parked]
-            .into_iter()
-            .find(|state| state.word() == word)
-    }
-}
+);
 
 impl ReceivedEvent {
     /// The row to store.

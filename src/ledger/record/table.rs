@@ -110,18 +110,24 @@ const fn is_equal(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
+/// A record for tests: those of the declaration here, and those of the SQL that is made from it.
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(crate) mod example {
     use crate::domain::id::PersonId;
 
     record! {
-        struct Note in "note" key(person_id) {
-            person_id: PersonId,
-            words: String,
-            pages: Option<i64>,
+        pub(crate) struct Note in "note" key(person_id) {
+            pub(super) person_id: PersonId,
+            pub(super) words: String,
+            pub(super) pages: Option<i64>,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::example::Note;
+    use super::*;
 
     #[test]
     fn the_fields_are_the_columns() {

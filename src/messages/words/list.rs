@@ -107,8 +107,8 @@ pub struct ChangeLine {
     pub about: String,
     pub now: String,
     pub new: String,
-    /// The direction of the change for the person: `more`, `less`, `same` or `other`.
-    pub way: &'static str,
+    /// The direction of the change for the person.
+    pub way: ChangeDirection,
     /// The direction in words.
     pub way_text: String,
 }
@@ -163,11 +163,11 @@ impl Words {
                     (self.text(Phrase::AsItWas), self.text(Phrase::AsYouSee))
                 }
             };
-            let (way, phrase) = match change.direction {
-                ChangeDirection::Looser => ("more", Phrase::WayMore),
-                ChangeDirection::Tighter => ("less", Phrase::WayLess),
-                ChangeDirection::Same => ("same", Phrase::WaySame),
-                ChangeDirection::Mixed => ("other", Phrase::WayOther),
+            let phrase = match change.direction {
+                ChangeDirection::Looser => Phrase::WayMore,
+                ChangeDirection::Tighter => Phrase::WayLess,
+                ChangeDirection::Same => Phrase::WaySame,
+                ChangeDirection::Mixed => Phrase::WayOther,
             };
             let about = self.about(&change.key, names);
             ChangeLine {
@@ -175,7 +175,7 @@ impl Words {
                 about,
                 now,
                 new,
-                way,
+                way: change.direction,
                 way_text: self.text(phrase),
             }
         };

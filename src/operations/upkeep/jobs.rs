@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::UpkeepContext;
-use crate::card_path::lifecycle::{LifecycleError, book_parked, expire};
+use crate::card_path::error::CardPathError;
+use crate::card_path::lifecycle::{book_parked, expire};
 use crate::domain::id::ProgrammeId;
 use crate::people::agreements;
 use crate::people::asks;
@@ -36,7 +37,7 @@ pub(super) trait JobError: std::error::Error + Send + 'static {
     fn is_outage(&self) -> bool;
 }
 
-impl JobError for LifecycleError {
+impl JobError for CardPathError {
     fn is_outage(&self) -> bool {
         self.store().is_some_and(StoreError::is_outage)
     }
@@ -66,7 +67,7 @@ pub(super) struct ExpireHolds<'a>(pub(super) Due<'a>);
 
 impl DueJob for ExpireHolds<'_> {
     type Row = OpenPurchase;
-    type Error = LifecycleError;
+    type Error = CardPathError;
 
     const ROWS_PER_TRANSACTION: usize = super::BATCH_MAX;
 
@@ -79,7 +80,7 @@ impl DueJob for ExpireHolds<'_> {
         context.store.expired_purchases(programme, *now, after, limit).await
     }
 
-    async fn run(&self, rows: &[OpenPurchase]) -> Result<usize, LifecycleError> {
+    async fn run(&self, rows: &[OpenPurchase]) -> Result<usize, CardPathError> {
         let Due { context, now, .. } = &self.0;
         let mut tx = context.store.begin().await?;
         let expired = expire(&mut tx, &context.directory, &context.ids, *now, rows).await?;
@@ -96,7 +97,7 @@ pub(super) struct BookParkedEvents<'a> {
 
 impl DueJob for BookParkedEvents<'_> {
     type Row = ParkedEvent;
-    type Error = LifecycleError;
+    type Error = CardPathError;
 
     const ROWS_PER_TRANSACTION: usize = super::BATCH_MAX;
 
@@ -108,7 +109,7 @@ impl DueJob for BookParkedEvents<'_> {
         self.context.store.ready_parked_events(after, limit).await
     }
 
-    async fn run(&self, rows: &[ParkedEvent]) -> Result<usize, LifecycleError> {
+    async fn run(&self, rows: &[ParkedEvent]) -> Result<usize, CardPathError> {
         let context = self.context;
         let mut tx = context.store.begin().await?;
         let booked = book_parked(&mut tx, &context.directory, &context.ids, self.now, rows).await?;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::book::{BudgetVerifier, ParsedLink};
 use super::reference_of;
 use crate::domain::id::PotId;
-use crate::domain::money::Money;
 use crate::ledger::account::Account;
 use crate::ledger::posting::{PostingKind, PostingRow};
 use crate::ledger::record::agreement::{AgreementRow, TermRow, agreement_digest};
@@ -14,7 +13,7 @@ use crate::ledger::record::event::{IssuerEventRow, PresentmentRow, presentment_d
 use crate::ledger::record::purchase::{HoldRow, PurchaseRow, purchase_digest};
 use crate::ledger::record::row::{ColumnKind, Digest, Table, Value};
 use crate::ledger::record::table::Record as _;
-use crate::store::{LoadRow, PotRow, WithdrawalRow, pot_plan_digest};
+use crate::store::{LoadRow, PotRow, WithdrawalRow};
 
 /// A record that no posting has covered yet.
 #[derive(Debug)]
@@ -242,8 +241,8 @@ fn check_plans<'a>(
             verifier.add_row_finding(PotRow::TABLE, row, "no posting opened it");
             continue;
         };
-        if plan_digest(row)
-            .is_none_or(|d| d.to_string() != PostingRow::TABLE.text(posting, "record_digest"))
+        let digest = PotRow::from_row(row).map(PotRow::plan_digest);
+        if !digest.is_ok_and(|d| d.to_string() == PostingRow::TABLE.text(posting, "record_digest"))
         {
             let id = PostingRow::TABLE.text(posting, "posting_id");
             verifier.add_row_finding(
@@ -256,18 +255,6 @@ fn check_plans<'a>(
     for posting in postings.into_values() {
         verifier.add_row_finding(PostingRow::TABLE, posting, "opened a pot that is not there");
     }
-}
-
-fn plan_digest(row: &[Value]) -> Option<Digest> {
-    let currency = PotRow::TABLE.text(row, "currency").parse().ok()?;
-    Some(pot_plan_digest(
-        &PotRow::TABLE.text(row, "programme_id").parse().ok()?,
-        &PotRow::TABLE.text(row, "budget_id").parse().ok()?,
-        &PotRow::TABLE.text(row, "pot_id").parse().ok()?,
-        &PotRow::TABLE.text(row, "stream_id").parse().ok()?,
-        Money::from_minor(PotRow::TABLE.number(row, "allocated_minor"), currency),
-        Some(PotRow::TABLE.text(row, "own").to_owned()).filter(|own| !own.is_empty()),
-    ))
 }
 
 /// Every purchase, with its holds, must equal the state in the latest posting about it.

@@ -34,158 +34,177 @@ pub struct ProposalAnswerRequest {
     pub words: String,
 }
 
-/// The capability that an answer requires of each role. The table of roles decides who has it.
-const fn required_act(role: Role) -> Capability {
-    match role {
-        Role::Person => Capability::AgreeAsPerson,
-        Role::Manager => Capability::AgreeAsManager,
-        Role::Worker
-        | Role::Duty
-        | Role::Helper
-        | Role::Advocate
-        | Role::Planner
-        | Role::Finance
-        | Role::Operator
-        | Role::Auditor => Capability::AgreeAsWorker,
+/// A change of a proposal that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProposalChange {
+    /// Answers it for the account's side. The last required yes starts the next version.
+    Answer(ProposalAnswerRequest),
+    /// Records a yes that the person gave in a meeting with staff. It does not count until the
+    /// person confirms it with [`Self::Confirm`].
+    RecordInPersonYes { parts: Option<BTreeSet<TermKey>>, session: ConsentSession },
+    /// Confirms the yes that was recorded for the person. It counts as their own consent from now
+    /// on.
+    Confirm,
+    /// Withdraws an open proposal of the account's side, or a draft of the account. The list does
+    /// not change.
+    Withdraw,
+}
+
+impl ProposalChange {
+    /// The capability that the change requires of each role. The table of roles decides who has it.
+    const fn required_act(&self, role: Role) -> Capability {
+        match (self, role) {
+            (Self::Answer(_), Role::Person) | (Self::Confirm, _) => Capability::AgreeAsPerson,
+            (Self::Answer(_), Role::Manager) => Capability::AgreeAsManager,
+            (
+                Self::Answer(_),
+                Role::Worker
+                | Role::Duty
+                | Role::Helper
+                | Role::Advocate
+                | Role::Planner
+                | Role::Finance
+                | Role::Operator
+                | Role::Auditor,
+            )
+            | (Self::RecordInPersonYes { .. }, _) => Capability::AgreeAsWorker,
+            (Self::Withdraw, _) => Capability::Draft,
+        }
     }
 }
 
-/// Answers a proposal for the account's side. The last required yes starts the next version.
-/// Idempotent: a repeated answer returns the current stage.
+/// Changes a proposal. A repeated answer is idempotent: it returns the current stage.
 ///
 /// # Errors
 ///
 /// [`UseCaseError::AlreadyAnswered`] with the recorded answer of this side, if it differs.
-pub async fn answer(
+pub async fn change_proposal(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
     id: ProposalId,
-    request: ProposalAnswerRequest,
+    change: ProposalChange,
 ) -> Result<ProposalProgress, UseCaseError> {
-    let mut admitted = AdmittedBudget::open(tx, context, principal, person, required_act).await?;
-    let (mut proposal, consents) = admitted.proposal(tx, id).await?;
-    let side = admitted.side()?;
-    let answer = admitted.checked_answer(side, request)?;
-    if let Some(next) = admitted.repeated_answer(tx, &proposal, &consents, &answer).await? {
-        return Ok(ProposalProgress { proposal: id, next });
-    }
-    admitted.rebase_if_stale(tx, &mut proposal).await?;
-    let next = match answer.said {
-        ConsentAnswer::No => admitted.record_no(tx, &mut proposal, consents, answer).await?,
-        ConsentAnswer::Yes => admitted.record_yes(tx, &mut proposal, consents, answer).await?,
+    let act = |role| change.required_act(role);
+    let mut admitted = AdmittedBudget::open(tx, context, principal, person, act).await?;
+    let (proposal, consents) = admitted.proposal(tx, id).await?;
+    let next = match change {
+        ProposalChange::Answer(request) => admitted.answer(tx, proposal, consents, request).await?,
+        ProposalChange::RecordInPersonYes { parts, session } => {
+            admitted.record_in_person_yes(tx, &proposal, consents, parts, &session).await?
+        }
+        ProposalChange::Confirm => admitted.confirm(tx, proposal, consents).await?,
+        ProposalChange::Withdraw => admitted.withdraw(tx, proposal, &consents).await?,
     };
     Ok(ProposalProgress { proposal: id, next })
-}
-
-/// Records a yes that the person gave in a meeting with staff. It does not count until the person
-/// confirms it with [`confirm`].
-pub async fn record_in_person_answer(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    id: ProposalId,
-    parts: Option<BTreeSet<TermKey>>,
-    session: ConsentSession,
-) -> Result<ProposalProgress, UseCaseError> {
-    let mut admitted =
-        AdmittedBudget::open(tx, context, principal, person, |_| Capability::AgreeAsWorker).await?;
-    let (proposal, mut consents) = admitted.proposal(tx, id).await?;
-    admitted.side()?;
-    let (programme, budget) = (admitted.access.programme.clone(), admitted.access.budget.clone());
-    let own = tx.own_account(&programme, &budget).await?;
-    let (member, human) = own.ok_or(UseCaseError::NotFound("account of the person"))?;
-    let in_force = admitted.agreement()?.version;
-    proposal.may_say_yes(&consents, ConsentSide::Person, &human, in_force, principal.at)?;
-    if human == admitted.access.actor.member.human {
-        return Err(ProposalError::SameHuman.into());
-    }
-    let all_changes =
-        changes(&admitted.agreement()?.list(), &proposal.list, &admitted.programme.rules);
-    proposal.check_parts(parts.as_ref(), &all_changes)?;
-    let session = ConsentSession { how: ConsentChannel::InPerson, ..checked_session(&session)? };
-    let consent = Consent {
-        member,
-        human,
-        confirmed_at: None,
-        ..admitted.consent(ConsentSide::Person, session, parts)
-    };
-    admitted.save_consent(tx, &proposal, &mut consents, consent).await?;
-    let subject = id.to_string();
-    admitted.notify(Recipient::Person, ListNotification::ListWrittenDown, &subject, None, "");
-    admitted.close(tx, "list_written_down", &subject, "").await?;
-    Ok(ProposalProgress {
-        proposal: id,
-        next: ProposalStage::AwaitingConsent(BTreeSet::from([ConsentSide::Person])),
-    })
-}
-
-/// Confirms the yes that was recorded for the person. It counts as their own consent from now on.
-pub async fn confirm(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    id: ProposalId,
-) -> Result<ProposalProgress, UseCaseError> {
-    let mut admitted =
-        AdmittedBudget::open(tx, context, principal, person, |_| Capability::AgreeAsPerson).await?;
-    let (mut proposal, mut consents) = admitted.proposal(tx, id).await?;
-    let in_force = admitted.agreement()?.version;
-    let human = admitted.access.actor.member.human.clone();
-    proposal.may_say_yes(&consents, ConsentSide::Person, &human, in_force, principal.at)?;
-    let unconfirmed =
-        consents.iter().find(|c| c.side == ConsentSide::Person && c.confirmed_at.is_none());
-    let unconfirmed =
-        unconfirmed.filter(|c| c.human == human).cloned().ok_or(ProposalError::NothingToConfirm)?;
-    let member = admitted.access.actor.member.id.clone();
-    let consent =
-        Consent { member, confirmed_at: Some(principal.at), said_at: principal.at, ..unconfirmed };
-    admitted.save_consent(tx, &proposal, &mut consents, consent).await?;
-    let next = admitted.advance_proposal(tx, &mut proposal, &consents, ProposalState::Open).await?;
-    admitted.close(tx, "list_confirmed", &id.to_string(), "").await?;
-    Ok(ProposalProgress { proposal: id, next })
-}
-
-/// Withdraws an open proposal of the account's side, or a draft of the account. The list does not
-/// change.
-pub async fn withdraw(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    id: ProposalId,
-) -> Result<ProposalProgress, UseCaseError> {
-    let mut admitted =
-        AdmittedBudget::open(tx, context, principal, person, |_| Capability::Draft).await?;
-    let (mut proposal, consents) = admitted.proposal(tx, id).await?;
-    let before = proposal.state;
-    if before == ProposalState::Draft {
-        if proposal.proposed_by != principal.member {
-            return Err(UseCaseError::NotFound("proposal"));
-        }
-    } else {
-        let side = admitted.side()?;
-        proposal.may_withdraw(&consents, side, principal.at)?;
-        let requirements = admitted.requirements(tx, &proposal.list).await?;
-        let mut others = requirements.informed_sides(proposal.kind);
-        others.remove(&side);
-        for other in others {
-            let (person, staff) =
-                (ListNotification::ListTakenBack, ListNotification::WorkerListTakenBack);
-            admitted.notify_ended(&proposal, recipient(other), person, staff);
-        }
-    }
-    proposal.state = ProposalState::Withdrawn;
-    proposal.ended_at = Some(principal.at);
-    admitted.save_proposal(tx, &proposal, before).await?;
-    admitted.close(tx, "list_taken_back", &id.to_string(), "").await?;
-    Ok(ProposalProgress { proposal: id, next: ProposalStage::Ended(ProposalState::Withdrawn) })
 }
 
 impl AdmittedBudget<'_> {
+    async fn answer(
+        &mut self,
+        tx: &mut Tx,
+        mut proposal: Proposal,
+        consents: Vec<Consent>,
+        request: ProposalAnswerRequest,
+    ) -> Result<ProposalStage, UseCaseError> {
+        let side = self.side()?;
+        let answer = self.checked_answer(side, request)?;
+        if let Some(next) = self.repeated_answer(tx, &proposal, &consents, &answer).await? {
+            return Ok(next);
+        }
+        self.rebase_if_stale(tx, &mut proposal).await?;
+        match answer.said {
+            ConsentAnswer::No => self.record_no(tx, &mut proposal, consents, answer).await,
+            ConsentAnswer::Yes => self.record_yes(tx, &mut proposal, consents, answer).await,
+        }
+    }
+
+    async fn record_in_person_yes(
+        &mut self,
+        tx: &mut Tx,
+        proposal: &Proposal,
+        mut consents: Vec<Consent>,
+        parts: Option<BTreeSet<TermKey>>,
+        session: &ConsentSession,
+    ) -> Result<ProposalStage, UseCaseError> {
+        self.side()?;
+        let own = tx.own_account(&self.access.programme, &self.access.budget).await?;
+        let (member, human) = own.ok_or(UseCaseError::NotFound("account of the person"))?;
+        let in_force = self.agreement()?;
+        let at = self.access.at;
+        proposal.may_say_yes(&consents, ConsentSide::Person, &human, in_force.version, at)?;
+        if human == self.access.actor.member.human {
+            return Err(ProposalError::SameHuman.into());
+        }
+        let all_changes = changes(&in_force.list(), &proposal.list, &self.programme.rules);
+        proposal.check_parts(parts.as_ref(), &all_changes)?;
+        let session = ConsentSession { how: ConsentChannel::InPerson, ..checked_session(session)? };
+        let consent = Consent {
+            member,
+            human,
+            confirmed_at: None,
+            ..self.consent(ConsentSide::Person, session, parts)
+        };
+        self.save_consent(tx, proposal, &mut consents, consent).await?;
+        let subject = proposal.id.to_string();
+        self.notify(Recipient::Person, ListNotification::ListWrittenDown, &subject, None, "");
+        self.close(tx, "list_written_down", &subject, "").await?;
+        Ok(ProposalStage::AwaitingConsent(BTreeSet::from([ConsentSide::Person])))
+    }
+
+    async fn confirm(
+        &mut self,
+        tx: &mut Tx,
+        mut proposal: Proposal,
+        mut consents: Vec<Consent>,
+    ) -> Result<ProposalStage, UseCaseError> {
+        let in_force = self.agreement()?.version;
+        let (at, account) = (self.access.at, self.access.actor.member.clone());
+        let human = &account.human;
+        proposal.may_say_yes(&consents, ConsentSide::Person, human, in_force, at)?;
+        let unconfirmed =
+            consents.iter().find(|c| c.side == ConsentSide::Person && c.confirmed_at.is_none());
+        let unconfirmed = unconfirmed.filter(|c| c.human == *human).cloned();
+        let unconfirmed = unconfirmed.ok_or(ProposalError::NothingToConfirm)?;
+        let consent =
+            Consent { member: account.id, confirmed_at: Some(at), said_at: at, ..unconfirmed };
+        self.save_consent(tx, &proposal, &mut consents, consent).await?;
+        let next = self.advance_proposal(tx, &mut proposal, &consents, ProposalState::Open).await?;
+        self.close(tx, "list_confirmed", &proposal.id.to_string(), "").await?;
+        Ok(next)
+    }
+
+    async fn withdraw(
+        &mut self,
+        tx: &mut Tx,
+        mut proposal: Proposal,
+        consents: &[Consent],
+    ) -> Result<ProposalStage, UseCaseError> {
+        let before = proposal.state;
+        if before == ProposalState::Draft {
+            if proposal.proposed_by != self.access.actor.member.id {
+                return Err(UseCaseError::NotFound("proposal"));
+            }
+        } else {
+            let side = self.side()?;
+            proposal.may_withdraw(consents, side, self.access.at)?;
+            let requirements = self.requirements(tx, &proposal.list).await?;
+            let mut others = requirements.informed_sides(proposal.kind);
+            others.remove(&side);
+            for other in others {
+                let (person, staff) =
+                    (ListNotification::ListTakenBack, ListNotification::WorkerListTakenBack);
+                self.notify_ended(&proposal, recipient(other), person, staff);
+            }
+        }
+        proposal.state = ProposalState::Withdrawn;
+        proposal.ended_at = Some(self.access.at);
+        self.save_proposal(tx, &proposal, before).await?;
+        self.close(tx, "list_taken_back", &proposal.id.to_string(), "").await?;
+        Ok(ProposalStage::Ended(ProposalState::Withdrawn))
+    }
+
     /// Validates the request and builds the consent of this account.
     fn checked_answer(
         &self,

@@ -2,10 +2,11 @@
 //! two different human beings, must consent: one records the change, the other confirms it. The
 //! person is notified of the reason and can appeal. Such a change can only tighten the list.
 
-use super::{ProposalProgress, ProposalRequest, ProposalStage, checked_session, required_words};
-use crate::domain::agreement::change::ChangeDirection;
+use super::{ProposalProgress, ProposalStage, checked_session, required_words};
+use crate::domain::agreement::change::{ChangeDirection, List};
 use crate::domain::agreement::proposal::{
-    ConsentGranularity, ConsentSide, PROPOSAL_LIFETIME, Proposal, ProposalKind, ProposalState,
+    ConsentGranularity, ConsentSession, ConsentSide, PROPOSAL_LIFETIME, Proposal, ProposalKind,
+    ProposalState,
 };
 use crate::domain::id::{PersonId, ProposalId};
 use crate::domain::people::recipient::Recipient;
@@ -14,6 +15,15 @@ use crate::messages::words::{ListNotification, Words};
 use crate::people::admitted_budget::AdmittedBudget;
 use crate::people::members::{Principal, UseCaseContext, UseCaseError};
 use crate::store::Tx;
+
+/// A list that a law forces, with the consent of who records it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LawRequest {
+    pub list: List,
+    /// Which law it is, in words that the person reads.
+    pub words: String,
+    pub session: ConsentSession,
+}
 
 /// Records a change that a law forces. It starts when the other one of worker and manager consents.
 ///
@@ -26,7 +36,7 @@ pub async fn record_law(
     context: UseCaseContext<'_>,
     principal: &Principal,
     person: &PersonId,
-    request: ProposalRequest,
+    request: LawRequest,
 ) -> Result<ProposalProgress, UseCaseError> {
     let act = |role: Role| match role {
         Role::Manager => Capability::AgreeAsManager,

@@ -18,13 +18,11 @@ mod start;
 
 use std::collections::BTreeSet;
 
-pub use self::answer::{
-    ProposalAnswerRequest, answer, confirm, expire, record_in_person_answer, withdraw,
-};
+pub use self::answer::{ProposalAnswerRequest, ProposalChange, change_proposal, expire};
 pub use self::draft::{DraftRequest, adopt_draft, draft};
 pub use self::guide::{GuidePublication, publish_guide};
 pub use self::help::{HelpLevel, choose_help};
-pub use self::law::record_law;
+pub use self::law::{LawRequest, record_law};
 pub use self::pause::{PauseRequest, lift, pause};
 pub use self::propose::{ProposalRequest, counter_propose, propose};
 pub use self::report::{AgreementDiff, SpendingControls, controls, difference, proposed};

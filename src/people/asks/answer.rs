@@ -4,14 +4,15 @@
 use jiff::Timestamp;
 
 use super::ask::facts_of;
-use super::outbox::{OutboxWriter, who};
+use super::change::LockedAsk;
+use super::outbox::who;
 use super::{LockedBudget, optional_words};
 use crate::domain::ask::permission::Permission;
 use crate::domain::ask::{
-    ActorIdentity, Ask, AskRefusalReason, AskReply, AskReplyError, AskReplySubmission, AskReview,
-    AskReviewError, AskState, EscalationStep, effective_from,
+    Ask, AskRefusalReason, AskReply, AskReplyError, AskReplySubmission, AskReview, AskReviewError,
+    AskState, EscalationStep, effective_from,
 };
-use crate::domain::id::{AskId, BudgetId, PermissionId, PersonId};
+use crate::domain::id::{AskId, PermissionId, PersonId};
 use crate::domain::money::Money;
 use crate::domain::people::recipient::Recipient;
 use crate::domain::people::role::{Capability, Role};
@@ -28,106 +29,186 @@ const LOOKED: &str = "looked_at";
 /// An answer to an ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskAnswerRequest {
-    pub ask: AskId,
     pub reply: AskReply,
     /// An optional comment, which the person reads with the answer.
     pub words: Option<String>,
 }
 
-/// An ask in its locked budget, with the access of an account that may answer it.
-struct LockedAsk {
-    locked: LockedBudget,
-    access: GrantedAccess,
-    ask: Ask,
-    by: ActorIdentity,
-}
-
-async fn lock_ask(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    id: AskId,
-) -> Result<LockedAsk, UseCaseError> {
-    let budget = BudgetId::of(person);
-    let locked = LockedBudget::lock(tx, context, &principal.programme, &budget).await?;
-    let access = principal.admit(tx, Capability::AnswerAsk, person).await?;
-    let ask = tx.ask(&locked.programme_id, &locked.budget, id).await?;
-    let ask = ask.ok_or(UseCaseError::NotFound("ask"))?;
-    let member = &access.actor.member;
-    let by = ActorIdentity { member: member.id.clone(), human: member.human.clone() };
-    Ok(LockedAsk { locked, access, ask, by })
-}
-
-/// Marks an ask as seen by an account that may answer it, which the person can see. Idempotent.
-pub async fn mark_seen(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    id: AskId,
-) -> Result<Ask, UseCaseError> {
-    let LockedAsk { locked, access, ask, .. } =
-        lock_ask(tx, context, principal, person, id).await?;
-    let Some(seen) = ask.seen() else { return Ok(ask) };
-    tx.update_ask(&locked.programme_id, &ask, &seen).await?;
-    let mut outbox = OutboxWriter::new(&locked, context, principal.at, id.to_string());
-    outbox.record_act(&access, "saw", "");
-    outbox.write(tx).await?;
-    Ok(seen)
-}
-
-/// Answers an ask. A yes is a permission that every gateway applies at once, or after the cooling
-/// days of a block that the person set on themselves. Idempotent; of two different answers the
-/// first counts.
-///
-/// # Errors
-///
-/// [`UseCaseError::SeparationOfDuties`] over the account's own limit, with a conflict of interest,
-/// or for the account's own ask; [`UseCaseError::AlreadyAnswered`] with the recorded answer, if it
-/// differs; [`UseCaseError::Invalid`] for a no for safety without a recent talk.
-pub async fn answer(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    request: &AskAnswerRequest,
-) -> Result<Ask, UseCaseError> {
-    let locked_ask = lock_ask(tx, context, principal, person, request.ask).await?;
-    let LockedAsk { locked, access, ask, by } = &locked_ask;
-    let words = optional_words(request.words.as_deref())?;
-    let cooling_days = locked.cooling_days(ask.wanted());
-    let is_out_of_hours = !locked.working().is_open(principal.at);
-    let is_emergency = access.actor.member.role == Role::Duty || is_out_of_hours;
-    let given = AskReplySubmission {
-        by: by.clone(),
-        reply: &request.reply,
-        words,
-        at: principal.at,
-        permission: PermissionId::new(context.ids.next(principal.at)),
-        cooling_days,
-        review_on: is_emergency.then(|| locked.working().next_working_day(principal.at)),
-    };
-    if ask.is_same_answer(&given) {
-        return Ok(ask.clone());
+impl LockedAsk<'_> {
+    pub(super) async fn mark_seen(self, tx: &mut Tx) -> Result<Ask, UseCaseError> {
+        let Some(seen) = self.ask.seen() else { return Ok(self.ask) };
+        self.save(tx, &seen).await?;
+        let mut outbox = self.outbox();
+        outbox.record_act(&self.access, "saw", "");
+        outbox.write(tx).await?;
+        Ok(seen)
     }
-    access.check_no_conflict()?;
-    let answered = ask.answered(&given);
-    let (after, permission) = match answered {
-        Ok(answered) => answered,
-        Err(AskReplyError::Decided) => return Err(ask_already_answered(tx, access, ask).await?),
-        Err(error) => return Err(reply_error(error)),
-    };
-    if request.reply == AskReply::NotThisTime(AskRefusalReason::Safety) {
-        require_talk(tx, locked, principal.at).await?;
+
+    pub(super) async fn answer(
+        self,
+        tx: &mut Tx,
+        request: &AskAnswerRequest,
+    ) -> Result<Ask, UseCaseError> {
+        let Self { context, locked, access, ask } = &self;
+        let words = optional_words(request.words.as_deref())?;
+        let cooling_days = locked.cooling_days(ask.wanted());
+        let is_out_of_hours = !locked.working().is_open(access.at);
+        let is_emergency = access.actor.member.role == Role::Duty || is_out_of_hours;
+        let given = AskReplySubmission {
+            by: self.by(),
+            reply: &request.reply,
+            words,
+            at: access.at,
+            permission: PermissionId::new(context.ids.next(access.at)),
+            cooling_days,
+            review_on: is_emergency.then(|| locked.working().next_working_day(access.at)),
+        };
+        if ask.is_same_answer(&given) {
+            return Ok(self.ask);
+        }
+        access.check_no_conflict()?;
+        let (after, permission) = match ask.answered(&given) {
+            Ok(answered) => answered,
+            Err(AskReplyError::Decided) => return Err(self.already_answered(tx).await?),
+            Err(error) => return Err(reply_error(error)),
+        };
+        if request.reply == AskReply::NotThisTime(AskRefusalReason::Safety) {
+            require_talk(tx, locked, access.at).await?;
+        }
+        if let Some(permission) = &permission {
+            self.check_yes(permission)?;
+            locked.grant(tx, permission).await?;
+        }
+        self.save(tx, &after).await?;
+        self.notify_answered(tx, &after, permission.as_ref(), cooling_days).await?;
+        Ok(after)
     }
-    if let Some(permission) = &permission {
-        check_yes(&locked_ask, permission)?;
-        locked.grant(tx, permission).await?;
+
+    /// The error with the recorded answer.
+    async fn already_answered(&self, tx: &mut Tx) -> Result<UseCaseError, UseCaseError> {
+        let ask = &self.ask;
+        let (said, answer) = (ask.state.word(), ask.answer.as_ref());
+        let by = answer.and_then(|answer| answer.by.as_ref()).map(|by| &by.member);
+        let answer = match answer {
+            Some(answer) => ExistingAnswer {
+                reason: answer.reason.map(AskRefusalReason::word),
+                words: answer.words.clone(),
+                up_to: answer.up_to,
+                scope: answer.scope.as_ref().map(ToString::to_string),
+                ends_at: answer.ends_at,
+                ..ExistingAnswer::new(said, answer.at)
+            },
+            None => ExistingAnswer::new(said, ask.asked_at),
+        };
+        self.access.already_answered(tx, by, answer).await
     }
-    tx.update_ask(&locked.programme_id, ask, &after).await?;
-    notify_answered(tx, context, &locked_ask, &after, permission.as_ref(), cooling_days).await?;
-    Ok(after)
+
+    /// Refuses a yes that the funders' rules or the account's own limit forbid.
+    fn check_yes(&self, permission: &Permission) -> Result<(), UseCaseError> {
+        let is_barred = |category| self.locked.is_barred(category, self.access.at);
+        if self.ask.category.as_ref().is_some_and(is_barred) {
+            return Err(UseCaseError::invalid(
+                "reply",
+                "no money of this person may ever buy this; the only answer is law_of_money",
+            ));
+        }
+        within_own_limit(&self.locked, &self.access, permission)
+    }
+
+    async fn notify_answered(
+        &self,
+        tx: &mut Tx,
+        after: &Ask,
+        permission: Option<&Permission>,
+        cooling_days: Option<u32>,
+    ) -> Result<(), UseCaseError> {
+        let access = &self.access;
+        let mut outbox = self.outbox();
+        let answer = after.answer.as_ref();
+        let parameters = NotificationParameters {
+            name: Some(&access.actor.member.name),
+            amount: permission.map(|permission| permission.cap),
+            reason: answer.and_then(|answer| answer.reason),
+            words: answer.and_then(|answer| answer.words.as_deref()),
+            ..outbox.parameters()
+        };
+        let (notification, at) = match (after.state, permission) {
+            (AskState::Yes | AskState::YesLess, Some(_)) if cooling_days.is_some() => {
+                (Notification::AskYesLater, effective_from(access.at, cooling_days))
+            }
+            (AskState::YesLess, Some(permission)) => (Notification::AskYesLess, permission.ends_at),
+            (AskState::Yes, Some(permission)) => (Notification::AskYes, permission.ends_at),
+            (AskState::TalkFirst, _) => (Notification::AskTalkFirst, after.answer_by),
+            (_, _) => (Notification::AskNotThisTime, after.answer_by),
+        };
+        let detail = parameters.reason.map_or(after.state.word(), |reason| reason.word());
+        outbox.record_act(access, "answered", detail);
+        let parameters = NotificationParameters { at: Some(at), ..parameters };
+        outbox.notify(Recipient::Person, notification, &parameters, facts_of(after));
+        if let Some(on) = answer.and_then(|answer| answer.review_on) {
+            outbox.record_system_act("to_be_looked_at", &on.to_string())?;
+            let review = NotificationParameters { on: Some(on), ..outbox.parameters() };
+            outbox.notify(Recipient::Worker, Notification::WorkerReview, &review, facts_of(after));
+        }
+        Ok(outbox.write(tx).await?)
+    }
+
+    pub(super) async fn review(
+        self,
+        tx: &mut Tx,
+        words: Option<&str>,
+    ) -> Result<Ask, UseCaseError> {
+        let words = optional_words(words)?;
+        let review = AskReview { by: self.by(), at: self.access.at, words };
+        if let Some(known) = self.ask.answer.as_ref().and_then(|answer| answer.review.as_ref()) {
+            if known.by == review.by && known.words == review.words {
+                return Ok(self.ask);
+            }
+            let words = known.words.clone();
+            let answer = ExistingAnswer { words, ..ExistingAnswer::new(LOOKED, known.at) };
+            return Err(self.access.already_answered(tx, Some(&known.by.member), answer).await?);
+        }
+        self.access.check_no_conflict()?;
+        let after = self.ask.with_review(review.clone()).map_err(|error| match error {
+            AskReviewError::Nothing | AskReviewError::Looked => {
+                UseCaseError::Conflict(error.to_string())
+            }
+            AskReviewError::Own => SeparationOfDuties::OwnDecision.into(),
+        })?;
+        self.save(tx, &after).await?;
+        let mut outbox = self.outbox();
+        outbox.record_act(&self.access, LOOKED, review.words.as_deref().unwrap_or_default());
+        outbox.write(tx).await?;
+        Ok(after)
+    }
+
+    pub(super) async fn pass_on(
+        self,
+        tx: &mut Tx,
+        words: Option<&str>,
+    ) -> Result<Ask, UseCaseError> {
+        let words = optional_words(words)?;
+        if self.ask.is_open() && self.ask.step == EscalationStep::Manager {
+            return Ok(self.ask);
+        }
+        let Some(after) = self.ask.escalated() else {
+            return Err(self.already_answered(tx).await?);
+        };
+        self.save(tx, &after).await?;
+        let mut outbox = self.outbox();
+        outbox.record_act(&self.access, "passed_on", words.as_deref().unwrap_or_default());
+        let parameters = NotificationParameters {
+            name: Some(&self.access.actor.member.name),
+            assignee: Some(who(&self.locked, EscalationStep::Manager)),
+            at: Some(after.answer_by),
+            ..outbox.parameters()
+        };
+        let facts = || facts_of(&after);
+        outbox.notify(Recipient::Person, Notification::AskPassedOn, &parameters, facts());
+        outbox.notify(Recipient::Manager, Notification::WorkerWaiting, &parameters, facts());
+        outbox.write(tx).await?;
+        Ok(after)
+    }
 }
 
 fn reply_error(error: AskReplyError) -> UseCaseError {
@@ -141,28 +222,6 @@ fn reply_error(error: AskReplyError) -> UseCaseError {
     }
 }
 
-/// The error with the recorded answer.
-async fn ask_already_answered(
-    tx: &mut Tx,
-    access: &GrantedAccess,
-    ask: &Ask,
-) -> Result<UseCaseError, UseCaseError> {
-    let (said, answer) = (ask.state.word(), ask.answer.as_ref());
-    let by = answer.and_then(|answer| answer.by.as_ref()).map(|by| &by.member);
-    let answer = match answer {
-        Some(answer) => ExistingAnswer {
-            reason: answer.reason.map(AskRefusalReason::word),
-            words: answer.words.clone(),
-            up_to: answer.up_to,
-            scope: answer.scope.as_ref().map(ToString::to_string),
-            ends_at: answer.ends_at,
-            ..ExistingAnswer::new(said, answer.at)
-        },
-        None => ExistingAnswer::new(said, ask.asked_at),
-    };
-    access.already_answered(tx, by, answer).await
-}
-
 /// Refuses a no for safety without a recent recorded talk.
 async fn require_talk(
     tx: &mut Tx,
@@ -174,19 +233,6 @@ async fn require_talk(
         return Ok(());
     }
     Err(UseCaseError::invalid("reason", "talk first, and write down what was said"))
-}
-
-/// Refuses a yes that the funders' rules or the account's own limit forbid.
-fn check_yes(locked_ask: &LockedAsk, permission: &Permission) -> Result<(), UseCaseError> {
-    let LockedAsk { locked, access, ask, .. } = locked_ask;
-    let is_barred = |category| locked.is_barred(category, access.at);
-    if ask.category.as_ref().is_some_and(is_barred) {
-        return Err(UseCaseError::invalid(
-            "reply",
-            "no money of this person may ever buy this; the only answer is law_of_money",
-        ));
-    }
-    within_own_limit(locked, access, permission)
 }
 
 /// Refuses a permission above what this account may give alone.
@@ -221,122 +267,6 @@ fn own_limit(locked: &LockedBudget, access: &GrantedAccess) -> Option<Money> {
     })
 }
 
-async fn notify_answered(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    locked_ask: &LockedAsk,
-    after: &Ask,
-    permission: Option<&Permission>,
-    cooling_days: Option<u32>,
-) -> Result<(), UseCaseError> {
-    let LockedAsk { locked, access, .. } = locked_ask;
-    let mut outbox = OutboxWriter::new(locked, context, access.at, after.id.to_string());
-    let answer = after.answer.as_ref();
-    let parameters = NotificationParameters {
-        name: Some(&access.actor.member.name),
-        amount: permission.map(|permission| permission.cap),
-        reason: answer.and_then(|answer| answer.reason),
-        words: answer.and_then(|answer| answer.words.as_deref()),
-        ..outbox.parameters()
-    };
-    let (notification, at) = match (after.state, permission) {
-        (AskState::Yes | AskState::YesLess, Some(_)) if cooling_days.is_some() => {
-            (Notification::AskYesLater, effective_from(access.at, cooling_days))
-        }
-        (AskState::YesLess, Some(permission)) => (Notification::AskYesLess, permission.ends_at),
-        (AskState::Yes, Some(permission)) => (Notification::AskYes, permission.ends_at),
-        (AskState::TalkFirst, _) => (Notification::AskTalkFirst, after.answer_by),
-        (_, _) => (Notification::AskNotThisTime, after.answer_by),
-    };
-    let detail = parameters.reason.map_or(after.state.word(), |reason| reason.word());
-    outbox.record_act(access, "answered", detail);
-    let parameters = NotificationParameters { at: Some(at), ..parameters };
-    outbox.notify(Recipient::Person, notification, &parameters, facts_of(after));
-    if let Some(on) = answer.and_then(|answer| answer.review_on) {
-        outbox.record_system_act("to_be_looked_at", &on.to_string())?;
-        let review = NotificationParameters { on: Some(on), ..outbox.parameters() };
-        outbox.notify(Recipient::Worker, Notification::WorkerReview, &review, facts_of(after));
-    }
-    Ok(outbox.write(tx).await?)
-}
-
-/// Records the review of a yes that was given out of hours, by duty staff, or by a rule of the
-/// programme. Another human being than the one who asked and the one who answered must review it.
-/// Idempotent for the same account and words.
-///
-/// # Errors
-///
-/// [`UseCaseError::AlreadyAnswered`] with the recorded review, if it differs;
-/// [`UseCaseError::SeparationOfDuties`] for a human being who asked or answered.
-pub async fn review_answer(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    id: AskId,
-    words: Option<&str>,
-) -> Result<Ask, UseCaseError> {
-    let LockedAsk { locked, access, ask, by } =
-        lock_ask(tx, context, principal, person, id).await?;
-    let words = optional_words(words)?;
-    let review = AskReview { by, at: principal.at, words };
-    if let Some(known) = ask.answer.as_ref().and_then(|answer| answer.review.as_ref()) {
-        if known.by == review.by && known.words == review.words {
-            return Ok(ask);
-        }
-        let answer =
-            ExistingAnswer { words: known.words.clone(), ..ExistingAnswer::new(LOOKED, known.at) };
-        return Err(access.already_answered(tx, Some(&known.by.member), answer).await?);
-    }
-    access.check_no_conflict()?;
-    let after = ask.with_review(review.clone()).map_err(|error| match error {
-        AskReviewError::Nothing | AskReviewError::Looked => {
-            UseCaseError::Conflict(error.to_string())
-        }
-        AskReviewError::Own => SeparationOfDuties::OwnDecision.into(),
-    })?;
-    tx.update_ask(&locked.programme_id, &ask, &after).await?;
-    let mut outbox = OutboxWriter::new(&locked, context, principal.at, id.to_string());
-    outbox.record_act(&access, LOOKED, review.words.as_deref().unwrap_or_default());
-    outbox.write(tx).await?;
-    Ok(after)
-}
-
-/// Escalates an ask to the manager, because it is over the account's own limit or because of a
-/// conflict of interest. The deadlines promised to the person do not change, and the person is
-/// notified.
-pub async fn pass_on(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    id: AskId,
-    words: Option<&str>,
-) -> Result<Ask, UseCaseError> {
-    let LockedAsk { locked, access, ask, .. } =
-        lock_ask(tx, context, principal, person, id).await?;
-    let words = optional_words(words)?;
-    if ask.is_open() && ask.step == EscalationStep::Manager {
-        return Ok(ask);
-    }
-    let Some(after) = ask.escalated() else {
-        return Err(ask_already_answered(tx, &access, &ask).await?);
-    };
-    tx.update_ask(&locked.programme_id, &ask, &after).await?;
-    let mut outbox = OutboxWriter::new(&locked, context, principal.at, id.to_string());
-    outbox.record_act(&access, "passed_on", words.as_deref().unwrap_or_default());
-    let parameters = NotificationParameters {
-        name: Some(&access.actor.member.name),
-        assignee: Some(who(&locked, EscalationStep::Manager)),
-        at: Some(after.answer_by),
-        ..outbox.parameters()
-    };
-    outbox.notify(Recipient::Person, Notification::AskPassedOn, &parameters, facts_of(&after));
-    outbox.notify(Recipient::Manager, Notification::WorkerWaiting, &parameters, facts_of(&after));
-    outbox.write(tx).await?;
-    Ok(after)
-}
-
 /// Sends the person a suggestion about an ask. It is not an answer: the ask stays open and its
 /// deadlines do not change.
 pub async fn suggest(
@@ -347,11 +277,13 @@ pub async fn suggest(
     id: AskId,
     words: &str,
 ) -> Result<(), UseCaseError> {
-    let LockedAsk { locked, access, .. } = lock_ask(tx, context, principal, person, id).await?;
+    let act = Capability::AnswerAsk;
+    let locked_ask = LockedAsk::lock(tx, context, principal, person, id, act).await?;
     let words = optional_words(Some(words))?;
     let words = words.ok_or_else(|| UseCaseError::invalid("words", "say what the idea is"))?;
-    let mut outbox = OutboxWriter::new(&locked, context, principal.at, id.to_string());
-    outbox.record_act(&access, "suggested", &words);
+    let access = &locked_ask.access;
+    let mut outbox = locked_ask.outbox();
+    outbox.record_act(access, "suggested", &words);
     let parameters = NotificationParameters {
         name: Some(&access.actor.member.name),
         words: Some(&words),

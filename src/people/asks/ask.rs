@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::change::LockedAsk;
 use super::outbox::{OutboxWriter, recipient_of, who};
 use super::{LockedBudget, optional_words};
 use crate::domain::agreement::{Gate, Scope};
@@ -128,41 +129,27 @@ pub async fn ask(
     Ok(ask)
 }
 
-/// Takes back an open ask. Idempotent.
-///
-/// # Errors
-///
-/// [`UseCaseError::Conflict`] when it was answered.
-pub async fn take_back(
-    tx: &mut Tx,
-    context: UseCaseContext<'_>,
-    principal: &Principal,
-    person: &PersonId,
-    id: AskId,
-) -> Result<Ask, UseCaseError> {
-    let budget = BudgetId::of(person);
-    let locked = LockedBudget::lock(tx, context, &principal.programme, &budget).await?;
-    let access = principal.admit(tx, Capability::Ask, person).await?;
-    let before = tx.ask(&locked.programme_id, &locked.budget, id).await?;
-    let before = before.ok_or(UseCaseError::NotFound("ask"))?;
-    if before.state == AskState::TakenBack {
-        return Ok(before);
+impl LockedAsk<'_> {
+    pub(super) async fn take_back(self, tx: &mut Tx) -> Result<Ask, UseCaseError> {
+        if self.ask.state == AskState::TakenBack {
+            return Ok(self.ask);
+        }
+        let after = self.ask.taken_back();
+        let after =
+            after.ok_or_else(|| UseCaseError::Conflict("it has been answered".to_owned()))?;
+        self.save(tx, &after).await?;
+        let mut outbox = self.outbox();
+        outbox.record_act(&self.access, "took_back", "");
+        let parameters = outbox.parameters();
+        outbox.notify(
+            recipient_of(self.ask.step),
+            Notification::WorkerTakenBack,
+            &parameters,
+            MessageParameters::default(),
+        );
+        outbox.write(tx).await?;
+        Ok(after)
     }
-    let after = before.taken_back();
-    let after = after.ok_or_else(|| UseCaseError::Conflict("it has been answered".to_owned()))?;
-    tx.update_ask(&locked.programme_id, &before, &after).await?;
-    let mut outbox = OutboxWriter::new(&locked, context, principal.at, id.to_string());
-    outbox.record_act(&access, "took_back", "");
-    let parameters = outbox.parameters();
-    let recipient = recipient_of(before.step);
-    outbox.notify(
-        recipient,
-        Notification::WorkerTakenBack,
-        &parameters,
-        MessageParameters::default(),
-    );
-    outbox.write(tx).await?;
-    Ok(after)
 }
 
 async fn resolve_subject(

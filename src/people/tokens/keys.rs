@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
 use super::{IssueError, LEEWAY, LIFETIME, PUBLISHED_BEFORE_USE, RotationUrgency};
+use crate::domain::stored_enum::stored_enum;
 use crate::store::{Store, StoreError, TokenKeyRow};
 
 /// The PKCS #8 prefix of the 32 bytes of an Ed25519 private key (RFC 8410, section 7).
@@ -17,31 +18,17 @@ const PKCS8_BEFORE_SEED: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// The state of a key in its life cycle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyState {
-    /// Published, so that verifiers know it before it signs.
-    Next,
-    /// Signs new tokens.
-    Current,
-    /// Signs no new tokens; those that it signed stay valid until they expire.
-    Retired,
-}
-
-impl KeyState {
-    /// The word that is stored.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Next => "next",
-            Self::Current => "current",
-            Self::Retired => "retired",
-        }
+stored_enum!(
+    /// The state of a key in its life cycle.
+    KeyState {
+        /// Published, so that verifiers know it before it signs.
+        Next => "next",
+        /// Signs new tokens.
+        Current => "current",
+        /// Signs no new tokens; those that it signed stay valid until they expire.
+        Retired => "retired",
     }
-
-    fn from_word(word: &str) -> Option<Self> {
-        [Self::Next, Self::Current, Self::Retired].into_iter().find(|state| state.word() == word)
-    }
-}
+);
 
 /// A key pair for tokens.
 #[derive(Debug, Clone)]

@@ -14,7 +14,6 @@ use crate::domain::money::Money;
 use crate::ledger::book::{Book, LedgerError, PostingCause, PotBalance};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::load_transfers;
-use crate::ledger::record::own_pot::own_pot_text;
 use crate::ledger::record::row::Digest;
 use crate::ledger::record::table::Record as _;
 use crate::platform::ids::NewIds;
@@ -23,8 +22,8 @@ use crate::programme::file_messages::FileMessages;
 use crate::programme::filed_state::{permission, person_row, standing_of};
 use crate::programme::version::start_version;
 use crate::store::{
-    AgreementCache, ApplicationRow, BookRequest, CardRow, LoadRow, PendingWrites, Store,
-    StoreError, Tx, pot_plan_digest,
+    AgreementCache, ApplicationRow, BookRequest, CardRow, LoadRow, PendingWrites, PotRow, Store,
+    StoreError, Tx,
 };
 
 /// How often a transaction is tried before its transient error is returned.
@@ -244,9 +243,10 @@ impl PersonChange<'_> {
             if known.is_some_and(|known| known.allocated == pot.allocated) {
                 continue;
             }
-            let (stream, allocated) = (&pot.plan.stream, pot.allocated);
-            let own = known.and_then(|known| own_pot_text(&known.own));
-            let digest = pot_plan_digest(&book.programme, &book.budget, id, stream, allocated, own);
+            let empty = PotBalance::empty(pot.plan.stream.clone(), pot.allocated);
+            let own = known.map(|known| known.own.clone()).unwrap_or_default();
+            let row = PotRow::new(&book.programme, &book.budget, id, &PotBalance { own, ..empty });
+            let digest = row.plan_digest();
             book.post(self.cause(PostingKind::Pot, id.to_string(), digest), Vec::new())?;
         }
         Ok(())

@@ -65,7 +65,7 @@ pub(super) fn card(
         are_four
     });
     let active = Some(CardState::Active);
-    let state = entry.word("state", &CardState::ALL, CardState::word, active);
+    let state = entry.word("state", CardState::ALL, CardState::word, active);
     Some(FiledCard { connection: connection?, token: token?, last_four: last_four?, state: state? })
 }
 
@@ -77,4 +77,18 @@ impl TomlWriter {
         self.text("last_four", &card.last_four);
         self.text("state", card.state.word());
     }
+}
+
+/// Any card of the connection `link`.
+#[cfg(test)]
+pub(super) fn any_card() -> impl proptest::strategy::Strategy<Value = FiledCard> {
+    use proptest::strategy::Strategy as _;
+
+    let state = proptest::sample::select(CardState::ALL.to_vec());
+    ("[a-z]{1,20}", "[0-9]{4}", state).prop_map(|(token, last_four, state)| FiledCard {
+        connection: "link".parse().unwrap(),
+        token: token.parse().unwrap(),
+        last_four,
+        state,
+    })
 }

@@ -133,7 +133,7 @@ fn release(pot: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<ReleaseSch
     if amount.is_some_and(Money::is_zero) {
         entry.problem("amount", "amount is nothing: write how much comes each time");
     }
-    let every = entry.word("every", &ReleaseInterval::ALL, ReleaseInterval::word, None);
+    let every = entry.word("every", ReleaseInterval::ALL, ReleaseInterval::word, None);
     let from = entry.date("from");
     ReleaseSchedule::new(at_once?, amount?, every?, from?)
 }

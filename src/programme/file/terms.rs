@@ -202,7 +202,7 @@ fn limits(term: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Vec<Limit>
 
 fn limit(entry: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Limit> {
     let mut periods = vec![None];
-    periods.extend(Period::ALL.map(Some));
+    periods.extend(Period::ALL.iter().copied().map(Some));
     let word = |period: Option<Period>| period.map_or(PER_PURCHASE, Period::word);
     let per = entry.word("per", &periods, word, None);
     if entry.has("amount") == entry.has("count") {

@@ -108,7 +108,7 @@ impl TomlWriter {
         self.field(key, quoted(value));
     }
 
-    fn optional_text(&mut self, key: &str, value: Option<&str>) {
+    pub(super) fn optional_text(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.text(key, value);
         }

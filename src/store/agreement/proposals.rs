@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::agreement::Agreement;
 use crate::domain::agreement::change::List;
-use crate::domain::agreement::proposal::{Consent, Proposal, ProposalKind, ProposalState};
+use crate::domain::agreement::proposal::{Consent, Proposal, ProposalState};
 use crate::domain::id::{BudgetId, HumanId, MemberId, ProgrammeId, ProposalId};
 use crate::domain::money::Currency;
 use crate::ledger::record::agreement::{AgreementRow, TermRow};
@@ -33,24 +33,6 @@ record! {
 }
 
 record! {
-    /// The columns of a proposal that change after it was added.
-    struct ProposalChangeRow in "proposal" key(programme_id, budget_id, proposal_id) {
-        programme_id: ProgrammeId,
-        budget_id: BudgetId,
-        proposal_id: ProposalId,
-        kind: ProposalKind,
-        base_version: u32,
-        list: String,
-        state: ProposalState,
-        proposed_at: Timestamp,
-        not_before: Timestamp,
-        open_until: Timestamp,
-        ended_at: Option<Timestamp>,
-        version: Option<u32>,
-    }
-}
-
-record! {
     /// The list agreed with the worker.
     struct AgreedListRow in "agreed_list" key(programme_id, budget_id) {
         programme_id: ProgrammeId,
@@ -64,25 +46,6 @@ record! {
     struct OwnAccountRow in "member" key(member_id) {
         member_id: MemberId,
         human_id: HumanId,
-    }
-}
-
-impl ProposalChangeRow {
-    fn new(programme: &ProgrammeId, proposal: &Proposal) -> Self {
-        Self {
-            programme_id: programme.clone(),
-            budget_id: proposal.budget.clone(),
-            proposal_id: proposal.id,
-            kind: proposal.kind,
-            base_version: proposal.base_version,
-            list: list_text(&proposal.list),
-            state: proposal.state,
-            proposed_at: proposal.proposed_at,
-            not_before: proposal.not_before,
-            open_until: proposal.open_until,
-            ended_at: proposal.ended_at,
-            version: proposal.version,
-        }
     }
 }
 
@@ -107,8 +70,7 @@ impl Tx {
         proposal: &Proposal,
         before: ProposalState,
     ) -> Result<(), StoreError> {
-        let row = ProposalChangeRow::new(programme, proposal);
-        self.update(&row, &[("state", &before)]).await
+        self.update(&ProposalRow::new(programme, proposal), &[("state", &before)]).await
     }
 
     /// Adds the consent (yes or no) of one side.

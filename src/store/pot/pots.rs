@@ -6,7 +6,7 @@ use crate::domain::pot::personal::PersonalPotSettings;
 use crate::ledger::book::PotBalance;
 use crate::ledger::record::column::Added;
 use crate::ledger::record::own_pot::{own_pot_text, read_own_pot};
-use crate::ledger::record::row::CorruptRow;
+use crate::ledger::record::row::{CorruptRow, Digest};
 use crate::ledger::record::table::{Record as _, record};
 use crate::store::{StoreError, Tx};
 
@@ -44,6 +44,19 @@ record! {
 }
 
 record! {
+    /// The plan of a pot: its columns without the balances.
+    struct PotPlanRow in "pot" key(programme_id, budget_id, pot_id) {
+        programme_id: ProgrammeId,
+        budget_id: BudgetId,
+        pot_id: PotId,
+        stream_id: StreamId,
+        currency: Currency,
+        allocated_minor: i64,
+        own: Added<String>,
+    }
+}
+
+record! {
     /// The person's own settings of a pot.
     struct OwnPotRow in "pot" key(programme_id, budget_id, pot_id) {
         programme_id: ProgrammeId,
@@ -54,7 +67,8 @@ record! {
 }
 
 impl PotRow {
-    pub(in crate::store) fn new(
+    /// The row of `pot`.
+    pub fn new(
         programme: &ProgrammeId,
         budget: &BudgetId,
         pot: &PotId,
@@ -96,24 +110,33 @@ impl PotRow {
             own: own.transpose()?.unwrap_or_default(),
         })
     }
+
+    /// The digest of the plan and the person's own settings, without the balances.
+    pub fn plan_digest(self) -> Digest {
+        let plan = PotPlanRow {
+            programme_id: self.programme_id,
+            budget_id: self.budget_id,
+            pot_id: self.pot_id,
+            stream_id: self.stream_id,
+            currency: self.currency,
+            allocated_minor: self.allocated_minor,
+            own: self.own,
+        };
+        Digest::of_row(PotPlanRow::TABLE, &plan.into_row())
+    }
 }
 
-impl PotBalancesRow {
-    pub(in crate::store) fn new(
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-        pot: &PotId,
-        balance: &PotBalance,
-    ) -> Self {
+impl From<PotRow> for PotBalancesRow {
+    fn from(row: PotRow) -> Self {
         Self {
-            programme_id: programme.clone(),
-            budget_id: budget.clone(),
-            pot_id: pot.clone(),
-            loaded_minor: balance.loaded.minor(),
-            held_minor: balance.held.minor(),
-            spent_minor: balance.spent.minor(),
-            left_minor: balance.left.minor(),
-            moved_minor: balance.moved.minor(),
+            programme_id: row.programme_id,
+            budget_id: row.budget_id,
+            pot_id: row.pot_id,
+            loaded_minor: row.loaded_minor,
+            held_minor: row.held_minor,
+            spent_minor: row.spent_minor,
+            left_minor: row.left_minor,
+            moved_minor: row.moved_minor,
         }
     }
 }

@@ -7,13 +7,12 @@ use jiff::Timestamp;
 
 use crate::domain::agreement::Agreement;
 use crate::domain::ask::permission::Permission;
-use crate::domain::id::{BudgetId, LoadId, PotId, ProgrammeId, StreamId};
-use crate::domain::money::{Currency, Money};
+use crate::domain::id::{BudgetId, LoadId, PotId, ProgrammeId};
+use crate::domain::money::Currency;
 use crate::ledger::book::PotBalance;
 use crate::ledger::record::agreement::agreement_rows;
-use crate::ledger::record::column::Added;
-use crate::ledger::record::row::{Digest, text_value};
-use crate::ledger::record::table::{Record as _, record};
+use crate::ledger::record::row::text_value;
+use crate::ledger::record::table::record;
 use crate::store::pot::permissions::PermissionRow;
 use crate::store::pot::pots::PotRow;
 use crate::store::sql::record::OnConflict;
@@ -29,19 +28,6 @@ record! {
         pub currency: Currency,
         pub amount_minor: i64,
         pub loaded_at: Timestamp,
-    }
-}
-
-record! {
-    /// The plan of a pot: its columns without the balances.
-    struct PotPlanRow in "pot" key(programme_id, budget_id, pot_id) {
-        programme_id: ProgrammeId,
-        budget_id: BudgetId,
-        pot_id: PotId,
-        stream_id: StreamId,
-        currency: Currency,
-        allocated_minor: i64,
-        own: Added<String>,
     }
 }
 
@@ -143,25 +129,4 @@ impl Tx {
         let rows: Vec<PotRow> = statements.pots.fetch_records(self.connection(), &key).await?;
         rows.into_iter().map(|row| Ok((row.pot_id.clone(), row.balance()?))).collect()
     }
-}
-
-/// The digest of a pot's plan and its personal settings, without its balances.
-pub fn pot_plan_digest(
-    programme: &ProgrammeId,
-    budget: &BudgetId,
-    pot: &PotId,
-    stream: &StreamId,
-    allocated: Money,
-    own: Option<String>,
-) -> Digest {
-    let plan = PotPlanRow {
-        programme_id: programme.clone(),
-        budget_id: budget.clone(),
-        pot_id: pot.clone(),
-        stream_id: stream.clone(),
-        currency: allocated.currency(),
-        allocated_minor: allocated.minor(),
-        own: Added(own),
-    };
-    Digest::of_row(PotPlanRow::TABLE, &plan.row())
 }

@@ -286,16 +286,7 @@ fn read_scalar<T: ColumnValue>(row: &AnyRow) -> Result<T, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::PersonId;
-    use crate::ledger::record::table::record;
-
-    record! {
-        struct Note in "note" key(person_id) {
-            person_id: PersonId,
-            words: String,
-            pages: Option<i64>,
-        }
-    }
+    use crate::ledger::record::table::example::Note;
 
     #[test]
     fn statements_name_the_columns_in_their_order() {

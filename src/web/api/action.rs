@@ -1,12 +1,14 @@
 //! Writing requests: one transaction each, executed once per idempotency key.
 
+use axum::extract::{FromRef, FromRequest, FromRequestParts as _, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Api;
-use super::extract::RequestFingerprint;
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, RequestFingerprint};
 use crate::people::members::{Principal, UseCaseError};
 use crate::store::{IdempotencyClaim, IdempotencyKey, Tx};
 use crate::web::problem::ApiError;
@@ -81,22 +83,56 @@ impl ApiResponse {
     }
 }
 
-/// Executes `action` once per idempotency key: a repeated request gets the recorded response. The
-/// response is recorded in the transaction of the action. A failure is not recorded, because it
-/// changed nothing.
-pub(super) async fn perform(
-    api: &Api,
-    principal: Principal,
+/// A POST: its sender, its path parameters and its JSON body. It has no query.
+#[derive(Debug)]
+pub(super) struct ApiPost<P, B> {
+    pub(super) caller: Caller,
+    pub(super) path: P,
+    pub(super) body: B,
+}
+
+impl<S, P, B> FromRequest<S> for ApiPost<P, B>
+where
+    S: Send + Sync,
+    P: DeserializeOwned + Send,
+    B: DeserializeOwned,
+    Api: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let principal = Principal::from_request_parts(&mut parts, state).await?;
+        let ApiPath(path) = ApiPath::from_request_parts(&mut parts, state).await?;
+        ApiQuery::<NoParameters>::from_request_parts(&mut parts, state).await?;
+        let request = Request::from_parts(parts, body);
+        let ApiJson { key, body } = ApiJson::from_request(request, state).await?;
+        Ok(Self { caller: Caller { api: Api::from_ref(state), principal, key }, path, body })
+    }
+}
+
+/// The sender of a POST, with its idempotency key.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) api: Api,
+    pub(super) principal: Principal,
     key: RequestFingerprint,
-    action: impl ApiAction,
-) -> Result<Response, ApiError> {
-    let request = IdempotencyKey {
-        programme: principal.programme.clone(),
-        member: principal.member.clone(),
-        key: key.text,
-        digest: key.digest,
-    };
-    run(api, principal, Some(request), action).await
+}
+
+impl Caller {
+    /// Executes `action` once per idempotency key: a repeated request gets the recorded response.
+    /// The response is recorded in the transaction of the action. A failure is not recorded,
+    /// because it changed nothing.
+    pub(super) async fn perform(self, action: impl ApiAction) -> Result<Response, ApiError> {
+        let Self { api, principal, key } = self;
+        let request = IdempotencyKey {
+            programme: principal.programme.clone(),
+            member: principal.member.clone(),
+            key: key.text,
+            digest: key.digest,
+        };
+        run(&api, principal, Some(request), action).await
+    }
 }
 
 /// Executes `action` without an idempotency key, because repeating it changes nothing.

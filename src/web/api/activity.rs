@@ -13,7 +13,7 @@ use super::document::Problems;
 use super::extract::{ApiPath, ApiQuery, parse_id};
 use super::representation::{MoneyBody, Page, PageQuery};
 use crate::domain::people::role::{Capability, Role};
-use crate::operations::activity::{Activity, ActivityCursor, ActivityView, page};
+use crate::operations::activity::{Activity, ActivityCursor, ActivityKind, ActivityView, page};
 use crate::operations::purchases::BudgetRef;
 use crate::people::members::Principal;
 use crate::web::AppState;
@@ -31,7 +31,7 @@ struct ActivityLine {
     /// `added`: money was put in; `moved`: from one pot into another; `held_back` and `took_back`:
     /// by the person, and visible only to them; `let_out`: a release stage of the list in force
     /// began.
-    kind: &'static str,
+    kind: ActivityKind,
     amount: MoneyBody,
     /// The pot concerned, or the pot that received the money.
     pot: String,
@@ -60,21 +60,14 @@ async fn activity(
     let start = ActivityCursor { link: None, before: now };
     let cursor = query.parse_cursor()?.unwrap_or(start);
     let programme = api.programme(&principal.programme).await?;
-    let mut tx = api.store.snapshot().await?;
-    let access = principal
-        .admit_to_read(&mut tx, Capability::SeeBudget, &parse_id(&person, "person")?)
-        .await?;
+    let person = parse_id(&person, "person")?;
+    let (mut tx, access) = api.begin_read(&principal, Capability::SeeBudget, &person).await?;
     let (id, budget) = (&access.programme, &access.budget);
-    let plans = match tx.version_in_force(id, budget).await? {
-        Some(version) => {
-            let currency = programme.settings.currency;
-            tx.read_agreement(id, budget, version, currency).await?.pots.clone()
-        }
-        None => Vec::new(),
-    };
+    let agreement = tx.agreement_in_force(id, budget, programme.settings.currency).await?;
+    let plans = agreement.as_ref().map(|agreement| agreement.pots.as_slice()).unwrap_or_default();
     let view = ActivityView {
         budget_ref: BudgetRef { programme: &programme, budget },
-        plans: &plans,
+        plans,
         is_own_view: access.actor.member.role == Role::Person,
     };
     let page = page(&mut tx, view, cursor, most).await?;
@@ -87,7 +80,7 @@ impl From<Activity> for ActivityLine {
     fn from(activity: Activity) -> Self {
         Self {
             at: activity.at.to_string(),
-            kind: activity.kind.word(),
+            kind: activity.kind,
             amount: activity.amount.into(),
             pot: activity.pot.to_string(),
             from: activity.from.map(|pot| pot.to_string()),

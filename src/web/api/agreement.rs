@@ -13,9 +13,11 @@ use super::extract::{ApiPath, ApiQuery, parse_id};
 use super::guide::current_guide;
 use super::queries::VersionQuery;
 use super::representation::MoneyBody;
-use crate::domain::agreement::{Agreement, Scope, Term};
+use crate::domain::agreement::{Agreement, Decider, Scope, Term, TermAnswer};
 use crate::domain::money::limit::Limit;
 use crate::domain::people::role::Capability;
+use crate::domain::pot::release::ReleaseInterval;
+use crate::domain::time::period::Period;
 use crate::merchant_rules::Guide;
 use crate::people::members::Principal;
 use crate::programme::directory::Programme;
@@ -56,14 +58,12 @@ pub(super) struct TermBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<String>,
-    /// `yes`, `ask` or `no`.
-    answer: &'static str,
+    answer: TermAnswer,
     limits: Vec<LimitBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     hours: Option<HoursBody>,
-    /// `person`, `together` or `worker`.
-    decides: &'static str,
+    decides: Decider,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     reason: Option<String>,
@@ -78,11 +78,32 @@ pub(super) struct TermBody {
     guide: Vec<String>,
 }
 
+/// What a limit counts over: one purchase, or a period.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LimitSpan {
+    Purchase,
+    Day,
+    Week,
+    Month,
+    Agreement,
+}
+
+impl From<Period> for LimitSpan {
+    fn from(period: Period) -> Self {
+        match period {
+            Period::Day => Self::Day,
+            Period::Week => Self::Week,
+            Period::Month => Self::Month,
+            Period::Agreement => Self::Agreement,
+        }
+    }
+}
+
 /// A maximum for one purchase or for a period.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LimitBody {
-    /// `purchase`, `day`, `week`, `month` or `agreement`.
-    per: &'static str,
+    per: LimitSpan,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     most: Option<MoneyBody>,
@@ -121,8 +142,7 @@ pub(super) struct ReleaseBody {
     at_once: MoneyBody,
     /// The amount that each stage releases.
     amount: MoneyBody,
-    /// `day`, `week` or `month`.
-    every: &'static str,
+    every: ReleaseInterval,
     /// The day of the first stage.
     from: String,
 }
@@ -140,10 +160,8 @@ async fn agreement(
     ApiQuery(query): ApiQuery<VersionQuery>,
 ) -> Result<Json<AgreementBody>, ApiError> {
     let programme = api.programme(&principal.programme).await?;
-    let mut tx = api.store.snapshot().await?;
-    let access = principal
-        .admit_to_read(&mut tx, Capability::SeeList, &parse_id(&person, "person")?)
-        .await?;
+    let person = parse_id(&person, "person")?;
+    let (mut tx, access) = api.begin_read(&principal, Capability::SeeList, &person).await?;
     let (id, budget) = (&access.programme, &access.budget);
     let in_force = tx.version_in_force(id, budget).await?;
     let version = query.version.or(in_force).ok_or(ApiError::NotFound("agreement"))?;
@@ -168,7 +186,7 @@ impl AgreementBody {
             release: pot.release.as_ref().map(|release| ReleaseBody {
                 at_once: release.at_once().into(),
                 amount: release.amount().into(),
-                every: release.every().word(),
+                every: release.every(),
                 from: release.from().to_string(),
             }),
         };
@@ -214,11 +232,11 @@ impl TermBody {
         Self {
             on: term.scope().to_string(),
             name,
-            answer: term.answer().word(),
+            answer: term.answer(),
             limits: term.limits().iter().map(|limit| LimitBody::of(*limit)).collect(),
             hours: hours
                 .map(|hours| HoursBody { from: hours.from.to_string(), to: hours.to.to_string() }),
-            decides: term.decides().word(),
+            decides: term.decides(),
             reason: term.reason().map(str::to_owned),
             review_on: term.review_on().map(|on| on.to_string()),
             cooling_days: term.cooling_days(),
@@ -229,7 +247,7 @@ impl TermBody {
 
 impl LimitBody {
     fn of(limit: Limit) -> Self {
-        let per = limit.period().map_or("purchase", crate::domain::time::period::Period::word);
+        let per = limit.period().map_or(LimitSpan::Purchase, LimitSpan::from);
         let (most, count) = match limit {
             Limit::PerPurchase(most) | Limit::Amount { most, .. } => (Some(most.into()), None),
             Limit::Count { most, .. } => (None, Some(most)),

@@ -9,12 +9,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse};
 use super::asks::{EmptyRequest, optional_words, visible_budget};
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::extract::{ApiPath, ApiQuery, NoParameters, check_words, parse_id};
 use super::representation::{MoneyBody, Page, PageQuery};
-use crate::domain::ask::appeal::{Appeal, AppealSubject, Appealable};
+use crate::domain::ask::appeal::{
+    Appeal, AppealState, AppealSubject, AppealSubjectKind, Appealable, InterimMeasure,
+};
 use crate::domain::id::{AppealId, PersonId};
 use crate::domain::people::role::Capability;
 use crate::people::asks::{
@@ -57,12 +59,11 @@ pub(super) struct AppealBody {
     opened_by: String,
     #[schema(format = "date-time")]
     opened_at: String,
-    /// What holds until it is answered: `as_it_was` or `yes_for_now`.
-    interim: &'static str,
+    /// What holds until it is answered.
+    interim: InterimMeasure,
     #[schema(format = "date-time")]
     answer_by: String,
-    /// `open`, `changed`, `kept` or `taken_back`.
-    state: &'static str,
+    state: AppealState,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     outcome: Option<OutcomeBody>,
@@ -89,9 +90,9 @@ impl From<Appeal> for AppealBody {
             words: appeal.words,
             opened_by: appeal.opened.member.to_string(),
             opened_at: appeal.opened_at.to_string(),
-            interim: appeal.interim.word(),
+            interim: appeal.interim,
             answer_by: appeal.answer_by.to_string(),
-            state: appeal.state.word(),
+            state: appeal.state,
             outcome: appeal.outcome.map(|outcome| OutcomeBody {
                 by: outcome.by.member.to_string(),
                 at: outcome.at.to_string(),
@@ -127,18 +128,14 @@ impl ApiAction for OpenAppeal {
     request_body = NewAppeal, responses((status = 201, body = AppealBody), Problems)
 )]
 async fn open_appeal(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewAppeal>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewAppeal>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let about = body.about.parse();
     let what = "name a no, such as \"ask:ask_…\"";
     let about = about.map_err(|_| ApiError::Invalid(vec![FieldProblem::of("about", what)]))?;
     let words = optional_words(body.words.as_deref())?;
-    perform(&api, principal, key, OpenAppeal { person, about, words }).await
+    caller.perform(OpenAppeal { person, about, words }).await
 }
 
 /// The appeals of a person, the newest first
@@ -158,8 +155,7 @@ async fn list_appeals(
     let before = query.parse_cursor()?;
     let budget = match visible_budget(&api, &principal, &person).await {
         Err(ApiError::NotAllowed(_)) => {
-            let mut tx = api.store.snapshot().await?;
-            let access = principal.admit_to_read(&mut tx, Capability::Appeal, &person).await?;
+            let (tx, access) = api.begin_read(&principal, Capability::Appeal, &person).await?;
             tx.commit().await?;
             access.budget
         }
@@ -175,9 +171,9 @@ async fn list_appeals(
 struct AppealableBody {
     /// The value for `about` of an appeal.
     about: String,
-    /// `ask` (a refused ask), `refusal` (a declined purchase), `pause`, `card` (frozen by staff) or
-    /// `version` (forced by a law).
-    kind: &'static str,
+    /// `ask`: a refused ask; `refusal`: a declined purchase; `pause`; `card`: frozen by staff;
+    /// `version`: forced by a law.
+    kind: AppealSubjectKind,
     #[schema(format = "date-time")]
     decided_at: String,
     /// Until when it can be appealed; left out if that is for as long as it holds.
@@ -289,15 +285,11 @@ impl ApiAction for CloseAppeal {
     request_body = NewOutcome, responses((status = 200, body = AppealBody), Problems)
 )]
 async fn close_appeal(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, appeal)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewOutcome>,
+    ApiPost { caller, path: (person, appeal), body }: ApiPost<(String, String), NewOutcome>,
 ) -> Result<Response, ApiError> {
     let (person, appeal) = (parse_id(&person, "person")?, parse_id(&appeal, "appeal")?);
     let answering = body.answering(appeal)?;
-    perform(&api, principal, key, CloseAppeal { person, answering }).await
+    caller.perform(CloseAppeal { person, answering }).await
 }
 
 struct WithdrawAppeal {
@@ -320,12 +312,8 @@ impl ApiAction for WithdrawAppeal {
     request_body = EmptyRequest, responses((status = 200, body = AppealBody), Problems)
 )]
 async fn drop_appeal(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, appeal)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
+    ApiPost { caller, path: (person, appeal), .. }: ApiPost<(String, String), EmptyRequest>,
 ) -> Result<Response, ApiError> {
     let (person, appeal) = (parse_id(&person, "person")?, parse_id(&appeal, "appeal")?);
-    perform(&api, principal, key, WithdrawAppeal { person, appeal }).await
+    caller.perform(WithdrawAppeal { person, appeal }).await
 }

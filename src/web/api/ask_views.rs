@@ -4,15 +4,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::representation::MoneyBody;
-use crate::domain::ask::{Ask, AskAnswer, AskRefusalReason};
+use crate::domain::ask::{
+    Ask, AskAnswer, AskKind, AskRefusalReason, AskState, EscalationStep, Urgency,
+};
 use crate::domain::decision::reason_code::ReasonCode;
 
 /// An ask.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AskBody {
     ask: String,
-    /// `one_time`, or `wrong_group`.
-    kind: &'static str,
+    kind: AskKind,
     /// What it asks for, such as `category:phone`.
     scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,19 +29,17 @@ pub(super) struct AskBody {
     decision: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    refused_for: Option<&'static str>,
+    refused_for: Option<ReasonCode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     words: Option<String>,
-    /// `essential`, or `ordinary`.
-    urgency: &'static str,
+    urgency: Urgency,
     asked_by: String,
     #[schema(format = "date-time")]
     asked_at: String,
-    /// `sent`, `seen`, `talk_first`, `yes`, `yes_less`, `not_this_time` or `taken_back`.
-    state: &'static str,
-    /// Who has to answer now: `worker`, `cover` or `manager`; or `decided`.
-    step: &'static str,
+    state: AskState,
+    /// Who has to answer now, or that it is decided.
+    step: EscalationStep,
     /// When it passes to the next step by itself.
     #[schema(format = "date-time")]
     answer_by: String,
@@ -63,7 +62,7 @@ struct AnswerBody {
     at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    reason: Option<&'static str>,
+    reason: Option<AskRefusalReason>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     words: Option<String>,
@@ -99,19 +98,19 @@ impl From<Ask> for AskBody {
     fn from(ask: Ask) -> Self {
         Self {
             ask: ask.id.to_string(),
-            kind: ask.kind.word(),
+            kind: ask.kind,
             scope: ask.scope.to_string(),
             group: ask.category.map(|category| category.to_string()),
             place: ask.place,
             amount: ask.amount.into(),
             decision: ask.decision.map(|id| id.to_string()),
-            refused_for: ask.refused_for.map(ReasonCode::as_str),
+            refused_for: ask.refused_for,
             words: ask.words,
-            urgency: ask.urgency.word(),
+            urgency: ask.urgency,
             asked_by: ask.asked.member.to_string(),
             asked_at: ask.asked_at.to_string(),
-            state: ask.state.word(),
-            step: ask.step.word(),
+            state: ask.state,
+            step: ask.step,
             answer_by: ask.answer_by.to_string(),
             decide_by: ask.decide_by.to_string(),
             answer: ask.answer.map(AnswerBody::from),
@@ -124,7 +123,7 @@ impl From<AskAnswer> for AnswerBody {
         Self {
             by: answer.by.map(|by| by.member.to_string()),
             at: answer.at.to_string(),
-            reason: answer.reason.map(AskRefusalReason::word),
+            reason: answer.reason,
             words: answer.words,
             up_to: answer.up_to.map(MoneyBody::from),
             scope: answer.scope.map(|scope| scope.to_string()),

@@ -11,11 +11,11 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::action::{
-    ActionContext, ActionResult, ApiAction, ApiResponse, perform, perform_idempotent,
+    ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse, perform_idempotent,
 };
 use super::ask_views::AskBody;
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::extract::{ApiPath, ApiQuery, NoParameters, check_words, parse_id};
 use super::representation::{Page, PageQuery};
 use crate::domain::ask::{AskKind, AskRefusalReason, AskReply, GrantScope};
 use crate::domain::id::{AskId, BudgetId, PersonId};
@@ -23,7 +23,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::people::role::Capability;
 use crate::domain::shop::merchant::Category;
 use crate::people::asks;
-use crate::people::asks::{AskAnswerRequest, AskRequest, AskTarget};
+use crate::people::asks::{AskAnswerRequest, AskChange, AskRequest, AskTarget};
 use crate::people::members::Principal;
 use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
@@ -171,15 +171,11 @@ impl ApiAction for Suggest {
     request_body = NewAsk, responses((status = 201, body = AskBody), Problems)
 )]
 async fn ask(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewAsk>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewAsk>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let wish = body.wish()?;
-    perform(&api, principal, key, MakeAsk { person, wish }).await
+    caller.perform(MakeAsk { person, wish }).await
 }
 
 /// The asks of a person, the newest first
@@ -210,8 +206,7 @@ pub(super) async fn visible_budget(
     principal: &Principal,
     person: &PersonId,
 ) -> Result<BudgetId, ApiError> {
-    let mut tx = api.store.snapshot().await?;
-    let access = principal.admit_to_read(&mut tx, Capability::SeeTimeline, person).await?;
+    let (tx, access) = api.begin_read(principal, Capability::SeeTimeline, person).await?;
     tx.commit().await?;
     Ok(access.budget)
 }
@@ -236,14 +231,17 @@ async fn one_ask(
     Ok(Json(ask.ok_or(ApiError::NotFound("ask"))?.into()))
 }
 
-struct MarkSeen {
-    person: PersonId,
-    ask: AskId,
+/// A change of an ask.
+pub(super) struct ChangeAsk {
+    pub(super) person: PersonId,
+    pub(super) ask: AskId,
+    pub(super) change: AskChange,
 }
 
-impl ApiAction for MarkSeen {
+impl ApiAction for ChangeAsk {
     async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let ask = asks::mark_seen(tx, api.context(), principal, &self.person, self.ask).await?;
+        let Self { person, ask, change } = self;
+        let ask = asks::change(tx, api.context(), principal, person, *ask, change).await?;
         Ok(ApiResponse::ok(&AskBody::from(ask)))
     }
 }
@@ -263,7 +261,7 @@ async fn see_ask(
     _: ApiQuery<NoParameters>,
 ) -> Result<Response, ApiError> {
     let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
-    perform_idempotent(&api, principal, MarkSeen { person, ask }).await
+    perform_idempotent(&api, principal, ChangeAsk { person, ask, change: AskChange::See }).await
 }
 
 /// An empty body.
@@ -308,7 +306,7 @@ enum NewAnswer {
 }
 
 impl NewAnswer {
-    fn answering(self, ask: AskId) -> Result<AskAnswerRequest, ApiError> {
+    fn answering(self) -> Result<AskAnswerRequest, ApiError> {
         let (reply, words) = match self {
             Self::Yes { up_to, whole_group, ends_at, words } => {
                 let up_to = up_to.as_ref().map(RequestedAmount::money).transpose()?;
@@ -324,19 +322,7 @@ impl NewAnswer {
             }
             Self::TalkFirst { by, words } => (AskReply::TalkFirst { by }, words),
         };
-        Ok(AskAnswerRequest { ask, reply, words: optional_words(words.as_deref())? })
-    }
-}
-
-struct AnswerAsk {
-    person: PersonId,
-    answer: AskAnswerRequest,
-}
-
-impl ApiAction for AnswerAsk {
-    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let ask = asks::answer(tx, api.context(), principal, &self.person, &self.answer).await?;
-        Ok(ApiResponse::ok(&AskBody::from(ask)))
+        Ok(AskAnswerRequest { reply, words: optional_words(words.as_deref())? })
     }
 }
 
@@ -350,15 +336,11 @@ impl ApiAction for AnswerAsk {
     request_body = NewAnswer, responses((status = 200, body = AskBody), Problems)
 )]
 async fn answer_ask(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, ask)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewAnswer>,
+    ApiPost { caller, path: (person, ask), body }: ApiPost<(String, String), NewAnswer>,
 ) -> Result<Response, ApiError> {
     let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
-    let answer = body.answering(ask)?;
-    perform(&api, principal, key, AnswerAsk { person, answer }).await
+    let change = AskChange::Answer(body.answering()?);
+    caller.perform(ChangeAsk { person, ask, change }).await
 }
 
 /// Optional words.
@@ -368,20 +350,6 @@ async fn answer_ask(
 pub(super) struct OptionalWordsBody {
     #[schema(nullable = false, min_length = 1, max_length = 500)]
     pub(super) words: Option<String>,
-}
-
-struct PassAskOn {
-    person: PersonId,
-    ask: AskId,
-    words: Option<String>,
-}
-
-impl ApiAction for PassAskOn {
-    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let (person, words) = (&self.person, self.words.as_deref());
-        let ask = asks::pass_on(tx, api.context(), principal, person, self.ask, words).await?;
-        Ok(ApiResponse::ok(&AskBody::from(ask)))
-    }
 }
 
 /// Pass an ask on to the manager
@@ -394,15 +362,11 @@ impl ApiAction for PassAskOn {
     request_body = OptionalWordsBody, responses((status = 200, body = AskBody), Problems)
 )]
 async fn pass_ask_on(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, ask)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<OptionalWordsBody>,
+    ApiPost { caller, path: (person, ask), body }: ApiPost<(String, String), OptionalWordsBody>,
 ) -> Result<Response, ApiError> {
     let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
-    let words = optional_words(body.words.as_deref())?;
-    perform(&api, principal, key, PassAskOn { person, ask, words }).await
+    let change = AskChange::PassOn { words: optional_words(body.words.as_deref())? };
+    caller.perform(ChangeAsk { person, ask, change }).await
 }
 
 /// A suggestion.
@@ -423,27 +387,11 @@ struct SuggestionBody {
     request_body = SuggestionBody, responses((status = 201, body = SuggestionBody), Problems)
 )]
 async fn suggest(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, ask)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<SuggestionBody>,
+    ApiPost { caller, path: (person, ask), body }: ApiPost<(String, String), SuggestionBody>,
 ) -> Result<Response, ApiError> {
     let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
     let words = check_words("words", &body.words)?;
-    perform(&api, principal, key, Suggest { person, ask, words }).await
-}
-
-struct TakeAskBack {
-    person: PersonId,
-    ask: AskId,
-}
-
-impl ApiAction for TakeAskBack {
-    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let ask = asks::take_back(tx, api.context(), principal, &self.person, self.ask).await?;
-        Ok(ApiResponse::ok(&AskBody::from(ask)))
-    }
+    caller.perform(Suggest { person, ask, words }).await
 }
 
 /// Take an ask back
@@ -453,12 +401,8 @@ impl ApiAction for TakeAskBack {
     request_body = EmptyRequest, responses((status = 200, body = AskBody), Problems)
 )]
 async fn take_ask_back(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, ask)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
+    ApiPost { caller, path: (person, ask), .. }: ApiPost<(String, String), EmptyRequest>,
 ) -> Result<Response, ApiError> {
     let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
-    perform(&api, principal, key, TakeAskBack { person, ask }).await
+    caller.perform(ChangeAsk { person, ask, change: AskChange::TakeBack }).await
 }

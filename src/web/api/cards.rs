@@ -1,6 +1,5 @@
 //! The person's own cards: freeze, unfreeze, report as lost.
 
-use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,13 +7,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
-use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse};
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
+use super::extract::parse_id;
+use crate::domain::card::CardState;
 use crate::domain::id::{CardToken, PersonId};
 use crate::people::cards::{CardChange, change};
-use crate::people::members::Principal;
 use crate::store::CardRow;
 use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
@@ -41,15 +39,13 @@ pub(super) struct CardBody {
     /// The issuer's token; never a card number.
     card: String,
     last_four: String,
-    /// `active`, `not_started`, `frozen_by_person`, `frozen_by_staff`, `lost`, `replaced` or
-    /// `expired`.
-    state: &'static str,
+    state: CardState,
 }
 
 impl CardBody {
     /// The card with its state at the moment `at`.
     pub(super) fn at(card: CardRow, at: Timestamp) -> Self {
-        let state = card.status().at(at).word();
+        let state = card.status().at(at);
         Self { card: card.token.to_string(), last_four: card.last_four, state }
     }
 }
@@ -78,17 +74,14 @@ impl ApiAction for ChangeCard {
 }
 
 async fn change_card(
-    api: &Api,
-    principal: Principal,
-    person: &str,
-    sent: ApiJson<WhichCard>,
+    ApiPost { caller, path: person, body }: ApiPost<String, WhichCard>,
     change: CardChange,
 ) -> Result<Response, ApiError> {
-    let person = parse_id(person, "person")?;
-    let card = sent.body.card.map(|card| card.parse::<CardToken>()).transpose();
+    let person = parse_id(&person, "person")?;
+    let card = body.card.map(|card| card.parse::<CardToken>()).transpose();
     let card =
         card.map_err(|error| ApiError::Invalid(vec![FieldProblem::of("card", error.to_string())]))?;
-    perform(api, principal, sent.key, ChangeCard { person, card, change }).await
+    caller.perform(ChangeCard { person, card, change }).await
 }
 
 /// Freeze a card, or all cards
@@ -99,14 +92,8 @@ async fn change_card(
     params(("person" = String, Path), IdempotencyKeyHeader), request_body = WhichCard,
     responses((status = 200, body = Cards), Problems)
 )]
-async fn freeze(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    sent: ApiJson<WhichCard>,
-) -> Result<Response, ApiError> {
-    change_card(&api, principal, &person, sent, CardChange::Freeze).await
+async fn freeze(post: ApiPost<String, WhichCard>) -> Result<Response, ApiError> {
+    change_card(post, CardChange::Freeze).await
 }
 
 /// Unfreeze a card that the person froze, or all such cards
@@ -115,14 +102,8 @@ async fn freeze(
     params(("person" = String, Path), IdempotencyKeyHeader), request_body = WhichCard,
     responses((status = 200, body = Cards), Problems)
 )]
-async fn unfreeze(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    sent: ApiJson<WhichCard>,
-) -> Result<Response, ApiError> {
-    change_card(&api, principal, &person, sent, CardChange::Unfreeze).await
+async fn unfreeze(post: ApiPost<String, WhichCard>) -> Result<Response, ApiError> {
+    change_card(post, CardChange::Unfreeze).await
 }
 
 /// Report a card as lost or stolen: it never works again
@@ -131,12 +112,6 @@ async fn unfreeze(
     params(("person" = String, Path), IdempotencyKeyHeader), request_body = WhichCard,
     responses((status = 200, body = Cards), Problems)
 )]
-async fn card_lost(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    sent: ApiJson<WhichCard>,
-) -> Result<Response, ApiError> {
-    change_card(&api, principal, &person, sent, CardChange::Lose).await
+async fn card_lost(post: ApiPost<String, WhichCard>) -> Result<Response, ApiError> {
+    change_card(post, CardChange::Lose).await
 }

@@ -10,12 +10,12 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::action::{
-    ActionContext, ActionResult, ApiAction, ApiResponse, perform, perform_idempotent,
+    ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse, perform_idempotent,
 };
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::extract::{ApiPath, ApiQuery, NoParameters, check_words, parse_id};
 use crate::domain::id::{MemberId, PersonId};
-use crate::domain::people::role::{Capability, Delegation, Member, Role};
+use crate::domain::people::role::{Capability, Delegation, Member, MemberState, Role};
 use crate::people::delegation::{HelperChoice, choose, remove, tick};
 use crate::people::members::Principal;
 use crate::web::AppState;
@@ -87,10 +87,9 @@ struct Ticks {
 struct HelperBody {
     helper: String,
     name: String,
-    role: &'static str,
-    sees: Vec<&'static str>,
-    /// `active` or `ended`.
-    state: &'static str,
+    role: Role,
+    sees: Vec<Delegation>,
+    state: MemberState,
 }
 
 impl From<Member> for HelperBody {
@@ -98,9 +97,9 @@ impl From<Member> for HelperBody {
         Self {
             helper: member.id.to_string(),
             name: member.name,
-            role: member.role.word(),
-            sees: member.sees.into_iter().map(Delegation::word).collect(),
-            state: member.state.word(),
+            role: member.role,
+            sees: member.sees,
+            state: member.state,
         }
     }
 }
@@ -162,10 +161,8 @@ async fn helpers(
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<Helpers>, ApiError> {
-    let mut tx = api.store.snapshot().await?;
-    let access = principal
-        .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
-        .await?;
+    let person = parse_id(&person, "person")?;
+    let (mut tx, access) = api.begin_read(&principal, Capability::SeeTimeline, &person).await?;
     let members = tx.helpers_of(&access.programme, &access.budget).await?;
     tx.commit().await?;
     let helpers = members.into_iter().filter(|member| member.role.is_chosen());
@@ -179,13 +176,9 @@ async fn helpers(
     responses((status = 201, body = HelperBody), Problems)
 )]
 async fn choose_helper(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    sent: ApiJson<NewHelper>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewHelper>,
 ) -> Result<Response, ApiError> {
-    let NewHelper { name, role, sees } = sent.body;
+    let NewHelper { name, role, sees } = body;
     let role = match role {
         HelperRole::Helper => Role::Helper,
         HelperRole::Advocate => Role::Advocate,
@@ -196,7 +189,7 @@ async fn choose_helper(
         sees: sees.into_iter().map(Delegation::from).collect(),
     };
     let action = ChooseHelper { person: parse_id(&person, "person")?, choice };
-    perform(&api, principal, sent.key, action).await
+    caller.perform(action).await
 }
 
 /// Set what a helper may see
@@ -208,15 +201,11 @@ async fn choose_helper(
     request_body = Ticks, responses((status = 200, body = HelperBody), Problems)
 )]
 async fn tick_helper(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, helper)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    sent: ApiJson<Ticks>,
+    ApiPost { caller, path: (person, helper), body }: ApiPost<(String, String), Ticks>,
 ) -> Result<Response, ApiError> {
-    let sees = sent.body.sees.into_iter().map(Delegation::from).collect();
+    let sees = body.sees.into_iter().map(Delegation::from).collect();
     let (person, helper) = (parse_id(&person, "person")?, parse_id(&helper, "helper")?);
-    perform(&api, principal, sent.key, TickHelper { person, helper, sees }).await
+    caller.perform(TickHelper { person, helper, sees }).await
 }
 
 /// Remove a helper or an advocate

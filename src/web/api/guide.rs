@@ -9,9 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse};
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiQuery, NoParameters};
+use super::extract::ApiQuery;
 use super::queries::VersionQuery;
 use crate::domain::id::ProgrammeId;
 use crate::merchant_rules::{Guide, Paragraph, built_in_guide};
@@ -150,11 +150,8 @@ impl ApiAction for Publish {
     responses((status = 201, body = PublishedGuide), Problems)
 )]
 async fn publish(
-    State(api): State<Api>,
-    principal: Principal,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewGuide>,
+    ApiPost { caller, body, .. }: ApiPost<(), NewGuide>,
 ) -> Result<Response, ApiError> {
     let NewGuide { content, written_with } = body;
-    perform(&api, principal, key, Publish(GuidePublication { text: content, written_with })).await
+    caller.perform(Publish(GuidePublication { text: content, written_with })).await
 }

@@ -1,6 +1,5 @@
 //! How much help the person wants with their money, which only they choose.
 
-use axum::extract::State;
 use axum::response::Response;
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -8,17 +7,15 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
-use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse};
 use super::change_request::{NewSession, invalid_field};
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::extract::{check_words, parse_id};
 use super::proposal_views::ChangeOutcome;
 use crate::domain::agreement::proposal::ConsentSession;
 use crate::domain::id::PersonId;
 use crate::domain::money::Money;
 use crate::people::agreements::{HelpLevel, choose_help};
-use crate::people::members::Principal;
 use crate::web::AppState;
 use crate::web::problem::ApiError;
 
@@ -82,14 +79,11 @@ impl ApiAction for ChooseHelp {
     responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn choose(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewHelp>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewHelp>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
-    let currency = api.programme(&principal.programme).await?.settings.currency;
+    let programme = caller.api.programme(&caller.principal.programme).await?;
+    let currency = programme.settings.currency;
     let (help, said, session) = match body {
         NewHelp::Alone { words, session } => (HelpLevel::Alone, words, session),
         NewHelp::Together { above, cooling_days, review_on, words, session } => {
@@ -104,5 +98,5 @@ async fn choose(
         }
     };
     let (words, session) = (check_words("words", &said)?, session.read()?);
-    perform(&api, principal, key, ChooseHelp { person, help, words, session }).await
+    caller.perform(ChooseHelp { person, help, words, session }).await
 }

@@ -13,14 +13,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse};
 use super::asks::EmptyRequest;
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
+use super::extract::{ApiQuery, NoParameters, parse_id};
 use super::representation::{Page, PageQuery};
 use crate::domain::id::MessageId;
-use crate::domain::people::recipient::TOP_PRIORITY;
-use crate::domain::people::role::Delegation;
+use crate::domain::people::recipient::{Recipient, TOP_PRIORITY};
+use crate::domain::people::role::{Delegation, Role};
 use crate::people::members::{Principal, UseCaseError};
 use crate::people::tokens::TokenRejection;
 use crate::store::{InboxCursor, InboxQuery, InboxRow};
@@ -41,13 +41,13 @@ struct Me {
     member: String,
     name: String,
     /// The role of the account.
-    role: String,
+    role: Role,
     /// The person whose budget it is, or whom the account helps.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     person: Option<String>,
     /// What the person allows the account to see.
-    sees: Vec<&'static str>,
+    sees: Vec<Delegation>,
     /// Whether the account is on duty for the programme now.
     on_duty: bool,
     /// The workers whom the account covers for now.
@@ -71,9 +71,9 @@ async fn me(
         programme: principal.programme.to_string(),
         member: member.id.to_string(),
         name: member.name,
-        role: member.role.word().to_owned(),
+        role: member.role,
         person: member.person.map(|person| person.to_string()),
-        sees: member.sees.into_iter().map(Delegation::word).collect(),
+        sees: member.sees,
         on_duty: actor.is_on_duty,
         covers: actor.covers.iter().map(ToString::to_string).collect(),
     }))
@@ -88,8 +88,8 @@ struct InboxItem {
     /// The person whom it is about.
     person: String,
     name: String,
-    /// The role in which I received it: `person`, `worker`, `duty` or `manager`.
-    to: &'static str,
+    /// The role in which I received it.
+    to: Recipient,
     kind: String,
     /// What it is about, such as an ask, an appeal or a proposal.
     subject: String,
@@ -113,7 +113,7 @@ impl From<InboxRow> for InboxItem {
             at: message.created_at.to_string(),
             person: person.to_string(),
             name,
-            to: message.recipient.word(),
+            to: message.recipient,
             kind: message.kind,
             subject: message.subject,
             words: message.body,
@@ -214,12 +214,8 @@ impl ApiAction for ReadMessage {
     request_body = EmptyRequest, responses((status = 200, body = InboxItem), Problems)
 )]
 async fn read(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(message): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
+    ApiPost { caller, path: message, .. }: ApiPost<String, EmptyRequest>,
 ) -> Result<Response, ApiError> {
     let message = parse_id(&message, "message")?;
-    perform(&api, principal, key, ReadMessage { message }).await
+    caller.perform(ReadMessage { message }).await
 }

@@ -3,8 +3,8 @@
 //! The extractors of a handler come in this order: `State(api)`,
 //! [`Principal`](crate::people::members::Principal) (401 before any other error),
 //! [`ApiPath`](extract::ApiPath), [`ApiQuery`](extract::ApiQuery), [`ApiJson`](extract::ApiJson)
-//! (which also reads the idempotency key). A read uses a snapshot of the store; a write is an
-//! [`ApiAction`](action::ApiAction).
+//! (which also reads the idempotency key). An [`ApiPost`](action::ApiPost) is all of them at once.
+//! A read uses a snapshot of the store; a write is an [`ApiAction`](action::ApiAction).
 
 mod action;
 mod activity;
@@ -35,6 +35,7 @@ mod safety;
 mod shops;
 mod timeline;
 mod totals;
+mod word;
 
 use std::sync::Arc;
 
@@ -44,14 +45,14 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::AppState;
 use super::problem::ApiError;
-use crate::domain::id::ProgrammeId;
-use crate::people::members::UseCaseContext;
-use crate::people::members::UseCaseError;
+use crate::domain::id::{PersonId, ProgrammeId};
+use crate::domain::people::role::Capability;
+use crate::people::members::{GrantedAccess, Principal, UseCaseContext, UseCaseError};
 use crate::people::tokens::TokenService;
 use crate::platform::clock::Clock;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, Programme};
-use crate::store::Store;
+use crate::store::{Store, Tx};
 
 pub use document::document;
 
@@ -83,6 +84,18 @@ impl Api {
     /// What every use case needs besides its transaction.
     pub(super) const fn context(&self) -> UseCaseContext<'_> {
         UseCaseContext { directory: &self.directory, ids: &self.ids }
+    }
+
+    /// Begins to read what is stored about a person, if the account has the capability `act`.
+    async fn begin_read(
+        &self,
+        principal: &Principal,
+        act: Capability,
+        person: &PersonId,
+    ) -> Result<(Tx, GrantedAccess), ApiError> {
+        let mut tx = self.store.snapshot().await?;
+        let access = principal.admit_to_read(&mut tx, act, person).await?;
+        Ok((tx, access))
     }
 
     /// Runs a writing transaction on the threads for writes, so that heavy reads do not delay it

@@ -10,11 +10,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse};
 use super::asks::EmptyRequest;
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::extract::{ApiPath, ApiQuery, NoParameters, check_words, parse_id};
 use super::proposal_views::ChangeLineBody;
+use crate::domain::agreement::Decider;
 use crate::domain::card::pause::Pause;
 use crate::domain::id::{PauseId, PersonId};
 use crate::domain::people::role::Capability;
@@ -76,13 +77,20 @@ impl From<Pause> for PauseBody {
     }
 }
 
+/// How a request changed a pause.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum PauseChange {
+    Paused,
+    Lifted,
+}
+
 /// What was done to a pause.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PauseDone)]
 struct PauseResultBody {
     pause: String,
-    /// `paused` or `lifted`.
-    done: &'static str,
+    done: PauseChange,
 }
 
 /// The pauses of a person.
@@ -101,7 +109,10 @@ impl ApiAction for PauseCards {
     async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let request = self.request.clone();
         let id = agreements::pause(tx, api.context(), principal, &self.person, request).await?;
-        Ok(ApiResponse::created(&PauseResultBody { pause: id.to_string(), done: "paused" }))
+        Ok(ApiResponse::created(&PauseResultBody {
+            pause: id.to_string(),
+            done: PauseChange::Paused,
+        }))
     }
 }
 
@@ -114,11 +125,7 @@ impl ApiAction for PauseCards {
     responses((status = 201, body = PauseResultBody), Problems)
 )]
 async fn pause(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewPause>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewPause>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let NewPause { reason, talk, until } = body;
@@ -127,7 +134,7 @@ async fn pause(
     let talk = talk.parse();
     let talk = talk.map_err(|_| ApiError::Invalid(vec![FieldProblem::of("talk", what)]))?;
     let request = PauseRequest { reason, talk, until };
-    perform(&api, principal, key, PauseCards { person, request }).await
+    caller.perform(PauseCards { person, request }).await
 }
 
 /// The pauses of a person
@@ -141,10 +148,8 @@ async fn list_pauses(
     ApiPath(person): ApiPath<String>,
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<Pauses>, ApiError> {
-    let mut tx = api.store.snapshot().await?;
-    let access = principal
-        .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
-        .await?;
+    let person = parse_id(&person, "person")?;
+    let (mut tx, access) = api.begin_read(&principal, Capability::SeeTimeline, &person).await?;
     let pauses = tx.pauses_of(&access.programme, &access.budget).await?;
     tx.commit().await?;
     Ok(Json(Pauses { pauses: pauses.into_iter().map(PauseBody::from).collect() }))
@@ -158,7 +163,10 @@ struct LiftPause {
 impl ApiAction for LiftPause {
     async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         agreements::lift(tx, api.context(), principal, &self.person, self.pause).await?;
-        Ok(ApiResponse::ok(&PauseResultBody { pause: self.pause.to_string(), done: "lifted" }))
+        Ok(ApiResponse::ok(&PauseResultBody {
+            pause: self.pause.to_string(),
+            done: PauseChange::Lifted,
+        }))
     }
 }
 
@@ -169,14 +177,10 @@ impl ApiAction for LiftPause {
     request_body = EmptyRequest, responses((status = 200, body = PauseResultBody), Problems)
 )]
 async fn lift(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, pause)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
+    ApiPost { caller, path: (person, pause), .. }: ApiPost<(String, String), EmptyRequest>,
 ) -> Result<Response, ApiError> {
     let (person, pause) = (parse_id(&person, "person")?, parse_id(&pause, "pause")?);
-    perform(&api, principal, key, LiftPause { person, pause }).await
+    caller.perform(LiftPause { person, pause }).await
 }
 
 /// The restrictions of one person, of which there should be few.
@@ -194,7 +198,7 @@ struct ControlsBody {
 #[derive(Debug, Serialize, ToSchema)]
 struct RestrictionBody {
     on: String,
-    decides: &'static str,
+    decides: Decider,
     reason: String,
     #[schema(format = Date)]
     since: String,
@@ -226,7 +230,7 @@ async fn restrictions(
     tx.commit().await?;
     let body = |restriction: crate::domain::agreement::history::Restriction| RestrictionBody {
         on: restriction.scope.to_string(),
-        decides: restriction.decides.word(),
+        decides: restriction.decides,
         reason: restriction.reason,
         since: restriction.since.to_string(),
         days: restriction.days,
@@ -275,8 +279,7 @@ async fn what_changed(
 ) -> Result<Json<AgreementChangesBody>, ApiError> {
     let person = parse_id(&person, "person")?;
     let programme = api.programme(&principal.programme).await?;
-    let mut tx = api.store.snapshot().await?;
-    let access = principal.admit_to_read(&mut tx, Capability::SeeList, &person).await?;
+    let (mut tx, access) = api.begin_read(&principal, Capability::SeeList, &person).await?;
     let in_force = tx.version_in_force(&access.programme, &access.budget).await?;
     let to = to.or(in_force).ok_or(ApiError::NotFound("version"))?;
     let from = from.unwrap_or(to.saturating_sub(1));

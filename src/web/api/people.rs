@@ -16,6 +16,7 @@ use super::pots::{GoalBody, HeldBackBody, PotView};
 use super::representation::{MoneyBody, Page, PageQuery};
 use crate::domain::id::PotId;
 use crate::domain::money::{Currency, Money, MoneyError};
+use crate::domain::people::person::PersonState;
 use crate::domain::people::role::{Capability, Role};
 use crate::domain::pot::PotPlan;
 use crate::domain::time::period::Moment;
@@ -39,8 +40,7 @@ struct PersonLine {
     #[schema(nullable = false)]
     name: Option<String>,
     worker: String,
-    /// `active` or `ended`.
-    state: &'static str,
+    state: PersonState,
 }
 
 /// The money and the cards of a person.
@@ -52,8 +52,7 @@ struct PersonBody {
     #[schema(nullable = false)]
     name: Option<String>,
     worker: String,
-    /// `active` or `ended`.
-    state: &'static str,
+    state: PersonState,
     /// The sum of what is left in all pots.
     left: MoneyBody,
     /// The part of `left` that can be spent now.
@@ -132,7 +131,7 @@ async fn people(
         person: row.person_id.to_string(),
         name: sees_names.then_some(row.name),
         worker: row.worker_id,
-        state: row.state.word(),
+        state: row.state,
     };
     Ok(Json(Page::from_rows(people, page_size, |row| row.person_id.to_string(), line)))
 }
@@ -149,21 +148,14 @@ async fn person(
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<PersonBody>, ApiError> {
     let programme = api.programme(&principal.programme).await?;
-    let mut tx = api.store.snapshot().await?;
-    let access = principal
-        .admit_to_read(&mut tx, Capability::SeeBudget, &parse_id(&person, "person")?)
-        .await?;
+    let person = parse_id(&person, "person")?;
+    let (mut tx, access) = api.begin_read(&principal, Capability::SeeBudget, &person).await?;
     let (id, budget) = (&access.programme, &access.budget);
     let row = tx.person(id, budget).await?.ok_or(UseCaseError::NotFound("person"))?;
     let cards = tx.card_rows(id, budget).await?;
     let balances = tx.pots_of(id, budget).await?;
-    let plans = match tx.version_in_force(id, budget).await? {
-        Some(version) => {
-            let currency = programme.settings.currency;
-            tx.read_agreement(id, budget, version, currency).await?.pots.clone()
-        }
-        None => Vec::new(),
-    };
+    let agreement = tx.agreement_in_force(id, budget, programme.settings.currency).await?;
+    let plans = agreement.as_ref().map(|agreement| agreement.pots.as_slice()).unwrap_or_default();
     tx.commit().await?;
     let place = |pot: &str| plans.iter().position(|plan| plan.id.as_str() == pot);
     let today = Moment::new(principal.at, programme.zone()).date;
@@ -184,7 +176,7 @@ async fn person(
         person: budget.to_string(),
         name: sees_names.then_some(row.name),
         worker: row.worker_id,
-        state: row.state.word(),
+        state: row.state,
         left: left.into(),
         spendable: spendable.into(),
         pots,

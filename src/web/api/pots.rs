@@ -1,6 +1,5 @@
 //! Money that the person controls alone: held back, in pots of their own, moved between pots.
 
-use axum::extract::State;
 use axum::response::Response;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -8,10 +7,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
-use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse};
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::extract::{check_words, parse_id};
 use super::people::PotBody;
 use super::representation::MoneyBody;
 use crate::domain::id::{PersonId, PotId};
@@ -19,9 +17,9 @@ use crate::domain::money::{Money, MoneyError};
 use crate::domain::pot::PotPlan;
 use crate::domain::pot::release::NextRelease;
 use crate::ledger::book::PotBalance;
-use crate::people::members::{Principal, UseCaseError};
+use crate::people::members::UseCaseError;
 use crate::people::pots;
-use crate::people::pots::{HoldBackRequest, NewGoal, PotSnapshot};
+use crate::people::pots::{HoldBackRequest, NewGoal, PotChange, PotSnapshot};
 use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
@@ -184,16 +182,16 @@ fn pot_body(pot: &PotSnapshot) -> Result<PotBody, UseCaseError> {
         .map_err(|error| UseCaseError::Ledger(error.into()))
 }
 
-struct HoldMoneyBack {
+struct ChangePot {
     person: PersonId,
     pot: PotId,
-    request: HoldBackRequest,
+    change: PotChange,
 }
 
-impl ApiAction for HoldMoneyBack {
+impl ApiAction for ChangePot {
     async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let (person, pot, request) = (&self.person, &self.pot, self.request);
-        let pot = pots::hold_back(tx, api.context(), principal, person, pot, request).await?;
+        let (person, pot) = (&self.person, &self.pot);
+        let pot = pots::change(tx, api.context(), principal, person, pot, self.change).await?;
         Ok(ApiResponse::ok(&pot_body(&pot)?))
     }
 }
@@ -208,11 +206,7 @@ impl ApiAction for HoldMoneyBack {
     request_body = NewHeldBack, responses((status = 200, body = PotBody), Problems)
 )]
 async fn hold_back(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, pot)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewHeldBack>,
+    ApiPost { caller, path: (person, pot), body }: ApiPost<(String, String), NewHeldBack>,
 ) -> Result<Response, ApiError> {
     let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
     let until = body.until.as_deref().map(str::parse::<Date>).transpose();
@@ -220,19 +214,8 @@ async fn hold_back(
     let until = until.map_err(|error| ApiError::Invalid(vec![what(error)]))?;
     let cooling_days = body.cooling_days.unwrap_or(0);
     let request = HoldBackRequest { amount: body.amount, until, cooling_days };
-    perform(&api, principal, key, HoldMoneyBack { person, pot, request }).await
-}
-
-struct TakeMoneyBack {
-    person: PersonId,
-    pot: PotId,
-}
-
-impl ApiAction for TakeMoneyBack {
-    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let pot = pots::take_back(tx, api.context(), principal, &self.person, &self.pot).await?;
-        Ok(ApiResponse::ok(&pot_body(&pot)?))
-    }
+    let change = PotChange::HoldBack(request);
+    caller.perform(ChangePot { person, pot, change }).await
 }
 
 /// Take held money back
@@ -245,14 +228,10 @@ impl ApiAction for TakeMoneyBack {
     request_body = EmptyPotRequest, responses((status = 200, body = PotBody), Problems)
 )]
 async fn take_back(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, pot)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body: EmptyPotRequest {} }: ApiJson<EmptyPotRequest>,
+    ApiPost { caller, path: (person, pot), .. }: ApiPost<(String, String), EmptyPotRequest>,
 ) -> Result<Response, ApiError> {
     let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
-    perform(&api, principal, key, TakeMoneyBack { person, pot }).await
+    caller.perform(ChangePot { person, pot, change: PotChange::TakeBack }).await
 }
 
 struct OpenPot {
@@ -277,30 +256,12 @@ impl ApiAction for OpenPot {
     request_body = NewPot, responses((status = 201, body = PotBody), Problems)
 )]
 async fn open_pot(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewPot>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewPot>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let of = parse_pot_id("of", &body.of)?;
     let goal = NewGoal { of, name: check_words("name", &body.name)?, sum: body.sum };
-    perform(&api, principal, key, OpenPot { person, goal }).await
-}
-
-struct SetPaying {
-    person: PersonId,
-    pot: PotId,
-    pays: bool,
-}
-
-impl ApiAction for SetPaying {
-    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let (person, pot, pays) = (&self.person, &self.pot, self.pays);
-        let pot = pots::set_paying(tx, api.context(), principal, person, pot, pays).await?;
-        Ok(ApiResponse::ok(&pot_body(&pot)?))
-    }
+    caller.perform(OpenPot { person, goal }).await
 }
 
 /// Set whether a pot of one's own pays
@@ -310,26 +271,11 @@ impl ApiAction for SetPaying {
     request_body = LetPayRequest, responses((status = 200, body = PotBody), Problems)
 )]
 async fn let_pay(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, pot)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<LetPayRequest>,
+    ApiPost { caller, path: (person, pot), body }: ApiPost<(String, String), LetPayRequest>,
 ) -> Result<Response, ApiError> {
     let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
-    perform(&api, principal, key, SetPaying { person, pot, pays: body.pays }).await
-}
-
-struct ClosePot {
-    person: PersonId,
-    pot: PotId,
-}
-
-impl ApiAction for ClosePot {
-    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let pot = pots::close_goal(tx, api.context(), principal, &self.person, &self.pot).await?;
-        Ok(ApiResponse::ok(&pot_body(&pot)?))
-    }
+    let change = PotChange::SetPaying(body.pays);
+    caller.perform(ChangePot { person, pot, change }).await
 }
 
 /// Close a pot of one's own: its money goes back to the pot that it is part of
@@ -339,14 +285,10 @@ impl ApiAction for ClosePot {
     request_body = EmptyPotRequest, responses((status = 200, body = PotBody), Problems)
 )]
 async fn close_pot(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, pot)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body: EmptyPotRequest {} }: ApiJson<EmptyPotRequest>,
+    ApiPost { caller, path: (person, pot), .. }: ApiPost<(String, String), EmptyPotRequest>,
 ) -> Result<Response, ApiError> {
     let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
-    perform(&api, principal, key, ClosePot { person, pot }).await
+    caller.perform(ChangePot { person, pot, change: PotChange::Close }).await
 }
 
 struct MoveMoney {
@@ -372,15 +314,11 @@ impl ApiAction for MoveMoney {
     request_body = NewPotTransfer, responses((status = 200, body = PotTransferBody), Problems)
 )]
 async fn move_money(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewPotTransfer>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewPotTransfer>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let (from, to) = (parse_pot_id("from", &body.from)?, parse_pot_id("to", &body.to)?);
-    perform(&api, principal, key, MoveMoney { person, from, to, amount: body.amount }).await
+    caller.perform(MoveMoney { person, from, to, amount: body.amount }).await
 }
 
 fn parse_pot_id(field: &'static str, text: &str) -> Result<PotId, ApiError> {

@@ -4,21 +4,35 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::agreement::TermBody;
+use crate::domain::agreement::change::ChangeDirection;
 use crate::domain::agreement::proposal::{
-    Consent, ConsentGranularity, ConsentSide, Proposal, ProposalKind,
+    Consent, ConsentAnswer, ConsentChannel, ConsentGranularity, ConsentSide, Proposal,
+    ProposalKind, ProposalState,
 };
 use crate::messages::words::ChangeLine;
 use crate::people::agreements::{ProposalProgress, ProposalStage};
 use crate::people::members::GrantedAccess;
 
+/// What happens next to a proposal.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ProposalNext {
+    /// A yes is missing.
+    Waits,
+    /// The waiting time runs.
+    Cools,
+    Started,
+    Ended,
+}
+
 /// The state of a proposal after a request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ChangeOutcome {
     proposal: String,
-    /// `waits` (for a yes), `cools` (the waiting time runs), `started` or `ended`.
-    next: &'static str,
+    /// `waits`: for a yes; `cools`: the waiting time runs.
+    next: ProposalNext,
     /// The sides whose yes is missing.
-    waits_for: Vec<&'static str>,
+    waits_for: Vec<ConsentSide>,
     /// The earliest moment at which the person can say yes again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = "date-time")]
@@ -40,14 +54,16 @@ impl From<ProposalProgress> for ChangeOutcome {
         };
         match outcome.next {
             ProposalStage::AwaitingConsent(sides) => {
-                let waits_for = sides.into_iter().map(ConsentSide::word).collect();
-                Self { waits_for, ..body("waits") }
+                let waits_for = sides.into_iter().collect();
+                Self { waits_for, ..body(ProposalNext::Waits) }
             }
             ProposalStage::CoolingOff(from) => {
-                Self { from: Some(from.to_string()), ..body("cools") }
+                Self { from: Some(from.to_string()), ..body(ProposalNext::Cools) }
             }
-            ProposalStage::Started(version) => Self { version: Some(version), ..body("started") },
-            ProposalStage::Ended(_) => body("ended"),
+            ProposalStage::Started(version) => {
+                Self { version: Some(version), ..body(ProposalNext::Started) }
+            }
+            ProposalStage::Ended(_) => body(ProposalNext::Ended),
         }
     }
 }
@@ -56,14 +72,12 @@ impl From<ProposalProgress> for ChangeOutcome {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ProposalBody {
     proposal: String,
-    /// `together`, `own` or `law`.
-    kind: &'static str,
+    kind: ProposalKind,
     /// The version that it changes.
     changes_version: u32,
     /// The reason. Empty for others than the person if the person decides it alone.
     words: String,
-    /// `draft`, `open`, `agreed`, `refused`, `countered`, `withdrawn`, `run_out` or `taken_up`.
-    state: &'static str,
+    state: ProposalState,
     /// Whether a part of it can be agreed.
     in_parts: bool,
     proposed_by: String,
@@ -87,12 +101,10 @@ pub(super) struct ProposalBody {
 /// The answer of one side.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ConsentBody {
-    /// `person`, `worker` or `manager`.
-    side: &'static str,
+    side: ConsentSide,
     by: String,
-    /// `yes` or `no`.
-    said: &'static str,
-    how: &'static str,
+    said: ConsentAnswer,
+    how: ConsentChannel,
     place: String,
     minutes: u32,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -115,10 +127,10 @@ impl From<Consent> for ConsentBody {
     fn from(consent: Consent) -> Self {
         let parts = consent.parts.map(|parts| parts.iter().map(ToString::to_string).collect());
         Self {
-            side: consent.side.word(),
+            side: consent.side,
             by: consent.member.to_string(),
-            said: consent.said.word(),
-            how: consent.session.how.word(),
+            said: consent.said,
+            how: consent.session.how,
             place: consent.session.place,
             minutes: consent.session.minutes,
             present: consent.session.present,
@@ -144,9 +156,9 @@ impl ProposalBody {
         }
         Self {
             proposal: proposal.id.to_string(),
-            kind: proposal.kind.word(),
+            kind: proposal.kind,
             changes_version: proposal.base_version,
-            state: proposal.state_at(access.at).word(),
+            state: proposal.state_at(access.at),
             words: proposal.words,
             in_parts: proposal.parts == ConsentGranularity::Parts,
             proposed_by: proposal.proposed_by.to_string(),
@@ -181,8 +193,8 @@ pub(super) struct ChangeLineBody {
     about: String,
     now: String,
     new: String,
-    /// `more`, `less`, `same` or `other`.
-    way: &'static str,
+    /// The direction of the change for the person.
+    way: ChangeDirection,
     way_words: String,
 }
 

@@ -1,8 +1,6 @@
 //! Changes of a list: proposed by one side and agreed by both, or by the person alone where they
 //! decide alone.
 
-use std::collections::BTreeSet;
-
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
@@ -12,12 +10,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse, Caller};
 use super::agreement::TermBody;
 use super::asks::{EmptyRequest, optional_words};
 use super::change_request::{NewChange, NewSession, ParsedChange, invalid_field, term_keys};
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
+use super::extract::{ApiPath, ApiQuery, NoParameters, parse_id};
 use super::guide::current_guide;
 use super::proposal_views::{
     ChangeLineBody, ChangeOutcome, ConsentBody, DraftBody, ProposalBody, ProposalInFull,
@@ -25,14 +23,13 @@ use super::proposal_views::{
 use super::representation::{Page, PageQuery};
 use super::shops::shop_scopes;
 use crate::domain::agreement::change::List;
-use crate::domain::agreement::change::TermKey;
 use crate::domain::agreement::proposal::{
     Consent, ConsentAnswer, ConsentGranularity, ConsentSession, Proposal, ProposalState,
 };
 use crate::domain::id::{BudgetId, PersonId, ProposalId};
 use crate::domain::people::role::Capability;
 use crate::people::agreements;
-use crate::people::agreements::{DraftRequest, ProposalAnswerRequest};
+use crate::people::agreements::{DraftRequest, LawRequest, ProposalAnswerRequest, ProposalChange};
 use crate::people::members::{Principal, UseCaseError};
 use crate::store::Tx;
 use crate::web::AppState;
@@ -82,8 +79,7 @@ async fn changed_list(
 }
 
 async fn read_change(
-    api: &Api,
-    principal: &Principal,
+    Caller { api, principal, .. }: &Caller,
     person: &PersonId,
     change: &NewChange,
 ) -> Result<ParsedChange, ApiError> {
@@ -118,15 +114,11 @@ impl ApiAction for Propose {
     responses((status = 201, body = ChangeOutcome), Problems)
 )]
 async fn propose(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewChange>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewChange>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
-    let change = read_change(&api, &principal, &person, &body).await?;
-    perform(&api, principal, key, Propose { person, change }).await
+    let change = read_change(&caller, &person, &body).await?;
+    caller.perform(Propose { person, change }).await
 }
 
 /// Proposals and drafts, the newest first
@@ -145,10 +137,8 @@ async fn list_proposals(
 ) -> Result<Json<Page<ProposalBody>>, ApiError> {
     let (page_size, before) = (query.page_size()?, query.parse_cursor()?);
     let currency = api.programme(&principal.programme).await?.settings.currency;
-    let mut tx = api.store.snapshot().await?;
-    let access = principal
-        .admit_to_read(&mut tx, Capability::SeeList, &parse_id(&person, "person")?)
-        .await?;
+    let person = parse_id(&person, "person")?;
+    let (mut tx, access) = api.begin_read(&principal, Capability::SeeList, &person).await?;
     let (id, budget) = (&access.programme, &access.budget);
     let limit = page_size.saturating_add(1);
     let drafts_by = (!access.may(Capability::Propose)).then_some(&principal.member);
@@ -172,8 +162,7 @@ async fn one_proposal(
 ) -> Result<Json<ProposalInFull>, ApiError> {
     let (person, id) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
     let programme = api.programme(&principal.programme).await?;
-    let mut tx = api.store.snapshot().await?;
-    let access = principal.admit_to_read(&mut tx, Capability::SeeList, &person).await?;
+    let (mut tx, access) = api.begin_read(&principal, Capability::SeeList, &person).await?;
     let (currency, budget) = (programme.settings.currency, &access.budget);
     let found = tx.proposal(&access.programme, budget, id, currency).await?;
     let is_visible = |(proposal, _): &(Proposal, Vec<Consent>)| {
@@ -227,17 +216,18 @@ impl NewAnswerToChange {
     }
 }
 
-struct AnswerProposal {
+/// A change of a proposal.
+struct ChangeProposal {
     person: PersonId,
     proposal: ProposalId,
-    answer: ProposalAnswerRequest,
+    change: ProposalChange,
 }
 
-impl ApiAction for AnswerProposal {
+impl ApiAction for ChangeProposal {
     async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let (person, answer) = (&self.person, self.answer.clone());
+        let (person, id, change) = (&self.person, self.proposal, self.change.clone());
         let outcome =
-            agreements::answer(tx, api.context(), principal, person, self.proposal, answer).await?;
+            agreements::change_proposal(tx, api.context(), principal, person, id, change).await?;
         Ok(ApiResponse::ok(&ChangeOutcome::from(outcome)))
     }
 }
@@ -252,15 +242,11 @@ impl ApiAction for AnswerProposal {
     request_body = NewAnswerToChange, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn answer(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, proposal)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewAnswerToChange>,
+    ApiPost { caller, path: (person, id), body }: ApiPost<(String, String), NewAnswerToChange>,
 ) -> Result<Response, ApiError> {
-    let (person, proposal) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
-    let answer = body.read()?;
-    perform(&api, principal, key, AnswerProposal { person, proposal, answer }).await
+    let (person, proposal) = (parse_id(&person, "person")?, parse_id(&id, "proposal")?);
+    let change = ProposalChange::Answer(body.read()?);
+    caller.perform(ChangeProposal { person, proposal, change }).await
 }
 
 struct CounterPropose {
@@ -288,16 +274,12 @@ impl ApiAction for CounterPropose {
     request_body = NewChange, responses((status = 201, body = ChangeOutcome), Problems)
 )]
 async fn counter(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, proposal)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewChange>,
+    ApiPost { caller, path: (person, proposal), body }: ApiPost<(String, String), NewChange>,
 ) -> Result<Response, ApiError> {
     let proposal = parse_id(&proposal, "proposal")?;
     let person = parse_id(&person, "person")?;
-    let change = read_change(&api, &principal, &person, &body).await?;
-    perform(&api, principal, key, CounterPropose { person, proposal, change }).await
+    let change = read_change(&caller, &person, &body).await?;
+    caller.perform(CounterPropose { person, proposal, change }).await
 }
 
 /// The yes that the person gave in a meeting.
@@ -310,23 +292,6 @@ struct NewWrittenConsent {
     session: NewSession,
 }
 
-struct WriteConsentDown {
-    person: PersonId,
-    proposal: ProposalId,
-    parts: Option<BTreeSet<TermKey>>,
-    session: ConsentSession,
-}
-
-impl ApiAction for WriteConsentDown {
-    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let (parts, session) = (self.parts.clone(), self.session.clone());
-        let (context, person, id) = (api.context(), &self.person, self.proposal);
-        let recorded =
-            agreements::record_in_person_answer(tx, context, principal, person, id, parts, session);
-        Ok(ApiResponse::ok(&ChangeOutcome::from(recorded.await?)))
-    }
-}
-
 /// Write down the person's yes, for them to confirm
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/written-down", tag = "agreement",
@@ -334,28 +299,12 @@ impl ApiAction for WriteConsentDown {
     request_body = NewWrittenConsent, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn write_down(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, proposal)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewWrittenConsent>,
+    ApiPost { caller, path: (person, id), body }: ApiPost<(String, String), NewWrittenConsent>,
 ) -> Result<Response, ApiError> {
     let (parts, session) = (term_keys(body.parts.as_ref())?, body.session.read()?);
-    let (person, proposal) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
-    perform(&api, principal, key, WriteConsentDown { person, proposal, parts, session }).await
-}
-
-struct ConfirmConsent {
-    person: PersonId,
-    proposal: ProposalId,
-}
-
-impl ApiAction for ConfirmConsent {
-    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let outcome =
-            agreements::confirm(tx, api.context(), principal, &self.person, self.proposal).await?;
-        Ok(ApiResponse::ok(&ChangeOutcome::from(outcome)))
-    }
+    let (person, proposal) = (parse_id(&person, "person")?, parse_id(&id, "proposal")?);
+    let change = ProposalChange::RecordInPersonYes { parts, session };
+    caller.perform(ChangeProposal { person, proposal, change }).await
 }
 
 /// Confirm the yes that was written down for me
@@ -365,27 +314,10 @@ impl ApiAction for ConfirmConsent {
     request_body = EmptyRequest, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn confirm(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, proposal)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
+    ApiPost { caller, path: (person, proposal), .. }: ApiPost<(String, String), EmptyRequest>,
 ) -> Result<Response, ApiError> {
     let (person, proposal) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
-    perform(&api, principal, key, ConfirmConsent { person, proposal }).await
-}
-
-struct WithdrawProposal {
-    person: PersonId,
-    proposal: ProposalId,
-}
-
-impl ApiAction for WithdrawProposal {
-    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let outcome =
-            agreements::withdraw(tx, api.context(), principal, &self.person, self.proposal).await?;
-        Ok(ApiResponse::ok(&ChangeOutcome::from(outcome)))
-    }
+    caller.perform(ChangeProposal { person, proposal, change: ProposalChange::Confirm }).await
 }
 
 /// Withdraw a proposal of one's own side, or one's own draft
@@ -395,14 +327,10 @@ impl ApiAction for WithdrawProposal {
     request_body = EmptyRequest, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn withdraw(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, proposal)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
+    ApiPost { caller, path: (person, proposal), .. }: ApiPost<(String, String), EmptyRequest>,
 ) -> Result<Response, ApiError> {
     let (person, proposal) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
-    perform(&api, principal, key, WithdrawProposal { person, proposal }).await
+    caller.perform(ChangeProposal { person, proposal, change: ProposalChange::Withdraw }).await
 }
 
 struct SaveDraft {
@@ -427,15 +355,11 @@ impl ApiAction for SaveDraft {
     responses((status = 201, body = DraftBody), Problems)
 )]
 async fn draft(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewChange>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewChange>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
-    let change = read_change(&api, &principal, &person, &body).await?;
-    perform(&api, principal, key, SaveDraft { person, change }).await
+    let change = read_change(&caller, &person, &body).await?;
+    caller.perform(SaveDraft { person, change }).await
 }
 
 /// How the one who takes up a draft agreed to it.
@@ -469,15 +393,11 @@ impl ApiAction for AdoptDraft {
     request_body = NewDraftAdoption, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn take_up(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, proposal)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewDraftAdoption>,
+    ApiPost { caller, path: (person, proposal), body }: ApiPost<(String, String), NewDraftAdoption>,
 ) -> Result<Response, ApiError> {
     let (person, proposal) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
     let session = body.session.read()?;
-    perform(&api, principal, key, AdoptDraft { person, proposal, session }).await
+    caller.perform(AdoptDraft { person, proposal, session }).await
 }
 
 struct RecordForcedChange {
@@ -489,7 +409,8 @@ impl ApiAction for RecordForcedChange {
     async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
         let (person, change) = (&self.person, &self.change);
         let list = changed_list(tx, api, principal, person, change, Capability::SeeList).await?;
-        let request = change.proposing(list);
+        let (words, session) = (change.words.clone(), change.session.clone());
+        let request = LawRequest { list, words, session };
         let outcome = agreements::record_law(tx, api.context(), principal, person, request).await?;
         Ok(ApiResponse::created(&ChangeOutcome::from(outcome)))
     }
@@ -505,13 +426,9 @@ impl ApiAction for RecordForcedChange {
     responses((status = 201, body = ChangeOutcome), Problems)
 )]
 async fn force(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewChange>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewChange>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
-    let change = read_change(&api, &principal, &person, &body).await?;
-    perform(&api, principal, key, RecordForcedChange { person, change }).await
+    let change = read_change(&caller, &person, &body).await?;
+    caller.perform(RecordForcedChange { person, change }).await
 }

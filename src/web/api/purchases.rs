@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::Api;
 use super::document::Problems;
 use super::extract::{ApiPath, ApiQuery, parse_id};
-use super::queries::{LookReasonQuery, PurchasesQuery};
+use super::queries::LookReasonQuery;
 use super::recorded_read::begin_recorded_read;
 use super::representation::{MoneyBody, Page, page_size, parse_cursor, parse_day};
 use crate::domain::id::{DecisionId, PurchaseId};
@@ -55,11 +55,9 @@ struct PurchaseLine {
     /// The state in brief. `paid`: money is held or was captured; `not_paid`; `taken_back`: our
     /// answer came too late; `given_back`: the shop cancelled it, or money came back; `expired`: it
     /// ended without a capture; `checked`: the shop only checked the card.
-    outcome: &'static str,
-    /// The exact state: `not_paid`, `taken_back`, `checked`, `held`, `lowered`, `paid`,
-    /// `approved_without_us`, `partly_given_back`, `given_back`, `expired`, `disputed`, `won`,
-    /// `lost` or `refund_without_purchase`.
-    state: &'static str,
+    outcome: PurchaseOutcome,
+    /// The exact state.
+    state: PurchaseState,
     /// The requested amount, increments included.
     asked: MoneyBody,
     /// Why it was not paid; the reason that was communicated comes first. After `refused_by_issuer`
@@ -97,6 +95,31 @@ struct PurchaseBody {
 struct PartBody {
     pot: String,
     amount: MoneyBody,
+}
+
+/// Filters and page of a list of purchases.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct PurchasesQuery {
+    /// Maximum number of items; left out: 50.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the previous page.
+    cursor: Option<String>,
+    /// Why a reader other than the person looks. The person can read it.
+    #[param(min_length = 1, max_length = 500)]
+    reason: Option<String>,
+    /// Only purchases with this state or outcome.
+    state: Option<String>,
+    /// Only purchases at this kind of shop: the word of a category.
+    category: Option<String>,
+    /// Only purchases that count on this day or later.
+    #[param(format = Date)]
+    from: Option<String>,
+    /// Only purchases that count on this day or earlier.
+    #[param(format = Date)]
+    to: Option<String>,
 }
 
 /// Single purchases, the newest first
@@ -242,8 +265,8 @@ fn line(
         on: summary.on.to_string(),
         place: summary.place(),
         category: summary.category(programme).map(|category| category.to_string()),
-        outcome: summary.state.outcome().word(),
-        state: summary.state.word(),
+        outcome: summary.state.outcome(),
+        state: summary.state,
         asked: summary.asked(programme).into(),
         reasons: summary.reasons(),
         held: held.unwrap_or(nothing).into(),

@@ -7,25 +7,24 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
+use super::action::ApiPost;
 use super::appeals::AppealBody;
 use super::ask_views::AskBody;
-use super::asks::{OptionalWordsBody, optional_words};
+use super::asks::{ChangeAsk, OptionalWordsBody, optional_words};
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
-use super::queries::{AskQueue, QueueQuery};
+use super::extract::{ApiQuery, parse_id};
 use super::representation::{Page, PageQuery, page_size, parse_cursor};
 use crate::domain::ask::Ask;
 use crate::domain::ask::appeal::Appeal;
-use crate::domain::id::{AskId, PersonId, WorkerId};
+use crate::domain::id::WorkerId;
 use crate::domain::people::role::{AccessScope, Actor, Capability};
-use crate::people::asks;
+use crate::people::asks::AskChange;
 use crate::people::members::Principal;
 use crate::people::tokens::TokenRejection;
 use crate::store::{QueueCursor, QueueItem, Tx};
@@ -39,6 +38,16 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(look_at))
 }
 
+/// Whose caseload a person is in, as the reader of a queue sees it.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Caseload {
+    Own,
+    /// That of a worker whom the reader covers for.
+    Covered,
+    Programme,
+}
+
 /// The person whom a queued item is about.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Whom)]
@@ -49,8 +58,8 @@ struct QueueSubject {
     #[schema(nullable = false)]
     name: Option<String>,
     worker: String,
-    /// Whose caseload the person is in: `own`, `covered` (the worker is away) or `programme`.
-    caseload: &'static str,
+    /// Whose caseload the person is in. `covered`: that of a worker who is away.
+    caseload: Caseload,
     /// Seconds until it passes to somebody else; negative if it is overdue. Left out if there is no
     /// deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,18 +123,43 @@ fn queue_subject(
     seconds_left: Option<i64>,
 ) -> QueueSubject {
     let caseload = if actor.member.worker.as_ref() == Some(worker) {
-        "own"
+        Caseload::Own
     } else if actor.covers.contains(worker) {
-        "covered"
+        Caseload::Covered
     } else {
-        "programme"
+        Caseload::Programme
     };
     let name = actor.member.role.sees_names().then_some(name);
-    QueueSubject { person, name, worker: worker.to_string(), caseload, seconds_left }
+    let worker = worker.to_string();
+    QueueSubject { person, name, worker, caseload, seconds_left }
 }
 
 fn seconds_left(until: Timestamp, now: Timestamp) -> i64 {
     until.duration_since(now).as_secs()
+}
+
+/// List and page of a queue.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct QueueQuery {
+    /// `waiting` (if left out): asks that wait for an answer; `to_look_at`: yeses that were given
+    /// out of hours, or by the programme's own rule, and that nobody has reviewed.
+    #[param(inline)]
+    list: Option<AskQueue>,
+    /// Maximum number of items; left out: 50.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the previous page.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = List)]
+enum AskQueue {
+    Waiting,
+    ToLookAt,
 }
 
 /// Asks that wait for my answer
@@ -201,21 +235,6 @@ async fn appeals_in_line(
     Ok(Json(Page::from_rows(appeals, page_size, key, show)))
 }
 
-struct ReviewAnswer {
-    person: PersonId,
-    ask: AskId,
-    words: Option<String>,
-}
-
-impl ApiAction for ReviewAnswer {
-    async fn run(&self, ActionContext { tx, api, principal }: ActionContext<'_>) -> ActionResult {
-        let Self { person, ask, words } = self;
-        let ask = asks::review_answer(tx, api.context(), principal, person, *ask, words.as_deref())
-            .await?;
-        Ok(ApiResponse::ok(&AskBody::from(ask)))
-    }
-}
-
 /// Review a yes that was given out of hours
 ///
 /// By somebody other than the one who said yes. The review changes nothing about the yes, however
@@ -226,13 +245,9 @@ impl ApiAction for ReviewAnswer {
     request_body = OptionalWordsBody, responses((status = 200, body = AskBody), Problems)
 )]
 async fn look_at(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath((person, ask)): ApiPath<(String, String)>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<OptionalWordsBody>,
+    ApiPost { caller, path: (person, ask), body }: ApiPost<(String, String), OptionalWordsBody>,
 ) -> Result<Response, ApiError> {
     let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
-    let words = optional_words(body.words.as_deref())?;
-    perform(&api, principal, key, ReviewAnswer { person, ask, words }).await
+    let change = AskChange::Review { words: optional_words(body.words.as_deref())? };
+    caller.perform(ChangeAsk { person, ask, change }).await
 }

@@ -26,8 +26,7 @@ pub(super) async fn begin_recorded_read(
     reason: Option<&str>,
 ) -> Result<(Tx, GrantedAccess), ApiError> {
     let reason = reason.map(|reason| check_words("reason", reason)).transpose()?;
-    let mut tx = api.store.snapshot().await?;
-    let access = principal.admit_to_read(&mut tx, Capability::SeePurchase, person).await?;
+    let (tx, access) = api.begin_read(principal, Capability::SeePurchase, person).await?;
     if access.actor.member.role == Role::Person {
         return Ok((tx, access));
     }
@@ -35,9 +34,7 @@ pub(super) async fn begin_recorded_read(
     let (own, by, whose, what_read) =
         (api.clone(), principal.clone(), person.clone(), what.to_owned());
     api.write(async move { record_look(&own, &by, &whose, &what_read, reason).await }).await?;
-    let mut tx = api.store.snapshot().await?;
-    let access = principal.admit_to_read(&mut tx, Capability::SeePurchase, person).await?;
-    Ok((tx, access))
+    api.begin_read(principal, Capability::SeePurchase, person).await
 }
 
 async fn record_look(

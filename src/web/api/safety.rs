@@ -9,15 +9,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::action::{ActionContext, ActionResult, ApiAction, ApiResponse, perform};
+use super::action::{ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse};
 use super::asks::optional_words;
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::extract::{ApiPath, ApiQuery, NoParameters, check_words, parse_id};
 use super::representation::{Page, PageQuery};
 use crate::domain::card::safety::{CardCustodian, Custody, Talk};
 use crate::domain::id::PersonId;
 use crate::domain::people::role::Capability;
-use crate::domain::people::signal::Signal;
+use crate::domain::people::signal::{Signal, SignalKind};
 use crate::messages::words::Words;
 use crate::people::asks;
 use crate::people::asks::TalkNotes;
@@ -37,8 +37,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// Who has the card.
 #[derive(Debug, Serialize, ToSchema)]
 struct CustodyBody {
-    /// `person`, `helper` or `kept_safe`.
-    holder: &'static str,
+    holder: CardCustodian,
     /// The holder's name, in the person's words; left out if it was never recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -57,7 +56,7 @@ struct CustodyBody {
 impl From<Custody> for CustodyBody {
     fn from(custody: Custody) -> Self {
         Self {
-            holder: custody.holder.word(),
+            holder: custody.holder,
             name: Some(custody.name),
             since: Some(custody.since.to_string()),
             review_on: custody.review_on.map(|on| on.to_string()),
@@ -78,10 +77,8 @@ async fn custody(
     _: ApiQuery<NoParameters>,
 ) -> Result<Json<CustodyBody>, ApiError> {
     let programme = api.programme(&principal.programme).await?;
-    let mut tx = api.store.snapshot().await?;
-    let access = principal
-        .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
-        .await?;
+    let person = parse_id(&person, "person")?;
+    let (mut tx, access) = api.begin_read(&principal, Capability::SeeTimeline, &person).await?;
     let custody = tx.custody(&access.programme, &access.budget).await?;
     tx.commit().await?;
     let today = programme.zone().to_datetime(principal.at).date();
@@ -91,7 +88,7 @@ async fn custody(
             CustodyBody { due, ..custody.into() }
         }
         None => CustodyBody {
-            holder: CardCustodian::Person.word(),
+            holder: CardCustodian::Person,
             name: None,
             since: None,
             review_on: None,
@@ -136,18 +133,14 @@ impl ApiAction for ChangeCustody {
     responses((status = 201, body = CustodyBody), Problems)
 )]
 async fn hand_card(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewCustody>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewCustody>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let what = "use one of: person, helper, kept_safe";
     let holder = CardCustodian::from_word(&body.holder);
     let holder = holder.ok_or_else(|| ApiError::Invalid(vec![FieldProblem::of("holder", what)]))?;
     let name = body.name.as_deref().map(|name| check_words("name", name)).transpose()?;
-    perform(&api, principal, key, ChangeCustody { person, holder, name }).await
+    caller.perform(ChangeCustody { person, holder, name }).await
 }
 
 /// A recorded talk about safety.
@@ -213,11 +206,7 @@ impl ApiAction for RecordTalk {
     responses((status = 201, body = TalkBody), Problems)
 )]
 async fn talk(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewTalk>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewTalk>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let talked = TalkNotes {
@@ -227,7 +216,7 @@ async fn talk(
         options: check_words("options", &body.options)?,
         next_step: check_words("next_step", &body.next_step)?,
     };
-    perform(&api, principal, key, RecordTalk { person, talked }).await
+    caller.perform(RecordTalk { person, talked }).await
 }
 
 /// The talks about a person's safety, the newest first
@@ -243,10 +232,8 @@ async fn talks(
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<TalkBody>>, ApiError> {
     let (page_size, before) = (page.page_size()?, page.parse_cursor()?);
-    let mut tx = api.store.snapshot().await?;
-    let access = principal
-        .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
-        .await?;
+    let person = parse_id(&person, "person")?;
+    let (mut tx, access) = api.begin_read(&principal, Capability::SeeTimeline, &person).await?;
     let limit = page_size.saturating_add(1);
     let talks = tx.talks_of(&access.programme, &access.budget, before, limit).await?;
     tx.commit().await?;
@@ -288,15 +275,11 @@ impl ApiAction for ChooseQuietWord {
     responses((status = 200, body = QuietWordBody), Problems)
 )]
 async fn choose_quiet_word(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewQuietWord>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewQuietWord>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let word = check_words("word", &body.word)?;
-    perform(&api, principal, key, ChooseQuietWord { person, word }).await
+    caller.perform(ChooseQuietWord { person, word }).await
 }
 
 /// A text that the person sends.
@@ -336,17 +319,13 @@ impl ApiAction for SendText {
     responses((status = 200, body = TextReplyBody), Problems)
 )]
 async fn text(
-    State(api): State<Api>,
-    principal: Principal,
-    ApiPath(person): ApiPath<String>,
-    _: ApiQuery<NoParameters>,
-    ApiJson { key, body }: ApiJson<NewText>,
+    ApiPost { caller, path: person, body }: ApiPost<String, NewText>,
 ) -> Result<Response, ApiError> {
     let person = parse_id(&person, "person")?;
     let text = optional_words(
         Some(&body.text).filter(|text| !text.trim().is_empty()).map(String::as_str),
     )?;
-    perform(&api, principal, key, SendText { person, text: text.unwrap_or_default() }).await
+    caller.perform(SendText { person, text: text.unwrap_or_default() }).await
 }
 
 /// Signs that a talk may be useful. They stop nothing.
@@ -358,8 +337,7 @@ struct Signals {
 /// A sign that a talk may be useful.
 #[derive(Debug, Serialize, ToSchema)]
 struct SignalBody {
-    /// `not_paid`, `cash_pressed`, `unlike_before`, `not_used` or `card_elsewhere`.
-    kind: &'static str,
+    kind: SignalKind,
     words: String,
 }
 
@@ -383,7 +361,7 @@ async fn signals(
     let found = asks::safety_signals(&mut tx, api.context(), &principal, &person).await?;
     tx.commit().await?;
     let body = |signal: Signal| SignalBody {
-        kind: signal.kind().word(),
+        kind: signal.kind(),
         words: Words::english().signal(&signal, programme.zone()),
     };
     Ok(Json(Signals { signals: found.into_iter().map(body).collect() }))

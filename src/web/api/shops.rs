@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,7 +15,7 @@ use super::change_request::invalid_field;
 use super::document::Problems;
 use super::extract::{ApiPath, ApiQuery, check_words, parse_id};
 use super::purchases::find_purchase;
-use super::queries::{LookReasonQuery, TermScopeQuery};
+use super::queries::LookReasonQuery;
 use super::recorded_read::begin_recorded_read;
 use super::representation::MoneyBody;
 use super::totals::money_error;
@@ -153,6 +153,25 @@ fn line(programme: &Programme, purchases: &[&Purchase]) -> Result<Option<ShopLin
         last: last.counted.on.to_string(),
         bought: last.id.to_string(),
     }))
+}
+
+/// What a term is about: exactly one of `on`, `shop` and `bought`.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct TermScopeQuery {
+    /// `category:food`, `code:5541`, `gate:cash`, `everything_else`, `shop:` and a key.
+    #[param(min_length = 1, max_length = 200)]
+    on: Option<String>,
+    /// The name of a shop.
+    #[param(min_length = 1, max_length = 500)]
+    shop: Option<String>,
+    /// A purchase (`pur_…` or `dec_…`) at the shop.
+    #[param(min_length = 1, max_length = 200)]
+    bought: Option<String>,
+    /// Why a reader other than the person looks. The person can read it.
+    #[param(min_length = 1, max_length = 500)]
+    reason: Option<String>,
 }
 
 /// Purchases that a term would have covered

@@ -69,8 +69,8 @@ struct MessageBody {
     id: String,
     #[schema(format = DateTime)]
     at: String,
-    /// The recipient: `person`, `worker`, `duty` or `manager`.
-    to: &'static str,
+    /// The recipient.
+    to: Recipient,
     kind: String,
     /// What it is about, such as a decision, an ask or a proposal.
     subject: String,
@@ -108,10 +108,8 @@ fn actor_body(member: &MemberId, names: &BTreeMap<MemberId, (String, Role)>) -> 
 }
 
 async fn access(api: &Api, principal: &Principal, person: &str) -> Result<GrantedAccess, ApiError> {
-    let mut tx = api.store.snapshot().await?;
-    let access = principal
-        .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(person, "person")?)
-        .await?;
+    let person = parse_id(person, "person")?;
+    let (tx, access) = api.begin_read(principal, Capability::SeeTimeline, &person).await?;
     tx.commit().await?;
     Ok(access)
 }
@@ -208,7 +206,7 @@ async fn messages(
     let shown = |message: MessageRow| MessageBody {
         id: message.message_id.to_string(),
         at: message.created_at.to_string(),
-        to: message.recipient.word(),
+        to: message.recipient,
         kind: message.kind,
         subject: message.subject,
         words: message.body,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -13,7 +13,6 @@ use utoipa_axum::routes;
 use super::Api;
 use super::document::Problems;
 use super::extract::{ApiPath, ApiQuery, parse_id};
-use super::queries::DateRangeQuery;
 use super::representation::{MoneyBody, parse_day_or};
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::people::role::{Capability, Delegation, Member, Role};
@@ -58,6 +57,18 @@ struct CategoryTotal {
     purchases: Option<u32>,
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct DateRangeQuery {
+    /// The first day; left out: the first day of this month.
+    #[param(format = Date)]
+    from: Option<String>,
+    /// The last day; left out: today.
+    #[param(format = Date)]
+    to: Option<String>,
+}
+
 /// What was spent at each kind of shop
 #[utoipa::path(
     get, path = "/people/{person}/totals", tag = "purchases",
@@ -83,10 +94,8 @@ async fn totals(
     // before the preceding day, but may have postings long after `to`.
     let since = from.yesterday().unwrap_or(from).to_zoned(programme.zone().clone());
     let since = since.map_or(Timestamp::MIN, |zoned| zoned.timestamp());
-    let mut tx = api.store.snapshot().await?;
-    let access = principal
-        .admit_to_read(&mut tx, Capability::SeeTotals, &parse_id(&person, "person")?)
-        .await?;
+    let person = parse_id(&person, "person")?;
+    let (mut tx, access) = api.begin_read(&principal, Capability::SeeTotals, &person).await?;
     let sees_single = sees_single(&access.actor.member);
     let is_whole = from.day() == 1 && (to == to.last_of_month() || to == today);
     if !sees_single && !is_whole {

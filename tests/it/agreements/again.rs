@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::fixture::AgreementFixture;
 use crate::support::TestDatabase;
-use crate::world::TestResponse;
+use crate::world::{TestResponse, demo_with_manager_above};
 
 on_both_databases!(
     a_yes_said_again_keeps_what_was_agreed_both_times,
@@ -201,12 +201,8 @@ async fn whoever_said_yes_can_answer_with_something_else_until_it_starts(databas
 }
 
 async fn another_answer_hears_the_one_that_stands(database: TestDatabase) {
-    let fixture = AgreementFixture::open_with(
-        database,
-        &crate::world::patient(crate::world::DEMO)
-            .replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"10.00\""),
-    )
-    .await;
+    let file = demo_with_manager_above("10.00");
+    let fixture = AgreementFixture::open_with(database, &file).await;
     let mut two_parts = three_parts();
     two_parts["remove"] = json!([]);
     let proposal = proposed(&fixture, "amina", two_parts).await;

@@ -16,20 +16,20 @@ use sayso::domain::money::limit::Limit;
 use sayso::domain::time::period::Period;
 use sayso::merchant_rules::built_in;
 use sayso::people::agreements::{
-    DraftRequest, PauseRequest, ProposalAnswerRequest, ProposalProgress, ProposalStage,
-    adopt_draft, answer, confirm, counter_propose, draft, lift, pause, propose,
-    record_in_person_answer, record_law, withdraw,
+    DraftRequest, PauseRequest, ProposalAnswerRequest, ProposalChange, ProposalProgress,
+    ProposalStage, adopt_draft, change_proposal, counter_propose, draft, lift, pause, propose,
+    record_law,
 };
 use sayso::people::members::UseCaseError;
 use sayso::store::VersionRow;
 
 use super::fixture::{
-    AgreementFixture, CURRENCY, a_session, answering, budget, cash, category, draft_of, gbp, id,
-    proposing, riverside, with, without,
+    AgreementFixture, CURRENCY, a_session, answering, budget, cash, category, draft_of, forcing,
+    gbp, id, proposing, riverside, with, without,
 };
 use super::probes::PurchaseProbe;
 use crate::support::TestDatabase;
-use crate::world::{DEMO, patient, purchase};
+use crate::world::{demo_with_manager_above, purchase};
 
 on_both_databases!(whatever_people_do_two_agree);
 
@@ -246,8 +246,7 @@ impl BudgetSituation {
 }
 
 async fn whatever_people_do_two_agree(database: TestDatabase) {
-    let file =
-        patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"50.00\"");
+    let file = demo_with_manager_above("50.00");
     let fixture = AgreementFixture::open_with(database, &file).await;
     let mut started = BTreeMap::new();
     let mut before = fixture.situation().await;
@@ -411,7 +410,7 @@ impl AgreementFixture {
         } else {
             random.list(&now.list())
         };
-        let new = proposing(list, ConsentGranularity::Whole);
+        let new = forcing(list);
         let done =
             self.run(async |tx| record_law(tx, self.context(), &acting, &dee, new).await).await;
         (who, "forces", Some(done))
@@ -431,23 +430,22 @@ impl AgreementFixture {
         let parts = some.then(|| keys.filter(|_| random.roll(3) > 0).collect());
         let (context, session) = (self.context(), a_session());
         let list = random.list(&now.list());
-        let done = self.run(async |tx| match reply {
-            ProposalReply::Yes => {
-                let answering = ProposalAnswerRequest { parts, ..answering(ConsentAnswer::Yes) };
-                answer(tx, context, &acting, &dee, id, answering).await
-            }
-            ProposalReply::No => {
-                answer(tx, context, &acting, &dee, id, answering(ConsentAnswer::No)).await
-            }
-            ProposalReply::Counter => {
-                let new = proposing(list, ConsentGranularity::Whole);
-                counter_propose(tx, context, &acting, &dee, id, new).await
-            }
-            ProposalReply::WriteDown => {
-                record_in_person_answer(tx, context, &acting, &dee, id, parts, session).await
-            }
-            ProposalReply::Confirm => confirm(tx, context, &acting, &dee, id).await,
-            ProposalReply::Withdraw => withdraw(tx, context, &acting, &dee, id).await,
+        let done = self.run(async |tx| {
+            let change = match reply {
+                ProposalReply::Yes => {
+                    let yes = ProposalAnswerRequest { parts, ..answering(ConsentAnswer::Yes) };
+                    ProposalChange::Answer(yes)
+                }
+                ProposalReply::No => ProposalChange::Answer(answering(ConsentAnswer::No)),
+                ProposalReply::Counter => {
+                    let new = proposing(list, ConsentGranularity::Whole);
+                    return counter_propose(tx, context, &acting, &dee, id, new).await;
+                }
+                ProposalReply::WriteDown => ProposalChange::RecordInPersonYes { parts, session },
+                ProposalReply::Confirm => ProposalChange::Confirm,
+                ProposalReply::Withdraw => ProposalChange::Withdraw,
+            };
+            change_proposal(tx, context, &acting, &dee, id, change).await
         });
         (who, reply.word(), Some(done.await))
     }

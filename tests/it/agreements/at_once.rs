@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sayso::domain::agreement::TermAnswer;
 use sayso::domain::agreement::proposal::ConsentAnswer;
-use sayso::people::agreements::{ProposalStage, answer};
+use sayso::people::agreements::{ProposalChange, ProposalStage, change_proposal};
 use sayso::people::members::UseCaseContext;
 use sayso::people::members::UseCaseError;
 
@@ -41,9 +41,9 @@ async fn two_who_answer_at_once_leave_one_answer(database: TestDatabase) {
                 for _ in 0..20 {
                     let mut tx = store.begin().await.unwrap();
                     let context = UseCaseContext { directory: &directory, ids: &ids };
+                    let (dee, answer) = (id("dee"), ProposalChange::Answer(answering(said)));
                     let done =
-                        answer(&mut tx, context, &acting, &id("dee"), proposal, answering(said))
-                            .await;
+                        change_proposal(&mut tx, context, &acting, &dee, proposal, answer).await;
                     match done {
                         Ok(done) => {
                             tx.commit().await.unwrap();

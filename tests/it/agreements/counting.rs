@@ -8,7 +8,7 @@ use sayso::people::agreements::ProposalStage;
 
 use super::fixture::{AgreementFixture, category, weekly, with, without};
 use crate::support::TestDatabase;
-use crate::world::{DEMO, patient, purchase};
+use crate::world::{demo_with_manager_above, purchase};
 
 on_both_databases!(
     a_limit_that_was_used_up_is_not_begun_anew_alone,
@@ -36,9 +36,8 @@ async fn a_limit_that_was_used_up_is_not_begun_anew_alone(database: TestDatabase
 /// allows decides whether a manager must consent.
 async fn a_manager_joins_whatever_line_frees_the_sum(database: TestDatabase) {
     // Without a cooling-off period, so that the list changes at once.
-    let file = patient(DEMO)
-        .replace("decides = \"person\"\nown_block = { cooling_days = 7 }\n", "")
-        .replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"100.00\"");
+    let file = demo_with_manager_above("100.00")
+        .replace("decides = \"person\"\nown_block = { cooling_days = 7 }\n", "");
     let fixture = AgreementFixture::open_with(database, &file).await;
     let list = fixture.in_force("dee").await.list();
     let shop = Scope::Shop(ShopKey::from_name("Lucky Horse").unwrap());

@@ -9,15 +9,15 @@ use sayso::domain::agreement::change::List;
 use sayso::domain::agreement::proposal::{
     ConsentAnswer, ConsentChannel, ConsentGranularity, ConsentSession, ProposalState,
 };
-use sayso::domain::agreement::{Agreement, Decider, Gate, Scope, Term, TermAnswer, TermDraft};
+use sayso::domain::agreement::{Agreement, Gate, Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId, TalkId};
 use sayso::domain::money::Money;
 use sayso::domain::money::limit::Limit;
 use sayso::domain::people::role::{Member, Role};
 use sayso::domain::time::period::Period;
 use sayso::people::agreements::{
-    ProposalAnswerRequest, ProposalProgress, ProposalRequest, SpendingControls, answer, controls,
-    propose, withdraw,
+    LawRequest, ProposalAnswerRequest, ProposalChange, ProposalProgress, ProposalRequest,
+    SpendingControls, change_proposal, controls, propose,
 };
 use sayso::people::asks;
 use sayso::people::members::{Principal, UseCaseContext, UseCaseError};
@@ -26,6 +26,7 @@ use sayso::store::{ActAudience, Store, Tx};
 use serde_json::Value;
 
 use crate::support::TestDatabase;
+use crate::values;
 use crate::world::{Purchase, TestResponse, World, patient, purchase};
 
 pub(crate) const CURRENCY: &str = "GBP";
@@ -34,6 +35,9 @@ pub(crate) const CURRENCY: &str = "GBP";
 pub(crate) struct AgreementFixture {
     pub(crate) world: World,
 }
+
+/// The progress of a proposal, or why there is none.
+pub(crate) type Progress = Result<ProposalProgress, UseCaseError>;
 
 /// Member, human being, role, person, worker.
 type Account = (&'static str, &'static str, Role, Option<&'static str>, Option<&'static str>);
@@ -109,12 +113,7 @@ impl AgreementFixture {
     }
 
     /// `member` proposes `list` for `person`.
-    pub(crate) async fn propose(
-        &self,
-        member: &str,
-        person: &str,
-        list: List,
-    ) -> Result<ProposalProgress, UseCaseError> {
+    pub(crate) async fn propose(&self, member: &str, person: &str, list: List) -> Progress {
         self.propose_in(member, person, list, ConsentGranularity::Whole).await
     }
 
@@ -124,7 +123,7 @@ impl AgreementFixture {
         person: &str,
         list: List,
         parts: ConsentGranularity,
-    ) -> Result<ProposalProgress, UseCaseError> {
+    ) -> Progress {
         self.propose_as(member, person, proposing(list, parts)).await
     }
 
@@ -133,7 +132,7 @@ impl AgreementFixture {
         member: &str,
         person: &str,
         proposing: ProposalRequest,
-    ) -> Result<ProposalProgress, UseCaseError> {
+    ) -> Progress {
         let (acting, person) = (self.as_(member), id(person));
         self.run(async |tx| propose(tx, self.context(), &acting, &person, proposing).await).await
     }
@@ -145,7 +144,7 @@ impl AgreementFixture {
         person: &str,
         proposal: ProposalId,
         said: ConsentAnswer,
-    ) -> Result<ProposalProgress, UseCaseError> {
+    ) -> Progress {
         self.answer_with(member, person, proposal, answering(said)).await
     }
 
@@ -155,10 +154,22 @@ impl AgreementFixture {
         person: &str,
         proposal: ProposalId,
         answering: ProposalAnswerRequest,
-    ) -> Result<ProposalProgress, UseCaseError> {
+    ) -> Progress {
+        self.change(member, person, proposal, ProposalChange::Answer(answering)).await
+    }
+
+    pub(crate) async fn change(
+        &self,
+        member: &str,
+        person: &str,
+        proposal: ProposalId,
+        change: ProposalChange,
+    ) -> Progress {
         let (acting, person) = (self.as_(member), id(person));
-        self.run(async |tx| answer(tx, self.context(), &acting, &person, proposal, answering).await)
-            .await
+        self.run(async |tx| {
+            change_proposal(tx, self.context(), &acting, &person, proposal, change).await
+        })
+        .await
     }
 
     pub(crate) async fn withdraw(
@@ -166,9 +177,8 @@ impl AgreementFixture {
         member: &str,
         person: &str,
         proposal: ProposalId,
-    ) -> Result<ProposalProgress, UseCaseError> {
-        let (acting, person) = (self.as_(member), id(person));
-        self.run(async |tx| withdraw(tx, self.context(), &acting, &person, proposal).await).await
+    ) -> Progress {
+        self.change(member, person, proposal, ProposalChange::Withdraw).await
     }
 
     /// Every version of the list of `person`, oldest first.
@@ -324,6 +334,10 @@ pub(crate) fn proposing(list: List, parts: ConsentGranularity) -> ProposalReques
     ProposalRequest { list, words: "We talked about it.".to_owned(), parts, session: a_session() }
 }
 
+pub(crate) fn forcing(list: List) -> LawRequest {
+    LawRequest { list, words: "We talked about it.".to_owned(), session: a_session() }
+}
+
 pub(crate) fn answering(said: ConsentAnswer) -> ProposalAnswerRequest {
     ProposalAnswerRequest { said, parts: None, session: a_session(), words: String::new() }
 }
@@ -335,14 +349,9 @@ pub(crate) fn category(name: &str) -> Scope {
 /// A term that two people can agree on. Tests change only what they are about.
 pub(crate) fn draft_of(scope: Scope, answer: TermAnswer) -> TermDraft {
     TermDraft {
-        scope,
-        answer,
-        limits: Vec::new(),
-        hours: None,
-        decides: Decider::Together,
         reason: Some("We talked about it.".to_owned()),
         review_on: Some(date(2027, 5, 1)),
-        cooling_days: None,
+        ..values::a_draft(scope, answer)
     }
 }
 

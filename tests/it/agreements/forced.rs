@@ -3,7 +3,7 @@
 
 use jiff::ToSpan as _;
 use sayso::domain::agreement::TermAnswer;
-use sayso::domain::agreement::proposal::{ConsentAnswer, ConsentGranularity, ProposalState};
+use sayso::domain::agreement::proposal::{ConsentAnswer, ProposalState};
 use sayso::domain::ask::appeal::{Appeal, AppealState, AppealSubject};
 use sayso::domain::id::ProposalId;
 use sayso::domain::people::role::Role;
@@ -13,11 +13,11 @@ use sayso::people::asks::AppealAnswerRequest;
 use sayso::people::members::{UseCaseContext, UseCaseError};
 
 use super::fixture::{
-    AgreementFixture, cash, category, id, is_conflict, is_not_allowed, proposing, term, weekly,
-    with, without,
+    AgreementFixture, cash, category, forcing, id, is_conflict, is_not_allowed, term, weekly, with,
+    without,
 };
 use crate::support::TestDatabase;
-use crate::world::{DEMO, Purchase, patient, purchase};
+use crate::world::{Purchase, demo_with_manager_above, purchase};
 
 on_both_databases!(
     somebody_else_than_the_two_looks_at_what_a_law_forces,
@@ -110,8 +110,7 @@ async fn what_else_changes_stops_no_law(database: TestDatabase) {
 }
 
 async fn only_who_has_heard_of_a_change_is_told_that_it_ended(database: TestDatabase) {
-    let file =
-        patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"50.00\"");
+    let file = demo_with_manager_above("50.00");
     let fixture = AgreementFixture::open_with(database, &file).await;
     force_no_pubs(&fixture).await;
     fixture.world.advance_clock((8 * 24).hours());
@@ -150,9 +149,9 @@ async fn force_no_pubs(fixture: &AgreementFixture) -> ProposalId {
 
 async fn force_no(fixture: &AgreementFixture, kind: &str) -> ProposalId {
     let list = with(&fixture.in_force("dee").await.list(), term(category(kind), TermAnswer::No));
-    let (amina, forcing) = (fixture.as_("amina"), proposing(list, ConsentGranularity::Whole));
+    let (amina, law) = (fixture.as_("amina"), forcing(list));
     let forced = fixture
-        .run(async |tx| record_law(tx, fixture.context(), &amina, &id("dee"), forcing).await)
+        .run(async |tx| record_law(tx, fixture.context(), &amina, &id("dee"), law).await)
         .await;
     forced.unwrap().proposal
 }

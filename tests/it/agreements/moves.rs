@@ -6,7 +6,7 @@ use sayso::domain::agreement::proposal::{
     ConsentAnswer, ConsentGranularity, ConsentSession, ConsentSide, ProposalState,
 };
 use sayso::domain::agreement::{Decider, Term, TermAnswer, TermDraft};
-use sayso::people::agreements::{ProposalAnswerRequest, ProposalStage, counter_propose, withdraw};
+use sayso::people::agreements::{ProposalAnswerRequest, ProposalStage, counter_propose};
 use sayso::people::members::UseCaseError;
 use sayso::programme::apply::apply;
 
@@ -318,10 +318,7 @@ async fn the_same_list_is_no_change(database: TestDatabase) {
     assert!(is_invalid(&fixture.propose("amina", "dee", fewer).await, "list"));
     let missing = "prop_00000000000000000000000000000001".parse().unwrap();
     assert!(is_not_there(&fixture.answer("dee", "dee", missing, ConsentAnswer::Yes).await));
-    let acting = fixture.as_("dee");
-    let nothing = fixture
-        .run(async |tx| withdraw(tx, fixture.context(), &acting, &id("dee"), missing).await)
-        .await;
+    let nothing = fixture.withdraw("dee", "dee", missing).await;
     assert!(matches!(nothing, Err(UseCaseError::NotFound("proposal"))), "{nothing:?}");
     let _ = without(&before, &cash());
     fixture.world.check().await;

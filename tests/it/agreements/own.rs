@@ -13,7 +13,7 @@ use super::fixture::{
     is_not_allowed, term, weekly, with, without,
 };
 use crate::support::TestDatabase;
-use crate::world::{DEMO, Purchase, patient, purchase};
+use crate::world::{Purchase, demo_with_manager_above, purchase};
 
 on_both_databases!(
     the_person_tightens_alone_and_takes_it_back_alone,
@@ -115,8 +115,7 @@ async fn no_further_by_way_of_a_code_that_sells_more(database: TestDatabase) {
 }
 
 async fn what_is_loosened_indirectly_takes_the_manager_too(database: TestDatabase) {
-    let file =
-        patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"50.00\"");
+    let file = demo_with_manager_above("50.00");
     let fixture = AgreementFixture::open_with(database, &file).await;
     let agreed = fixture.in_force("dee").await.list();
     let no = with(&agreed, term(Scope::EverythingElse, TermAnswer::No));

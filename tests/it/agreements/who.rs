@@ -2,23 +2,24 @@
 
 use jiff::ToSpan as _;
 use sayso::domain::agreement::TermAnswer;
+use sayso::domain::agreement::change::List;
 use sayso::domain::agreement::proposal::{
     ConsentAnswer, ConsentGranularity, ConsentSide, ProposalState,
 };
 use sayso::domain::id::{PauseId, ProposalId, TalkId};
 use sayso::people::agreements::{
-    DraftRequest, PauseRequest, ProposalStage, adopt_draft, confirm, draft, lift, pause,
-    record_in_person_answer, record_law,
+    DraftRequest, LawRequest, PauseRequest, ProposalChange, ProposalStage, adopt_draft, draft,
+    lift, pause, record_law,
 };
 use sayso::people::members::UseCaseError;
 use serde_json::json;
 
 use super::fixture::{
-    AgreementFixture, a_session, cash, category, id, is_conflict, is_invalid, is_not_allowed,
-    peopled, proposing, term, weekly, with,
+    AgreementFixture, Progress, a_session, cash, category, forcing, id, is_conflict, is_invalid,
+    is_not_allowed, peopled, term, weekly, with,
 };
 use crate::support::TestDatabase;
-use crate::world::{DEMO, patient, purchase};
+use crate::world::{DEMO, demo_with_manager_above, patient, purchase};
 
 on_both_databases!(
     two_accounts_of_one_human_are_one,
@@ -80,8 +81,7 @@ async fn what_is_written_down_counts_when_it_is_confirmed(database: TestDatabase
 
 /// Everybody else has answered yes; only the person's own answer is missing.
 async fn what_is_written_down_is_no_yes_beside_others(database: TestDatabase) {
-    let file =
-        patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"50.00\"");
+    let file = demo_with_manager_above("50.00");
     let fixture = AgreementFixture::open_with(database, &file).await;
     let before = fixture.in_force("dee").await;
     let list = with(&before.list(), weekly(cash(), 60_00));
@@ -97,8 +97,7 @@ async fn what_is_written_down_is_no_yes_beside_others(database: TestDatabase) {
 }
 
 async fn a_manager_joins_above_a_sum(database: TestDatabase) {
-    let file =
-        patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"50.00\"");
+    let file = demo_with_manager_above("50.00");
     let fixture = AgreementFixture::open_with(database, &file).await;
     let before = fixture.in_force("dee").await;
     let fifty = with(&before.list(), weekly(cash(), 50_00));
@@ -192,11 +191,8 @@ async fn somebody_with_a_link_to_the_person_decides_nothing(database: TestDataba
 async fn a_law_takes_two_of_the_staff_and_only_tightens(database: TestDatabase) {
     let fixture = AgreementFixture::open(database).await;
     let before = fixture.in_force("dee").await;
-    let forced = proposing(
-        with(&before.list(), term(category("pubs"), TermAnswer::No)),
-        ConsentGranularity::Whole,
-    );
-    let looser = proposing(with(&before.list(), weekly(cash(), 60_00)), ConsentGranularity::Whole);
+    let forced = forcing(with(&before.list(), term(category("pubs"), TermAnswer::No)));
+    let looser = forcing(with(&before.list(), weekly(cash(), 60_00)));
     assert!(is_invalid(&fixture.record_law("amina", "dee", looser).await, "list"));
     assert!(is_not_allowed(&fixture.record_law("dee", "dee", forced.clone()).await));
     assert!(is_not_allowed(&fixture.record_law("helen", "dee", forced.clone()).await));
@@ -329,42 +325,28 @@ impl AgreementFixture {
         member: &str,
         person: &str,
         proposal: ProposalId,
-    ) -> Result<sayso::people::agreements::ProposalProgress, UseCaseError> {
-        let (acting, person, session) = (self.as_(member), id(person), a_session());
-        self.run(async |tx| {
-            record_in_person_answer(tx, self.context(), &acting, &person, proposal, None, session)
-                .await
-        })
-        .await
+    ) -> Progress {
+        let session = a_session();
+        let change = ProposalChange::RecordInPersonYes { parts: None, session };
+        self.change(member, person, proposal, change).await
     }
 
-    async fn confirm(
-        &self,
-        member: &str,
-        person: &str,
-        proposal: ProposalId,
-    ) -> Result<sayso::people::agreements::ProposalProgress, UseCaseError> {
-        let (acting, person) = (self.as_(member), id(person));
-        self.run(async |tx| confirm(tx, self.context(), &acting, &person, proposal).await).await
+    async fn confirm(&self, member: &str, person: &str, proposal: ProposalId) -> Progress {
+        self.change(member, person, proposal, ProposalChange::Confirm).await
     }
 
     async fn draft(
         &self,
         member: &str,
         person: &str,
-        list: sayso::domain::agreement::change::List,
+        list: List,
     ) -> Result<ProposalId, UseCaseError> {
         let (acting, person) = (self.as_(member), id(person));
         let new = DraftRequest { list, words: "An idea for Dee.".to_owned() };
         self.run(async |tx| draft(tx, self.context(), &acting, &person, new).await).await
     }
 
-    async fn adopt_draft(
-        &self,
-        member: &str,
-        person: &str,
-        proposal: ProposalId,
-    ) -> Result<sayso::people::agreements::ProposalProgress, UseCaseError> {
+    async fn adopt_draft(&self, member: &str, person: &str, proposal: ProposalId) -> Progress {
         let (acting, person, session) = (self.as_(member), id(person), a_session());
         let parts = ConsentGranularity::Whole;
         self.run(async |tx| {
@@ -373,14 +355,9 @@ impl AgreementFixture {
         .await
     }
 
-    async fn record_law(
-        &self,
-        member: &str,
-        person: &str,
-        forcing: sayso::people::agreements::ProposalRequest,
-    ) -> Result<sayso::people::agreements::ProposalProgress, UseCaseError> {
+    async fn record_law(&self, member: &str, person: &str, forced: LawRequest) -> Progress {
         let (acting, person) = (self.as_(member), id(person));
-        self.run(async |tx| record_law(tx, self.context(), &acting, &person, forcing).await).await
+        self.run(async |tx| record_law(tx, self.context(), &acting, &person, forced).await).await
     }
 
     async fn pause(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::town::{AskFixture, handset, parking};
 use crate::support::TestDatabase;
-use crate::world::{DEE, DEMO, Purchase, TestResponse, patient, purchase};
+use crate::world::{DEE, Purchase, TestResponse, demo_with_manager_above, purchase};
 
 on_both_databases!(
     a_tills_no_is_looked_at_by_somebody_who_did_not_agree_the_list,
@@ -165,9 +165,7 @@ async fn what_was_asked_for_is_looked_at_as_an_answer(database: TestDatabase) {
 /// Amina and Ruth consented to the phone shop term, so neither of them decides an appeal against
 /// it.
 async fn whoever_agreed_for_the_staff_does_not_look(database: TestDatabase) {
-    let file =
-        patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"10.00\"");
-    let town = AskFixture::open_with(database, &file).await;
+    let town = AskFixture::open_with(database, &demo_with_manager_above("10.00")).await;
     let session = json!({"how": "own_page", "place": "the office", "minutes": 5});
     let phone = json!({"on": "category:phone", "answer": "yes"});
     let change = json!({"version": 1, "set": [phone], "words": "A phone.", "session": session});

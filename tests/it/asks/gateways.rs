@@ -7,7 +7,7 @@ use sayso::domain::ask::{AskKind, GrantScope};
 use sayso::domain::id::PersonId;
 use sayso::domain::people::role::{Member, MemberState, Role};
 use sayso::people::asks;
-use sayso::people::asks::{AskAnswerRequest, AskRequest, AskTarget};
+use sayso::people::asks::{AskAnswerRequest, AskChange, AskRequest, AskTarget};
 use sayso::people::members::UseCaseContext;
 use sayso::people::members::UseCaseError;
 use sayso::platform::clock::Clock;
@@ -17,9 +17,10 @@ use sayso::store::Store;
 use tokio::sync::Semaphore;
 
 use super::town::{YES, acting};
+use crate::programme_text::ProgrammeText;
 use crate::scenarios::gateway::{GatewayProcess, count, prepare, prove};
 use crate::support::{DatabaseKind, TestDatabase};
-use crate::world::{CONNECTION, DEMO, Purchase, purchase};
+use crate::world::{Purchase, purchase};
 
 on_both_databases!(a_yes_works_at_once_at_the_other_gateway);
 
@@ -27,49 +28,22 @@ const PEOPLE: usize = 50;
 
 /// People with "ask first" for phone shops.
 fn people() -> String {
-    let (settings, _) = DEMO.split_once("\n# The list that holds").unwrap();
-    let person = |number: usize| {
-        format!(
-            r#"
-[[person]]
-id = "person{number}"
-name = "Person {number}"
-worker = "amina"
+    let mut text = ProgrammeText::demo_settings();
+    for number in 0..PEOPLE {
+        text.person(&format!("person{number}"), &format!("Person {number}"))
+            .card(&format!("ic_1Asks{number}"), "0000")
+            .pot("week", "homes", "1000000.00")
+            .agreement()
+            .term(PHONE_SHOPS)
+            .yes_to_everything_else();
+    }
+    text.as_str().to_owned()
+}
 
-[[person.card]]
-connection = "{CONNECTION}"
-token = "ic_1Asks{number}"
-last_four = "0000"
-state = "active"
-
-[[person.pot]]
-id = "week"
-name = "week"
-stream = "homes"
-allocated = "1000000.00"
-loads = [{{ id = "start", amount = "1000000.00" }}]
-
-[person.agreement]
-agreed_on = 2026-11-16
-agreed_by = ["Person", "Amina"]
-how = "On the phone."
-partial = false
-
-[[person.agreement.term]]
-on = {{ category = "phone" }}
+const PHONE_SHOPS: &str = r#"on = { category = "phone" }
 answer = "ask"
 reason = "Agreed together."
-review_on = 2027-02-16
-
-[[person.agreement.term]]
-on = "everything_else"
-answer = "yes"
-"#
-        )
-    };
-    let people: String = (0..PEOPLE).map(person).collect();
-    format!("{settings}\n{people}")
-}
+review_on = 2027-02-16"#;
 
 async fn accounts(store: &Store) {
     let account = |id: String, role: Role| Member {
@@ -105,8 +79,8 @@ async fn ask_and_answer(store: &Store, person: &str) -> Result<(), UseCaseError>
     };
     let mut tx = store.begin().await?;
     let ask = asks::ask(&mut tx, context, &acting(person, now), &id, &wish).await?;
-    let answering = AskAnswerRequest { ask: ask.id, reply: YES, words: None };
-    asks::answer(&mut tx, context, &acting("amina", now), &id, &answering).await?;
+    let answer = AskChange::Answer(AskAnswerRequest { reply: YES, words: None });
+    asks::change(&mut tx, context, &acting("amina", now), &id, ask.id, &answer).await?;
     tx.commit().await?;
     Ok(())
 }

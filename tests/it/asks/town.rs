@@ -8,7 +8,9 @@ use sayso::domain::id::{AppealId, AskId, PersonId};
 use sayso::domain::people::recipient::Recipient;
 use sayso::domain::people::role::{Member, MemberState, Role};
 use sayso::people::asks;
-use sayso::people::asks::{AppealAnswerRequest, AskAnswerRequest, AskRequest, AskTarget};
+use sayso::people::asks::{
+    AppealAnswerRequest, AskAnswerRequest, AskChange, AskRequest, AskTarget,
+};
 use sayso::people::members::{Principal, UseCaseContext, UseCaseError};
 use sayso::store::{ActAudience, DutyRow, Store};
 
@@ -140,28 +142,25 @@ impl AskFixture {
         ask: AskId,
         reply: AskReply,
     ) -> Result<Ask, UseCaseError> {
-        let answering = AskAnswerRequest { ask, reply, words: None };
+        let answer = AskAnswerRequest { reply, words: None };
+        self.change(who, ask, AskChange::Answer(answer)).await
+    }
+
+    async fn change(&self, who: &str, ask: AskId, change: AskChange) -> Result<Ask, UseCaseError> {
         let mut tx = self.world.app.store().begin().await?;
-        let ask =
-            asks::answer(&mut tx, self.context(), &self.acting(who), &dee(), &answering).await?;
+        let (context, acting) = (self.context(), self.acting(who));
+        let ask = asks::change(&mut tx, context, &acting, &dee(), ask, &change).await?;
         tx.commit().await?;
         Ok(ask)
     }
 
     pub(crate) async fn see(&self, who: &str, ask: AskId) -> Result<Ask, UseCaseError> {
-        let mut tx = self.world.app.store().begin().await?;
-        let ask = asks::mark_seen(&mut tx, self.context(), &self.acting(who), &dee(), ask).await?;
-        tx.commit().await?;
-        Ok(ask)
+        self.change(who, ask, AskChange::See).await
     }
 
     pub(crate) async fn pass_on(&self, who: &str, ask: AskId) -> Result<Ask, UseCaseError> {
-        let mut tx = self.world.app.store().begin().await?;
-        let (context, acting) = (self.context(), self.acting(who));
-        let ask =
-            asks::pass_on(&mut tx, context, &acting, &dee(), ask, Some("It is a lot.")).await?;
-        tx.commit().await?;
-        Ok(ask)
+        let words = Some("It is a lot.".to_owned());
+        self.change(who, ask, AskChange::PassOn { words }).await
     }
 
     pub(crate) async fn suggest(&self, who: &str, ask: AskId, words: &str) {
@@ -172,11 +171,7 @@ impl AskFixture {
     }
 
     pub(crate) async fn take_back(&self, ask: AskId) -> Result<Ask, UseCaseError> {
-        let mut tx = self.world.app.store().begin().await?;
-        let ask =
-            asks::take_back(&mut tx, self.context(), &self.acting("dee"), &dee(), ask).await?;
-        tx.commit().await?;
-        Ok(ask)
+        self.change("dee", ask, AskChange::TakeBack).await
     }
 
     pub(crate) async fn appeal(&self, who: &str, ask: AskId) -> Result<Appeal, UseCaseError> {

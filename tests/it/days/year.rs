@@ -1,8 +1,6 @@
 //! A year of purchases: those within the agreement need no ask.
 
-use jiff::Timestamp;
-use sayso::operations::balances::Balances;
-use simulator::{ClockMode, PlayConfig, population, year};
+use simulator::{PlayConfig, population, year};
 use tokio::sync::mpsc;
 
 use crate::support::TestDatabase;
@@ -21,16 +19,11 @@ async fn nobody_asks_for_what_was_agreed(database: TestDatabase) {
     let programme = population::populate(population::TEMPLATE, PEOPLE, FILL).unwrap();
     let programme = patient(&programme).replace("allocated = \"", "allocated = \"1000");
     let world = World::open_with(database, &programme).await;
-    let clock_control = world.clock_control();
-    let clock = ClockMode::Story(Box::new(move |unix| {
-        clock_control.set(Timestamp::from_second(unix).unwrap());
-    }));
     let play = PlayConfig { gateway: world.url(""), programme, seed: 1, sign_in: None };
     let (steps, nobody_listens) = mpsc::channel(1);
     drop(nobody_listens);
-    let mut played = year(&play, clock, steps).await.unwrap();
-    let balances = Balances::read(world.app.store(), world.app.directory()).await.unwrap();
-    played.compare_balances(&balances.to_json().to_string()).unwrap();
+    let mut played = year(&play, world.story_clock(), steps).await.unwrap();
+    played.compare_balances(&world.all_balances().await.to_string()).unwrap();
     let report = played.report();
     assert!(report.is_clean(), "{}", report.to_text());
     assert_eq!(report.agreed_not_paid, 0, "of {}", report.agreed);

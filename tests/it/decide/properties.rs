@@ -51,7 +51,7 @@ fn scopes() -> Vec<Scope> {
         Scope::EverythingElse,
         Scope::Everything,
     ];
-    scopes.extend(Gate::ALL.map(Scope::Gate));
+    scopes.extend(Gate::ALL.iter().copied().map(Scope::Gate));
     scopes
 }
 
@@ -89,7 +89,7 @@ prop_compose! {
 }
 
 fn any_limit() -> impl Strategy<Value = Limit> {
-    let period = || select(Period::ALL.as_slice());
+    let period = || select(Period::ALL);
     prop_oneof![
         (0..=150_00_i64).prop_map(|minor| Limit::PerPurchase(gbp(minor))),
         (period(), 0..=200_00_i64).prop_map(|(per, minor)| Limit::Amount { per, most: gbp(minor) }),
@@ -143,7 +143,7 @@ prop_compose! {
     fn any_release()(
         at_once in prop_oneof![Just(0_i64), 1..=20_00_i64],
         amount in 1..=40_00_i64,
-        every in select(ReleaseInterval::ALL.as_slice()),
+        every in select(ReleaseInterval::ALL),
         days_ago in -3..=40_i64,
     ) -> ReleaseSchedule {
         let from = monday_morning().date.checked_sub(days_ago.days()).unwrap();
@@ -207,8 +207,10 @@ prop_compose! {
 }
 
 fn any_counters() -> impl Strategy<Value = BTreeMap<CounterKey, LimitUsage>> {
-    let key = (select(scopes()), select(Period::ALL.as_slice())).prop_map(|(scope, period)| {
-        CounterKey { scope, period, first_day: period.first_day(monday_morning().date) }
+    let key = (select(scopes()), select(Period::ALL)).prop_map(|(scope, period)| CounterKey {
+        scope,
+        period,
+        first_day: period.first_day(monday_morning().date),
     });
     let used = (0..=150_00_i64, 0..5_u32)
         .prop_map(|(minor, purchases)| LimitUsage { amount: gbp(minor), purchases });
@@ -218,7 +220,7 @@ fn any_counters() -> impl Strategy<Value = BTreeMap<CounterKey, LimitUsage>> {
 prop_compose! {
     pub(super) fn any_facts()(
         (card, person, state) in (
-            prop_oneof![9 => Just(CardState::Active), 1 => select(CardState::ALL.as_slice())],
+            prop_oneof![9 => Just(CardState::Active), 1 => select(CardState::ALL)],
             prop_oneof![19 => Just(PersonState::Active), 1 => Just(PersonState::Ended)],
             prop_oneof![
                 19 => Just(ProgrammeState::Running),
@@ -326,7 +328,7 @@ fn any_tightening() -> impl Strategy<Value = Tightening> {
         (0..11_usize).prop_map(Tightening::Stricter),
         (0..11_usize, any_limit()).prop_map(|(index, limit)| Tightening::Limit(index, limit)),
         (0..11_usize).prop_map(Tightening::OwnBlock),
-        select(Gate::ALL.as_slice()).prop_map(Tightening::Gate),
+        select(Gate::ALL).prop_map(Tightening::Gate),
     ]
 }
 
@@ -334,7 +336,7 @@ fn any_restriction() -> impl Strategy<Value = Restriction> {
     use Restriction as R;
     prop_oneof![
         4 => any_tightening().prop_map(R::List),
-        1 => select(CardState::ALL.as_slice()).prop_map(R::Card),
+        1 => select(CardState::ALL).prop_map(R::Card),
         1 => Just(R::Person),
         1 => Just(R::Paused),
         1 => (0..3_usize, a_category()).prop_map(|(index, category)| R::Bar(index, category)),
@@ -345,7 +347,7 @@ fn any_restriction() -> impl Strategy<Value = Restriction> {
         1 => (0..2_usize).prop_map(R::NoPermission),
         1 => (0..2_usize).prop_map(R::SmallerCap),
         1 => (0..2_usize).prop_map(R::Use),
-        1 => select(Period::ALL.as_slice()).prop_map(R::MoreCounted),
+        1 => select(Period::ALL).prop_map(R::MoreCounted),
         1 => Just(R::NoPartial),
     ]
 }

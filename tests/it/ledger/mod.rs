@@ -430,7 +430,7 @@ fn counting_agreement(pots: &[(&str, i64)]) -> Agreement {
     let mut agreement = an_agreement();
     agreement.pots = pots.iter().map(|(id, _)| a_pot(id, "homes")).collect();
     agreement.terms = vec![
-        counting(Scope::Everything, Period::ALL.map(amount).to_vec()),
+        counting(Scope::Everything, Period::ALL.iter().copied().map(amount).collect()),
         counting(
             Scope::Category(category("food")),
             vec![amount(Period::Week), Limit::Count { per: Period::Day, most: 9 }],

@@ -1,9 +1,7 @@
 //! A programme with a person for every play that needs its own money.
 
-use std::fmt::Write as _;
-
 use super::table::{Card, LifeSetting};
-use crate::world::{CONNECTION, SECRET};
+use crate::programme_text::ProgrammeText;
 
 /// The balance of a pot that must never run out.
 pub(super) const PLENTY: i64 = 50_000_000_00;
@@ -13,7 +11,7 @@ const NOBODYS: &str = "ic_nobody_has_this";
 
 /// Builds a programme file, person by person.
 pub(super) struct ProgrammeBuilder {
-    file: String,
+    text: ProgrammeText,
     people: usize,
 }
 
@@ -27,43 +25,9 @@ pub(super) struct Payer {
 
 impl ProgrammeBuilder {
     pub(super) fn new() -> Self {
-        let file = format!(
-            r#"
-[programme]
-id = "riverside"
-name = "Riverside budgets"
-time_zone = "Europe/London"
-currency = "GBP"
-country = "GB"
-exchange_margin_percent = 5
-
-[[worker]]
-id = "amina"
-name = "Amina"
-phone = "020 7946 0000"
-
-[[connection]]
-name = "{CONNECTION}"
-issuer = "stripe"
-api_version = "2026-10-28.endive"
-deadline_ms = 20000
-answer_within_ms = 15000
-
-[[connection.secret]]
-name = "both"
-value = "{SECRET}"
-
-[[stream]]
-id = "homes"
-name = "Homes grant"
-funder = "Riverside Council"
-
-[[start.term]]
-on = "everything_else"
-answer = "yes"
-"#
-        );
-        Self { file, people: 0 }
+        let mut text = ProgrammeText::small("GBP");
+        text.with("exchange_margin_percent = 5");
+        Self { text, people: 0 }
     }
 
     /// The payer for this setting: a new person, unless the card is nobody's.
@@ -75,65 +39,26 @@ answer = "yes"
         self.people += 1;
         let card = format!("ic_{id}");
         let state = if setting.card == Card::Lost { "lost" } else { "active" };
-        write!(
-            self.file,
-            r#"
-[[person]]
-id = "{id}"
-name = "{id}"
-worker = "amina"
-
-[[person.card]]
-connection = "{CONNECTION}"
-token = "{card}"
-last_four = "0001"
-state = "{state}"
-"#
-        )
-        .unwrap();
+        self.text.person(&id, &id).card(&card, "0001").with(&format!("state = \"{state}\""));
         let plenty = vec![PLENTY];
         for (place, minor) in setting.pots.as_ref().unwrap_or(&plenty).iter().enumerate() {
             let amount = format!("{}.{:02}", minor / 100, minor % 100);
-            write!(
-                self.file,
-                r#"
-[[person.pot]]
-id = "pot-{place}"
-name = "pot {place}"
-stream = "homes"
-allocated = "{amount}"
-loads = [{{ id = "start", amount = "{amount}" }}]
-"#
-            )
-            .unwrap();
+            self.text.pot(&format!("pot-{place}"), "homes", &amount);
         }
-        self.file.push_str(AGREEMENT);
+        self.text.agreement().with("partial = true").term(LIMIT).yes_to_everything_else();
         Payer { card, budget: Some(id) }
     }
 
     /// The file for `sayso programme apply`.
     pub(super) fn file(&self) -> &str {
-        &self.file
+        self.text.as_str()
     }
 }
 
-/// Has a limit that every purchase counts towards and none can exceed, so that `verify` checks the
+/// Every purchase counts towards this limit and none can exceed it, so that `verify` checks the
 /// counters.
-const AGREEMENT: &str = r#"
-[person.agreement]
-agreed_on = 2026-11-16
-agreed_by = ["Dee", "Amina"]
-how = "In the hostel office."
-partial = true
-
-[[person.agreement.term]]
-on = "everything"
+const LIMIT: &str = r#"on = "everything"
 limits = [{ per = "week", amount = "50000000.00" }]
 decides = "person"
 reason = "Agreed together."
-review_on = 2027-02-16
-
-[[person.agreement.term]]
-on = "everything_else"
-answer = "yes"
-"#;
+review_on = 2027-02-16"#;

@@ -24,6 +24,7 @@ on_both_databases!(
     what_was_bought_before_midnight_counts_on_that_day,
     a_card_that_somebody_else_has_is_named_in_no_text,
     a_country_that_is_not_known_is_what_the_programme_says,
+    a_country_that_is_not_known_can_be_abroad,
     what_a_cash_machine_takes_for_itself_is_no_cash,
     a_machines_fee_is_no_cash_of_a_purchase_that_was_only_told,
     more_of_an_open_purchase_is_judged_by_counters_of_its_own_day,
@@ -303,7 +304,13 @@ async fn a_country_that_is_not_known_is_what_the_programme_says(database: TestDa
         assert_eq!(told.to_string().contains("taken for home"), taken_for.is_some());
     }
     assert_eq!(world.authorise(&from("Guernsey", "GG")).await.reason(), "abroad_off");
-    world.apply(&with_line("unknown_country = \"abroad\"")).await;
+    world.check().await;
+}
+
+async fn a_country_that_is_not_known_can_be_abroad(database: TestDatabase) {
+    let world = World::open_with(database, &with_line("unknown_country = \"abroad\"")).await;
+    let from =
+        |id: &str, country: &str| Purchase { country: country.to_owned(), ..femis(id, 1_00) };
     assert!(world.authorise(&from("Kingdom", "UK")).await.is_approved(), "the programme is in GB");
     let answer = world.authorise(&from("Strict", "")).await;
     assert_eq!(answer.reason(), "abroad_off");

@@ -20,7 +20,7 @@ use serde_json::json;
 use simulator::{MessageKind, PlayConfig, PlayStep, ResponseOutcome};
 use tokio::sync::mpsc;
 
-use crate::support::TestDatabase;
+use crate::support::{TABLES, TestDatabase};
 use crate::world::{ANA, CONNECTION, DEE, DEMO, Purchase, RULES, SECRET, World, an_hour, purchase};
 
 on_both_databases!(
@@ -300,37 +300,11 @@ async fn one_seed_tells_one_story() {
     assert_ne!(one[1..], demo_lines(other.0, other.1).await[1..], "the first line names the seed");
 }
 
-/// Row counts of every table of the database.
-async fn all_rows(world: &World) -> Vec<(String, i64)> {
+/// Row counts of [`TABLES`].
+async fn all_rows(world: &World) -> Vec<(&'static str, i64)> {
     let mut counts = Vec::new();
-    for table in [
-        "rules",
-        "programme",
-        "programme_version",
-        "connection",
-        "connection_secret",
-        "budget",
-        "person",
-        "card",
-        "agreement",
-        "term",
-        "permission",
-        "pot",
-        "counter",
-        "purchase",
-        "hold",
-        "decision",
-        "withdrawal",
-        "issuer_event",
-        "presentment",
-        "load",
-        "posting",
-        "journal",
-        "seal",
-        "message",
-        "exception",
-    ] {
-        counts.push((table.to_owned(), world.count(table, "1 = 1").await));
+    for table in TABLES {
+        counts.push((table, world.count(table, "1 = 1").await));
     }
     counts
 }

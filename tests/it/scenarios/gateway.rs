@@ -20,8 +20,7 @@ use crate::world::{RULES, patient};
 pub(crate) struct GatewayProcess {
     process: Child,
     address: SocketAddr,
-    // Owned for its drop.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl GatewayProcess {
@@ -51,20 +50,21 @@ impl GatewayProcess {
         Self::spawn_logging_to(database, command, Stdio::piped())
     }
 
-    fn spawn_logging_to(database: &TestDatabase, mut command: Command, log: Stdio) -> Self {
+    fn spawn_logging_to(database: &TestDatabase, command: Command, log: Stdio) -> Self {
         // The port was free a moment ago, and so most likely still is.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        database.give_key(&mut command);
-        let process = command
-            .args(["--database", &database.url, "serve", "--listen", &address.to_string()])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self { process, address, _folder: folder }
+        let process = serve(database, command, log, address, &folder);
+        Self { process, address, folder }
+    }
+
+    /// Kills the process while it works, and runs `sayso serve` again at the same address a moment
+    /// later.
+    pub(crate) async fn restart(&mut self, database: &TestDatabase) {
+        self.kill();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let command = Command::new(env!("CARGO_BIN_EXE_sayso"));
+        self.process = serve(database, command, Stdio::null(), self.address, &self.folder);
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
@@ -103,6 +103,24 @@ impl Drop for GatewayProcess {
         self.process.kill().ok();
         self.process.wait().ok();
     }
+}
+
+fn serve(
+    database: &TestDatabase,
+    mut command: Command,
+    log: Stdio,
+    address: SocketAddr,
+    folder: &TempDir,
+) -> Child {
+    database.give_key(&mut command);
+    command
+        .args(["--database", &database.url, "serve", "--listen", &address.to_string()])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 /// `file` with the ends of its streams moved far into the future, for the real clock.

@@ -4,8 +4,9 @@
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
 
+use crate::programme_text::ProgrammeText;
 use crate::support::TestDatabase;
-use crate::world::{APPROVED, AuthorisationState, CONNECTION, Purchase, SECRET, World, purchase};
+use crate::world::{APPROVED, AuthorisationState, CONNECTION, Purchase, World, purchase};
 
 on_both_databases!(
     a_refund_of_another_shop_goes_to_the_purchase_that_it_fits,
@@ -27,107 +28,24 @@ const FEMI: &str = "ic_1LinkFemi000000001";
 /// Dee has 60.00 of one funder for food and 60.00 of another one for health. Femi has 50.00 for
 /// everything.
 fn file() -> String {
-    let agreement = r#"
-[person.agreement]
-agreed_on = 2026-11-16
-agreed_by = ["They", "Amina"]
-how = "At the table."
-
-[[person.agreement.term]]
-on = "everything_else"
-answer = "yes"
-"#;
-    format!(
-        r#"
-[programme]
-id = "riverside"
-name = "Riverside budgets"
-time_zone = "Europe/London"
-currency = "GBP"
-country = "GB"
-
-[[worker]]
-id = "amina"
-name = "Amina"
-phone = "020 7946 0000"
-
-[[connection]]
-name = "{CONNECTION}"
-issuer = "stripe"
-api_version = "2026-10-28.endive"
-deadline_ms = 20000
-answer_within_ms = 15000
-
-[[connection.secret]]
-name = "both"
-value = "{SECRET}"
-
-[[stream]]
-id = "homes"
-name = "Homes grant"
-funder = "Riverside Council"
-
-[[stream]]
-id = "health"
-name = "Health grant"
-funder = "Riverside Health"
-
-[[start.term]]
-on = "everything_else"
-answer = "yes"
-
-[[person]]
-id = "dee"
-name = "Dee"
-worker = "amina"
-
-[[person.card]]
-connection = "{CONNECTION}"
-token = "{DEE}"
-last_four = "0001"
-state = "replaced"
-
-[[person.card]]
-connection = "{CONNECTION}"
-token = "{DEE_NEW}"
-last_four = "0002"
-state = "active"
-
-[[person.pot]]
-id = "food"
-name = "food"
-stream = "homes"
-allocated = "5000.00"
-only = ["food"]
-loads = [{{ id = "start", amount = "60.00" }}]
-
-[[person.pot]]
-id = "health"
-name = "health"
-stream = "health"
-allocated = "5000.00"
-only = ["health"]
-loads = [{{ id = "start", amount = "60.00" }}]
-{agreement}
-[[person]]
-id = "femi"
-name = "Femi"
-worker = "amina"
-
-[[person.card]]
-connection = "{CONNECTION}"
-token = "{FEMI}"
-last_four = "0003"
-state = "active"
-
-[[person.pot]]
-id = "week"
-name = "your week"
-stream = "homes"
-allocated = "5000.00"
-loads = [{{ id = "start", amount = "50.00" }}]
-{agreement}"#
-    )
+    let mut text = ProgrammeText::small("GBP");
+    text.stream("health", "Health grant", "Riverside Health");
+    text.person("dee", "Dee")
+        .card(DEE, "0001")
+        .with(r#"state = "replaced""#)
+        .card(DEE_NEW, "0002")
+        .pot("food", "homes", "60.00")
+        .with(r#"only = ["food"]"#)
+        .pot("health", "health", "60.00")
+        .with(r#"only = ["health"]"#)
+        .agreement()
+        .yes_to_everything_else();
+    text.person("femi", "Femi")
+        .card(FEMI, "0003")
+        .pot("week", "homes", "50.00")
+        .agreement()
+        .yes_to_everything_else();
+    text.as_str().to_owned()
 }
 
 fn at_tesco(id: &str, amount: i64) -> Purchase {

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::gateway::{GatewayProcess, count, held_by_approval, prepare, prove};
 use crate::caller::{Caller, authorise_concurrently, wait_until};
+use crate::programme_text::ProgrammeText;
 use crate::support::{DatabaseKind, TestDatabase, is_in_ci, project};
 use crate::world::{
     CONNECTION, DEE, DEMO, Purchase, RULES, SECRET, TestResponse, World, dee_on_start_list,
@@ -133,32 +134,13 @@ fn check_held(
 
 /// `count` people with much money and without limits.
 fn people_with_money(count: usize) -> String {
-    let (settings, _) = DEMO.split_once("\n# The list that holds").unwrap();
-    let person = |number: usize| {
-        format!(
-            r#"
-[[person]]
-id = "person{number}"
-name = "Person {number}"
-worker = "amina"
-
-[[person.card]]
-connection = "{CONNECTION}"
-token = "ic_1Race{number}"
-last_four = "0000"
-state = "active"
-
-[[person.pot]]
-id = "week"
-name = "week"
-stream = "homes"
-allocated = "1000000000.00"
-loads = [{{ id = "start", amount = "1000000000.00" }}]
-"#
-        )
-    };
-    let people: String = (0..count).map(person).collect();
-    format!("{settings}\n{people}")
+    let mut text = ProgrammeText::demo_settings();
+    for number in 0..count {
+        text.person(&format!("person{number}"), &format!("Person {number}"))
+            .card(&format!("ic_1Race{number}"), "0000")
+            .pot("week", "homes", "1000000000.00");
+    }
+    text.as_str().to_owned()
 }
 
 /// Each purchase costs more than half of what is left, so that the money covers one of two.

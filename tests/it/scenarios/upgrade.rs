@@ -7,37 +7,10 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::caller::Caller;
-use crate::support::TestDatabase;
+use crate::support::{TABLES, TestDatabase};
 use crate::world::{RULES, purchase};
 
 on_both_databases!(refunds_from_before_stay_as_they_were_counted);
-
-/// In an order that satisfies foreign keys.
-const TABLES: [&str; 23] = [
-    "rules",
-    "programme",
-    "programme_version",
-    "connection",
-    "connection_secret",
-    "budget",
-    "person",
-    "card",
-    "agreement",
-    "term",
-    "pot",
-    "counter",
-    "purchase",
-    "hold",
-    "decision",
-    "issuer_event",
-    "presentment",
-    "load",
-    "posting",
-    "journal",
-    "message",
-    "exception",
-    "member",
-];
 
 const SHOPS: &str = include_str!("../../../merchant-rules/shops.toml");
 
@@ -47,7 +20,7 @@ const REFUNDED: &str = "iauth_14Ef2E9EqydfkOMOiLonlbNf";
 async fn insert_all(database: &TestDatabase) {
     let text = include_str!("../../fixtures/before_the_whole_story.json");
     // The column of the secrets was renamed when they were sealed.
-    insert_rows(database, text, &TABLES, |column| column.replace("secret", "sealed")).await;
+    insert_rows(database, text, |column| column.replace("secret", "sealed")).await;
     // There was no sealing key then.
     database.rows("DELETE FROM sealing_key").await;
 }
@@ -56,11 +29,12 @@ async fn insert_all(database: &TestDatabase) {
 pub(crate) async fn insert_rows(
     database: &TestDatabase,
     text: &str,
-    order: &[&str],
     called: impl Fn(&str) -> String,
 ) {
     let tables: Value = serde_json::from_str(text).unwrap();
-    assert_eq!(tables.as_object().unwrap().len(), order.len(), "a table is left out");
+    let tables = tables.as_object().unwrap();
+    let order: Vec<_> = TABLES.into_iter().filter(|table| tables.contains_key(*table)).collect();
+    assert_eq!(tables.len(), order.len(), "a table is left out");
     let mut connection = database.connect().await;
     for table in order {
         let columns = tables[table]["columns"].as_array().unwrap();

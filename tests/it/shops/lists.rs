@@ -149,6 +149,10 @@ async fn a_programme_has_shops_of_its_own(database: TestDatabase) {
     assert!(shown.contains("prints = [\"rvl *\", \"riverside community *\"]"), "{shown}");
     assert_eq!(fixture.goes_by(&shown, RULES.into()).await, Ok(0));
     let taken = file.replace("\"rvl *\"", "\"tesco bank\"");
+    let refused = fixture.goes_by(&taken, RULES.into()).await.unwrap_err();
+    assert!(refused.contains("dee agreed a term about a shop"), "{refused}");
+    let bank = "[[shop]]\nname = \"Market Bank\"\nprints = [\"tesco bank\"]\n\n[[shop]]";
+    let taken = file.replacen("[[shop]]", bank, 1);
     assert_eq!(fixture.goes_by(&taken, RULES.into()).await, Ok(0), "own shops go first");
     let missed = file.replace("\"rvl *\"", "\"paypal larder\"");
     let refused = fixture.goes_by(&missed, RULES.into()).await.unwrap_err();

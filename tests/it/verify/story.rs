@@ -21,10 +21,10 @@ use sayso::domain::purchase::presentment::{
 use sayso::domain::shop::merchant::{Mcc, Merchant};
 use sayso::finance::seal;
 use sayso::ledger::record::event::ReceivedEvent;
-use sayso::people::agreements::{ProposalAnswerRequest, answer};
+use sayso::people::agreements::{ProposalAnswerRequest, ProposalChange, change_proposal};
 use sayso::people::members::Principal;
 use sayso::people::members::UseCaseContext;
-use sayso::people::pots::{HoldBackRequest, NewGoal, hold_back, move_money, open_goal, set_paying};
+use sayso::people::pots::{HoldBackRequest, NewGoal, PotChange, change, move_money, open_goal};
 use sayso::platform::clock::{Clock, ClockControl};
 use sayso::platform::ids::NewIds;
 use sayso::programme::apply::{PendingProposal, apply};
@@ -142,8 +142,10 @@ impl Story {
         open_goal(&mut tx, context, &principal, &ana, &boots).await.unwrap();
         move_money(&mut tx, context, &principal, &ana, (&week, &own), 30_00).await.unwrap();
         move_money(&mut tx, context, &principal, &ana, (&own, &week), 10_00).await.unwrap();
-        set_paying(&mut tx, context, &principal, &ana, &own, true).await.unwrap();
-        hold_back(&mut tx, context, &principal, &ana, &week, later).await.unwrap();
+        for (pot, made) in [(&own, PotChange::SetPaying(true)), (&week, PotChange::HoldBack(later))]
+        {
+            change(&mut tx, context, &principal, &ana, pot, made).await.unwrap();
+        }
         tx.commit().await.unwrap();
     }
 
@@ -177,7 +179,8 @@ impl Story {
             words: String::new(),
         };
         let mut tx = self.store.begin().await.unwrap();
-        answer(&mut tx, committer, &principal, &waiting.person, waiting.proposal, yes)
+        let (person, answer) = (&waiting.person, ProposalChange::Answer(yes));
+        change_proposal(&mut tx, committer, &principal, person, waiting.proposal, answer)
             .await
             .unwrap();
         tx.commit().await.unwrap();

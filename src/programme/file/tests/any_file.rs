@@ -6,6 +6,7 @@ use super::*;
 use crate::domain::people::role::MemberState;
 use crate::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
 use crate::domain::shop::table::{DescriptorPattern, ShopKind};
+use crate::programme::file::cards::any_card;
 use crate::programme::file::reader::AMOUNT_MINOR_MAX;
 use crate::programme::file::terms::PERMISSION_USES_MAX;
 
@@ -141,7 +142,6 @@ fn a_list(currency: Currency) -> impl Strategy<Value = Vec<ListedTerm>> {
 }
 
 fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
-    let card = (slug(), proptest::sample::select(CardState::ALL.to_vec()), "[0-9]{4}");
     let load = (slug(), 1..=1_000_000_i64);
     let only = proptest::collection::btree_set(slug(), 1..20);
     let loads = proptest::collection::vec(load, 0..8);
@@ -160,7 +160,7 @@ fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
         1..=AMOUNT_MINOR_MAX,
     );
     let parts = (
-        proptest::collection::vec(card, 0..3),
+        proptest::collection::vec(any_card(), 0..3),
         proptest::collection::vec(pot, 0..4),
         proptest::option::of(agreement),
         proptest::collection::vec(permission, 0..3),
@@ -170,13 +170,7 @@ fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
     (who, parts).prop_map(
         move |((id, name, phone, ended), (cards, pots, agreement, permissions))| {
             let mut seen = BTreeSet::new();
-            let cards = cards.into_iter().filter(|card| seen.insert(card.0.clone()));
-            let cards = cards.map(|(token, state, last_four)| FiledCard {
-                connection: "link".parse().unwrap(),
-                token: token.parse().unwrap(),
-                last_four,
-                state,
-            });
+            let cards = cards.into_iter().filter(|card| seen.insert(card.token.clone()));
             let mut seen = BTreeSet::new();
             let pots = pots.into_iter().filter(|pot| seen.insert(pot.0.clone()));
             let pots = pots.map(|(id, name, only, emergency, release, loads, spare)| {
@@ -253,22 +247,14 @@ fn ask_rules(currency: Currency) -> impl Strategy<Value = AskRules> {
     let sum = || proptest::option::of(0..=AMOUNT_MINOR_MAX);
     (1..=3_u32, [sum(), sum(), sum(), sum(), sum(), sum()]).prop_map(move |(answer_hours, sums)| {
         let money = |minor: Option<i64>| minor.map(|minor| Money::from_minor(minor, currency));
-        let [
-            silence_up_to,
-            fuel_food_up_to,
-            interim_up_to,
-            interim_week_up_to,
-            worker_up_to,
-            duty_up_to,
-        ] = sums.map(money);
         AskRules {
             answer_hours,
-            silence_up_to,
-            fuel_food_up_to,
-            interim_up_to,
-            interim_week_up_to,
-            worker_up_to,
-            duty_up_to,
+            silence_up_to: money(sums[0]),
+            fuel_food_up_to: money(sums[1]),
+            interim_up_to: money(sums[2]),
+            interim_week_up_to: money(sums[3]),
+            worker_up_to: money(sums[4]),
+            duty_up_to: money(sums[5]),
         }
     })
 }
