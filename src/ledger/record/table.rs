@@ -1,7 +1,7 @@
 //! Records: one declaration of a table's columns, from which its rows are selected, read, digested
 //! and written.
 //!
-//! [`record!`] declares a struct whose fields are the columns of a table, or of what a query
+//! `record!` declares a struct whose fields are the columns of a table, or of what a query
 //! selects from it. The names of the columns, the select list, the reader and the writer follow
 //! from the fields, so that a column is added in one place, and two columns of different types
 //! cannot be swapped.
@@ -9,7 +9,7 @@
 use crate::ledger::record::column::ColumnValue;
 use crate::ledger::record::row::{Column, ColumnKind, CorruptRow, RowReader, Table, Value};
 
-/// A struct whose fields are the columns of a table, in order; declared by [`record!`].
+/// A struct whose fields are the columns of a table, in order; declared by `record!`.
 pub trait Record: Sized {
     /// The columns of the primary key.
     const KEY: &'static [&'static str];
