@@ -1,9 +1,10 @@
 //! The JSON API: one file per resource. Each route is documented where it is defined.
 //!
-//! The extractors of a handler come in this order: `State(api)`, [`Principal`] (401 before any other
-//! error), [`ApiPath`](extract::ApiPath), [`ApiQuery`](extract::ApiQuery),
-//! [`ApiJson`](extract::ApiJson) (which also reads the idempotency key). An [`ApiPost`](action::ApiPost) is all of them at once.
-//! A read uses a snapshot of the store; a write is an [`ApiAction`](action::ApiAction).
+//! The extractors of a handler come in this order: `State(api)`, [`Principal`] (401 before any
+//! other error), [`ApiPath`](extract::ApiPath), [`ApiQuery`](extract::ApiQuery),
+//! [`ApiJson`](extract::ApiJson) (which also reads the idempotency key). An
+//! [`ApiPost`](action::ApiPost) is all of them at once. A read uses a snapshot of the store; a
+//! write is an [`ApiAction`](action::ApiAction).
 
 mod action;
 mod activity;
