@@ -194,6 +194,14 @@ impl ConnectionSlot {
         }
     }
 
+    /// Marks the response as moving again. A connection that was evicted meanwhile stays so.
+    pub(super) fn mark_resumed(&self) {
+        let state = &mut *self.table.state();
+        if let Some(connection) = state.connections.get(&self.id) {
+            state.eviction_order.remove(&(connection.rank, self.id));
+        }
+    }
+
     /// Whether the table still counts the connection.
     pub(super) fn is_registered(&self) -> bool {
         self.table.state().connections.contains_key(&self.id)
@@ -207,7 +215,7 @@ impl ConnectionSlot {
     }
 
     /// Marks the response as blocked, because the peer does not read it: the connection may be
-    /// evicted until [`Self::mark_busy`].
+    /// evicted until [`Self::mark_resumed`].
     pub(super) fn mark_stalled(&self) {
         let mut state = self.table.state();
         let rank = EvictionRank { is_in_use: false, since: state.next_sequence() };
@@ -298,6 +306,29 @@ mod tests {
         table.freed().await;
         assert!(table.acquire(here).is_ok() && is_evicted(&busy).await);
         assert!(!is_evicted(&second).await && !is_evicted(&third).await);
+    }
+
+    #[tokio::test]
+    async fn a_response_that_nobody_reads_is_evicted_until_it_moves_again() {
+        let table = table(3, 3);
+        let here = peer("192.0.2.1");
+        let [idle, stalled, resumed] = [(); 3].map(|()| table.acquire(here).unwrap());
+        for slot in [&idle, &stalled, &resumed] {
+            slot.mark_busy();
+        }
+        idle.mark_idle();
+        stalled.mark_stalled();
+        resumed.mark_stalled();
+        resumed.mark_resumed();
+        let fourth = table.acquire(here).unwrap();
+        assert!(is_evicted(&stalled).await && !is_evicted(&idle).await);
+        stalled.mark_resumed();
+        assert!(!stalled.is_registered(), "it was evicted before it moved");
+        fourth.mark_busy();
+        let fifth = table.acquire(here).unwrap();
+        fifth.mark_busy();
+        assert!(is_evicted(&idle).await && !is_evicted(&resumed).await);
+        assert_eq!(table.acquire(here).unwrap_err(), SlotUnavailable::PeerBusy);
     }
 
     #[tokio::test]

@@ -88,7 +88,7 @@ impl TimeoutStream {
                         write_deadline.deadline().checked_add(TIME_PER_BYTE.saturating_mul(bytes));
                     write_deadline.as_mut().reset(extended.unwrap_or_else(Instant::now));
                     if std::mem::take(&mut self.is_stalled) {
-                        self.progress.slot.mark_busy();
+                        self.progress.slot.mark_resumed();
                     }
                 }
                 Poll::Ready(Ok(bytes))

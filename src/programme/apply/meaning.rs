@@ -9,15 +9,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ApplyError, every};
+use super::ApplyError;
 use crate::domain::agreement::{Decider, Gate, Scope, TermAnswer};
 use crate::domain::id::BudgetId;
-use crate::domain::shop::ShopKey;
 use crate::domain::shop::merchant::{Mcc, Merchant, MerchantRules};
 use crate::domain::shop::table::{Shop, ShopTable};
+use crate::domain::shop::{ShopIdentity, ShopKey};
 use crate::merchant_rules;
 use crate::merchant_rules::{RulesTexts, moved_codes};
-use crate::programme::file::{self, Settings};
+use crate::programme::file::Settings;
 use crate::store::{ProgrammeRow, TermInForce, Tx};
 
 /// How many people a refusal names.
@@ -39,17 +39,15 @@ pub(super) struct Meaning<'a> {
 }
 
 impl MeaningChanges {
-    /// Compares the version in force with the one of the file.
+    /// Compares the version in force, with its parsed `settings`, and the one of the file.
     pub(super) async fn of(
         tx: &mut Tx,
-        in_force: &ProgrammeRow,
+        (in_force, settings): (&ProgrammeRow, &Settings),
         after: &Meaning<'_>,
     ) -> Result<Self, ApplyError> {
-        let settings =
-            file::parse_settings(&in_force.settings, &every).map_err(ApplyError::File)?;
         let texts = RulesTexts { categories: &in_force.rules, shops: in_force.shops.as_deref() };
         let rules = merchant_rules::read(texts, &settings.shops).map_err(ApplyError::Rules)?;
-        let before = Meaning { settings: &settings, rules: &rules };
+        let before = Meaning { settings, rules: &rules };
         let terms = tx.terms_in_force(&after.settings.id).await?;
         let mut changes = Self::default();
         changes.add_shops(&before, after, &terms);
@@ -116,14 +114,10 @@ impl MeaningChanges {
                     ));
                 }
             }
-            let is_concerned = |term: &&TermInForce| match &term.scope {
-                Scope::Category(category) => old.iter().chain(new.iter()).any(|c| c == category),
-                Scope::Shop(_)
-                | Scope::OneShop(..)
-                | Scope::Code(_)
-                | Scope::EverythingElse
-                | Scope::Gate(_)
-                | Scope::Everything => false,
+            let is_concerned = |term: &&TermInForce| {
+                term.scope
+                    .category()
+                    .is_some_and(|of| old.iter().chain(new.iter()).any(|c| c == of))
             };
             for budget in people_with(terms, is_concerned) {
                 self.moved.entry(budget.clone()).or_default().push(name.clone());
@@ -141,9 +135,8 @@ fn keys_that_change(shop: &Shop, old: &ShopTable, new: &ShopTable) -> BTreeSet<S
     let mut changed = BTreeSet::new();
     for merchant in tills_of(shop) {
         let [was, is] = [old, new].map(|table| table.identify(&merchant));
-        let keys = |identity: &crate::domain::shop::ShopIdentity| -> BTreeSet<_> {
-            identity.keys().iter().copied().collect()
-        };
+        let keys =
+            |identity: &ShopIdentity| -> BTreeSet<_> { identity.keys().iter().copied().collect() };
         changed.extend(keys(&was).symmetric_difference(&keys(&is)).copied());
     }
     changed

@@ -59,10 +59,10 @@ impl<'a> ApplyPlan<'a> {
         let mut tx = store.snapshot().await?;
         let people = tx.people(id).await?;
         let cards = tx.every_card(id).await?;
-        let meaning = match &in_force {
-            Some(row) if parsed.version_after(in_force.as_ref()) != row.version => {
+        let meaning = match in_force.as_ref().zip(settings_before.as_ref()) {
+            Some(before) if parsed.version_after(in_force.as_ref()) != before.0.version => {
                 let (settings, rules) = (&file.settings, &parsed.rules);
-                MeaningChanges::of(&mut tx, row, &Meaning { settings, rules }).await?
+                MeaningChanges::of(&mut tx, before, &Meaning { settings, rules }).await?
             }
             Some(_) | None => MeaningChanges::default(),
         };

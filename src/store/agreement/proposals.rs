@@ -185,7 +185,7 @@ impl Tx {
     }
 
     /// Up to `most` proposals of a budget with an identifier below `before` and their consents, the
-    /// newest first; with `drafts_by`, no drafts but those of that account.
+    /// newest first; with `drafts_by`, none that was never proposed but those of that account.
     pub async fn proposals_before(
         &mut self,
         programme: &ProgrammeId,
@@ -196,7 +196,9 @@ impl Tx {
         currency: Currency,
     ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
         let condition = "AND proposal_id < $3 \
-                         AND (state <> 'draft' OR proposed_by = COALESCE($4, proposed_by)) \
+                         AND (proposed_by = COALESCE($4, proposed_by) OR EXISTS ( \
+                           SELECT 1 FROM consent c WHERE c.programme_id = $1 \
+                           AND c.budget_id = $2 AND c.proposal_id = proposal.proposal_id)) \
                          ORDER BY proposal_id DESC LIMIT $5";
         // Sorts after every identifier, because `g` follows the hexadecimal digits.
         let before = before.map_or_else(|| "prop_g".to_owned(), |id| id.to_string());

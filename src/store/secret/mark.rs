@@ -172,15 +172,15 @@ record! {
 
 record! {
     /// The head of a chain that has postings.
-    struct HeadRow in "budget" key(programme_id) {
+    struct NewestHeadRow in "budget" key(programme_id) {
         programme_id: ProgrammeId,
         head_posting: PostingId,
         head_hash: Digest,
     }
 }
 
-impl From<HeadRow> for MarkedPosting {
-    fn from(row: HeadRow) -> Self {
+impl From<NewestHeadRow> for MarkedPosting {
+    fn from(row: NewestHeadRow) -> Self {
         Self { programme: row.programme_id, posting: row.head_posting, hash: row.head_hash }
     }
 }
@@ -200,7 +200,7 @@ impl Store {
     /// The head with the greatest posting identifier over all chains; identifiers are time-ordered.
     pub(in crate::store) async fn newest_link(&self) -> Result<Option<MarkedPosting>, StoreError> {
         let sql = "WHERE head_posting IS NOT NULL ORDER BY head_posting DESC LIMIT 1";
-        let row: Option<HeadRow> = self.fetch_optional(sql, &[]).await?;
+        let row: Option<NewestHeadRow> = self.fetch_optional(sql, &[]).await?;
         Ok(row.map(MarkedPosting::from))
     }
 }

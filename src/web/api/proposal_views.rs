@@ -9,6 +9,7 @@ use crate::domain::agreement::proposal::{
     Consent, ConsentAnswer, ConsentChannel, ConsentGranularity, ConsentSide, Proposal,
     ProposalKind, ProposalState,
 };
+use crate::domain::people::role::Role;
 use crate::messages::words::ChangeLine;
 use crate::people::agreements::{ProposalProgress, ProposalStage};
 use crate::people::members::GrantedAccess;
@@ -123,8 +124,16 @@ pub(super) struct ConsentBody {
     at: String,
 }
 
-impl From<Consent> for ConsentBody {
-    fn from(consent: Consent) -> Self {
+/// Whether the reasons of proposals of `kind` are kept from this account: nobody else has to weigh
+/// what the person decides alone.
+const fn hides_reasons(kind: ProposalKind, access: &GrantedAccess) -> bool {
+    matches!(kind, ProposalKind::Own) && !matches!(access.actor.member.role, Role::Person)
+}
+
+impl ConsentBody {
+    /// A consent to a proposal of `kind`.
+    pub(super) fn of(consent: Consent, kind: ProposalKind, access: &GrantedAccess) -> Self {
+        let words = if hides_reasons(kind, access) { String::new() } else { consent.words };
         let parts = consent.parts.map(|parts| parts.iter().map(ToString::to_string).collect());
         Self {
             side: consent.side,
@@ -134,7 +143,7 @@ impl From<Consent> for ConsentBody {
             place: consent.session.place,
             minutes: consent.session.minutes,
             present: consent.session.present,
-            words: consent.words,
+            words,
             parts,
             confirmed: consent.confirmed_at.is_some(),
             at: consent.said_at.to_string(),
@@ -144,22 +153,18 @@ impl From<Consent> for ConsentBody {
 
 impl ProposalBody {
     pub(super) fn of(
-        (mut proposal, mut consents): (Proposal, Vec<Consent>),
+        (proposal, consents): (Proposal, Vec<Consent>),
         access: &GrantedAccess,
     ) -> Self {
-        // What the person decides alone needs no reason that others could weigh.
-        if proposal.kind == ProposalKind::Own && proposal.proposed_by != access.actor.member.id {
-            proposal.words.clear();
-            for consent in &mut consents {
-                consent.words.clear();
-            }
-        }
+        let (state, kind) = (proposal.state_at(access.at), proposal.kind);
+        let words = if hides_reasons(kind, access) { String::new() } else { proposal.words };
+        let said = |consent| ConsentBody::of(consent, kind, access);
         Self {
             proposal: proposal.id.to_string(),
-            kind: proposal.kind,
+            kind,
             changes_version: proposal.base_version,
-            state: proposal.state_at(access.at),
-            words: proposal.words,
+            state,
+            words,
             in_parts: proposal.parts == ConsentGranularity::Parts,
             proposed_by: proposal.proposed_by.to_string(),
             proposed_at: proposal.proposed_at.to_string(),
@@ -167,7 +172,7 @@ impl ProposalBody {
             open_until: proposal.open_until.to_string(),
             answers: proposal.answers.map(|id| id.to_string()),
             version: proposal.version,
-            said: consents.into_iter().map(ConsentBody::from).collect(),
+            said: consents.into_iter().map(said).collect(),
         }
     }
 }

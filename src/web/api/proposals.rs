@@ -24,7 +24,7 @@ use super::representation::{Page, PageQuery};
 use super::shops::shop_scopes;
 use crate::domain::agreement::change::List;
 use crate::domain::agreement::proposal::{
-    Consent, ConsentAnswer, ConsentGranularity, ConsentSession, Proposal, ProposalState,
+    Consent, ConsentAnswer, ConsentGranularity, ConsentSession, Proposal,
 };
 use crate::domain::id::{BudgetId, PersonId, ProposalId};
 use crate::domain::people::role::Capability;
@@ -165,9 +165,10 @@ async fn one_proposal(
     let (mut tx, access) = api.begin_read(&principal, Capability::SeeList, &person).await?;
     let (currency, budget) = (programme.settings.currency, &access.budget);
     let found = tx.proposal(&access.programme, budget, id, currency).await?;
-    let is_visible = |(proposal, _): &(Proposal, Vec<Consent>)| {
-        proposal.state != ProposalState::Draft
-            || proposal.proposed_by == principal.member
+    // Whoever proposes consents, so a draft is what nobody has consented to, whatever became of it.
+    let is_visible = |(proposal, consents): &(Proposal, Vec<Consent>)| {
+        !consents.is_empty()
+            || proposal.proposed_by == access.actor.member.id
             || access.may(Capability::Propose)
     };
     let found = found.filter(is_visible).ok_or(ApiError::NotFound("proposal"))?;
@@ -178,9 +179,11 @@ async fn one_proposal(
     tx.commit().await?;
     let term = |term| TermBody::of(term, &programme, &guide);
     let terms = found.0.list.terms.iter().map(term).collect();
+    let kind = found.0.kind;
+    let said = |consent| ConsentBody::of(consent, kind, &access);
     Ok(Json(ProposalInFull {
         proposal: ProposalBody::of(found, &access),
-        said_before: before.into_iter().map(ConsentBody::from).collect(),
+        said_before: before.into_iter().map(said).collect(),
         lines: difference.lines.into_iter().map(ChangeLineBody::from).collect(),
         terms,
     }))

@@ -178,6 +178,16 @@ async fn drafts_and_own_wishes_are_read_by_whom_they_concern(database: TestDatab
         let status = if sees_draft { 200 } else { 404 };
         assert_eq!(fixture.world.get_as(who, &path).await.status, status, "{who}");
     }
+    // It is no more theirs to read once its author has taken it back.
+    let taken_back =
+        fixture.post("helen", &format!("/proposals/{draft}/withdraw"), json!({})).await;
+    assert_eq!(taken_back.status, 200, "{taken_back:?}");
+    for (who, status) in [("helen", 200), ("dee", 200), ("amina", 200), ("paul", 404)] {
+        let path = format!("/v1/people/dee/proposals/{draft}");
+        assert_eq!(fixture.world.get_as(who, &path).await.status, status, "{who}");
+        let all = fixture.get(who, "/proposals").await.to_string();
+        assert_eq!(all.contains("She could cook."), status == 200, "{who}: {all}");
+    }
     fixture.world.check().await;
 }
 
