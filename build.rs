@@ -2,7 +2,7 @@
 //! must have a reason that people can read. Lists the migrations, so that a new one is a pair of
 //! files and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -39,11 +39,15 @@ fn main() -> Result<(), std::io::Error> {
 /// The migrations as a Rust expression, sorted by version. A file without a counterpart for the
 /// other database fails the build, because its text cannot be included.
 fn migrations() -> Result<String, std::io::Error> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(Path::new(MIGRATIONS).join("sqlite"))? {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
+    let mut names = BTreeSet::new();
+    for database in ["sqlite", "postgres"] {
+        for entry in fs::read_dir(Path::new(MIGRATIONS).join(database))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "sql") {
+                names.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
+            }
+        }
     }
-    names.sort();
     let migration = |file: String| {
         let stem = file.trim_end_matches(".sql");
         let (version, name) = stem.split_once('_').unwrap_or((stem, stem));

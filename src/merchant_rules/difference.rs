@@ -28,14 +28,13 @@ pub fn compare(old: &MerchantRules, new: &MerchantRules) -> Vec<String> {
     sentences
 }
 
-/// The codes whose categories differ between two sets of rules.
+/// The codes whose categories differ between two sets of rules, with those of brand ranges.
 pub fn moved_codes(old: &MerchantRules, new: &MerchantRules) -> Vec<Mcc> {
-    let all: BTreeSet<Mcc> =
-        old.iter().chain(new).flat_map(|rule| rule.codes.keys().copied()).collect();
+    let every = (0..=9999).filter_map(|number| Mcc::parse(&format!("{number:04}")).ok());
     let kinds = |rules: &MerchantRules, mcc: Mcc| -> BTreeSet<Category> {
         rules.kinds_of(Some(mcc)).iter().cloned().collect()
     };
-    all.into_iter().filter(|mcc| kinds(old, *mcc) != kinds(new, *mcc)).collect()
+    every.filter(|mcc| kinds(old, *mcc) != kinds(new, *mcc)).collect()
 }
 
 fn codes(old: &MerchantRules, new: &MerchantRules, sentences: &mut Vec<String>) {

@@ -90,13 +90,18 @@ impl Accounts {
         file.members.iter().filter(is_changed).cloned().collect()
     }
 
-    /// The accounts that `file` adds for a person: theirs, or of somebody who helps them.
+    /// The accounts that `file` adds or makes active again for a person: theirs, or of somebody who
+    /// helps them.
     pub(super) fn added<'f>(
         &self,
         file: &'f ProgrammeFile,
     ) -> impl Iterator<Item = (&'f PersonId, &'f Member)> {
-        let is_new = |member: &&Member| {
-            !self.members.contains_key(&member.id) && member.state == MemberState::Active
+        let is_active = |member: &Member| member.state == MemberState::Active;
+        // A stored helper is never changed by a file.
+        let is_new = move |member: &&Member| {
+            let known = self.members.get(&member.id);
+            let was = known.is_some_and(|known| is_active(known) || known.role.is_chosen());
+            is_active(member) && !was
         };
         let of_person = |member: &'f Member| Some((member.person.as_ref()?, member));
         file.members.iter().filter(is_new).filter_map(of_person)

@@ -1,5 +1,7 @@
 //! Notifications of what a file changes for a person.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::domain::id::{BudgetId, MessageId, PersonId};
@@ -46,10 +48,12 @@ impl FileMessages<'_> {
         self.named(&BudgetId::of(person), notification, subject, &member.name)
     }
 
-    /// The codes called `names`, which leave or join a category of the person's list.
-    pub(super) fn codes_moved(&self, budget: &BudgetId, names: &[String]) -> NewMessage {
+    /// The codes called `names`, which leave or join a category of the person's list. The message
+    /// names up to three of them.
+    pub(super) fn codes_moved(&self, budget: &BudgetId, names: &BTreeSet<String>) -> NewMessage {
         let subject = self.settings.id.to_string();
-        self.named(budget, Notification::CodesMoved, subject, &names.join(", "))
+        let first: Vec<_> = names.iter().take(3).map(String::as_str).collect();
+        self.named(budget, Notification::CodesMoved, subject, &first.join(", "))
     }
 
     fn named(

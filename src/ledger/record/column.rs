@@ -37,13 +37,13 @@ use crate::ledger::record::row::{ColumnKind, CorruptRow, Digest, RowReader, Valu
 
 /// A type that one column can store.
 pub trait ColumnValue: Sized {
-    /// [`ColumnKind::Number`] or [`ColumnKind::Text`].
+    /// Never [`ColumnKind::Key`]: [`column()`](super::table::column) makes a key of a text.
     const KIND: ColumnKind;
 
     /// The stored value.
     fn value(&self) -> Value;
 
-    /// As [`ColumnValue::value`], without a copy of a text.
+    /// As [`ColumnValue::value`]; may move a text instead of copying it.
     fn into_value(self) -> Value {
         self.value()
     }
@@ -210,7 +210,7 @@ impl ColumnValue for Timestamp {
     }
 }
 
-/// Sets of words, stored as one text with a space between two words.
+/// Lists of words, stored as one text with a space between two words.
 macro_rules! word_list_columns {
     ($($list:ty { $write:expr, $read:expr }),+ $(,)?) => {
         $(impl ColumnValue for $list {

@@ -11,7 +11,7 @@ use crate::ledger::record::row::{Column, ColumnKind, CorruptRow, RowReader, Tabl
 
 /// A struct whose fields are the columns of a table, in order; declared by `record!`.
 pub trait Record: Sized {
-    /// The columns of the primary key.
+    /// The text columns of the primary key that the record has.
     const KEY: &'static [&'static str];
     const TABLE: &'static Table;
 

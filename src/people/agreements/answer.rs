@@ -333,7 +333,7 @@ impl AdmittedBudget<'_> {
         informed.extend(consents.iter().map(|known| known.side));
         informed.remove(&no.side);
         let is_own = proposal.side_of_proposer(&consents) == Some(no.side);
-        let words = no.words.clone();
+        let words = act_words(proposal, &no.words);
         self.save_consent(tx, proposal, &mut consents, no).await?;
         let next = self.refuse_proposal(tx, proposal, &informed, is_own).await?;
         self.close(tx, "list_refused", &proposal.id.to_string(), &words).await?;

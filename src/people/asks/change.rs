@@ -41,7 +41,7 @@ impl AskChange {
     }
 }
 
-/// Changes an ask. Idempotent for the same account and words.
+/// Changes an ask. Idempotent; an answer or a review for the same account and content only.
 ///
 /// # Errors
 ///

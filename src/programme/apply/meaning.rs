@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ApplyError;
 use crate::domain::agreement::{Decider, Gate, Scope, TermAnswer};
 use crate::domain::id::BudgetId;
-use crate::domain::shop::merchant::{Mcc, Merchant, MerchantRules};
+use crate::domain::shop::merchant::{Category, Mcc, Merchant, MerchantRules, ShopCategories};
 use crate::domain::shop::table::{Shop, ShopTable};
 use crate::domain::shop::{ShopIdentity, ShopKey};
 use crate::merchant_rules;
@@ -29,7 +29,7 @@ pub(super) struct MeaningChanges {
     /// Why the file is refused, one message for each shop, country setting or code.
     pub(super) refusals: Vec<String>,
     /// The people to notify, with the names of the codes that move.
-    pub(super) moved: BTreeMap<BudgetId, Vec<String>>,
+    pub(super) moved: BTreeMap<BudgetId, BTreeSet<String>>,
 }
 
 /// The settings and the merchant rules of one version.
@@ -64,7 +64,7 @@ impl MeaningChanges {
             .chain(new.iter().filter(|shop| !old.contains(shop)));
         let mut refused = BTreeSet::new();
         for shop in changed {
-            let keys = keys_that_change(shop, before.rules.shops(), after.rules.shops());
+            let keys = keys_that_change(&shop.name, before.rules.shops(), after.rules.shops());
             let is_about = |term: &&TermInForce| term.scope.shops().any(|key| keys.contains(&key));
             let people = people_with(terms, is_about);
             if !people.is_empty() && refused.insert(&shop.name) {
@@ -101,9 +101,8 @@ impl MeaningChanges {
             for category in old.iter().filter(|category| new.iter().all(|kept| kept != *category)) {
                 let scope = Scope::Category(category.clone());
                 let is_own_block = |term: &&TermInForce| {
-                    term.scope == scope
-                        && term.decides == Decider::Person
-                        && term.answer == TermAnswer::No
+                    let is_own = term.decides == Decider::Person && term.answer == TermAnswer::No;
+                    term.scope == scope && (is_own || term.cooling_days.is_some())
                 };
                 let people = people_with(terms, is_own_block);
                 if !people.is_empty() {
@@ -114,13 +113,13 @@ impl MeaningChanges {
                     ));
                 }
             }
+            let has =
+                |kinds: ShopCategories<'_>, of: &Category| kinds.iter().any(|kind| kind == of);
             let is_concerned = |term: &&TermInForce| {
-                term.scope
-                    .category()
-                    .is_some_and(|of| old.iter().chain(new.iter()).any(|c| c == of))
+                term.scope.category().is_some_and(|of| has(old, of) != has(new, of))
             };
             for budget in people_with(terms, is_concerned) {
-                self.moved.entry(budget.clone()).or_default().push(name.clone());
+                self.moved.entry(budget.clone()).or_default().insert(name.clone());
             }
         }
     }
@@ -130,10 +129,14 @@ fn display_name(rules: &MerchantRules, code: Mcc) -> String {
     rules.code_name(code).map_or_else(|| code.to_string(), str::to_owned)
 }
 
-/// The keys that a till of `shop` has under one of two tables only.
-fn keys_that_change(shop: &Shop, old: &ShopTable, new: &ShopTable) -> BTreeSet<ShopKey> {
+/// The keys that a till of the shop called `name` has under one of two tables only. An own shop
+/// replaces a shop of the same name, whose tills are compared too.
+fn keys_that_change(name: &str, old: &ShopTable, new: &ShopTable) -> BTreeSet<ShopKey> {
+    let key = ShopKey::from_name(name);
+    let entries = old.list().shops.iter().chain(&new.list().shops);
+    let entries = entries.filter(|shop| ShopKey::from_name(&shop.name) == key);
     let mut changed = BTreeSet::new();
-    for merchant in tills_of(shop) {
+    for merchant in entries.flat_map(tills_of) {
         let [was, is] = [old, new].map(|table| table.identify(&merchant));
         let keys =
             |identity: &ShopIdentity| -> BTreeSet<_> { identity.keys().iter().copied().collect() };

@@ -19,6 +19,7 @@ record! {
         pub scope: Scope,
         pub answer: TermAnswer,
         pub decides: Decider,
+        pub cooling_days: Option<u32>,
     }
 }
 

@@ -185,7 +185,7 @@ impl Tx {
     }
 
     /// Up to `most` proposals of a budget with an identifier below `before` and their consents, the
-    /// newest first; with `drafts_by`, none that was never proposed but those of that account.
+    /// newest first. With `drafts_by`, drafts (which nobody has consented to) of that account only.
     pub async fn proposals_before(
         &mut self,
         programme: &ProgrammeId,

@@ -7,6 +7,7 @@ use crate::domain::card::safety::{CardCustodian, Custody, Talk};
 use crate::domain::id::{BudgetId, CustodyId, MemberId, ProgrammeId, TalkId};
 use crate::ledger::record::row::Digest;
 use crate::ledger::record::table::record;
+use crate::store::ask::page_of_budget;
 use crate::store::sql::record::OnConflict;
 use crate::store::{StoreError, Tx};
 
@@ -149,8 +150,7 @@ impl Tx {
         before: Option<TalkId>,
         most: u32,
     ) -> Result<Vec<Talk>, StoreError> {
-        let sql = "WHERE programme_id = $1 AND budget_id = $2 \
-                   AND talk_id < COALESCE($3, 'talk_g') ORDER BY talk_id DESC LIMIT $4";
+        let sql = format!("WHERE {}", page_of_budget("talk_id", "talk_g"));
         let rows: Vec<TalkRow> = self.fetch_all(sql, &[programme, budget, &before, &most]).await?;
         Ok(rows.into_iter().map(Talk::from).collect())
     }

@@ -126,17 +126,23 @@ impl PotRow {
     }
 }
 
-impl From<PotRow> for PotBalancesRow {
-    fn from(row: PotRow) -> Self {
+impl PotBalancesRow {
+    /// The balances of `pot`.
+    pub(in crate::store) fn new(
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        pot: &PotId,
+        balance: &PotBalance,
+    ) -> Self {
         Self {
-            programme_id: row.programme_id,
-            budget_id: row.budget_id,
-            pot_id: row.pot_id,
-            loaded_minor: row.loaded_minor,
-            held_minor: row.held_minor,
-            spent_minor: row.spent_minor,
-            left_minor: row.left_minor,
-            moved_minor: row.moved_minor,
+            programme_id: programme.clone(),
+            budget_id: budget.clone(),
+            pot_id: pot.clone(),
+            loaded_minor: balance.loaded.minor(),
+            held_minor: balance.held.minor(),
+            spent_minor: balance.spent.minor(),
+            left_minor: balance.left.minor(),
+            moved_minor: balance.moved.minor(),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::id::ProgrammeId;
 use crate::ledger::record::column::Added;
 use crate::ledger::record::row::Digest;
 use crate::ledger::record::table::record;
+use crate::store::purchase::books::SettingsVersionRow;
 use crate::store::sql::record::OnConflict;
 use crate::store::{Store, StoreError, Tx};
 
@@ -19,14 +20,6 @@ record! {
         /// The complete table of shops; `None` if the version was applied before such tables
         /// existed.
         pub shops: Option<String>,
-    }
-}
-
-record! {
-    /// A programme with the version of its settings in force.
-    struct ProgrammeHead in "programme" key(programme_id) {
-        programme_id: ProgrammeId,
-        version: u32,
     }
 }
 
@@ -59,7 +52,7 @@ impl RulesRow {
 impl Store {
     /// The programmes of this deployment, in order, each with the version of its settings in force.
     pub async fn programmes(&self) -> Result<Vec<(ProgrammeId, u32)>, StoreError> {
-        let rows: Vec<ProgrammeHead> = self.fetch_all("ORDER BY programme_id", &[]).await?;
+        let rows: Vec<SettingsVersionRow> = self.fetch_all("ORDER BY programme_id", &[]).await?;
         Ok(rows.into_iter().map(|row| (row.programme_id, row.version)).collect())
     }
 
@@ -117,7 +110,7 @@ impl Tx {
         };
         let texts: Vec<_> = [rules].into_iter().chain(shops).collect();
         self.put(&texts, OnConflict::Keep).await?;
-        let head = ProgrammeHead { programme_id: programme.clone(), version: row.version };
+        let head = SettingsVersionRow { programme_id: programme.clone(), version: row.version };
         self.put(&[head], OnConflict::Keep).await?;
         let written = self.put(&[version], OnConflict::Keep).await?;
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("programme_version")) }

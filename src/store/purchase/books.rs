@@ -116,8 +116,8 @@ record! {
 record! {
     /// The version of the settings in force.
     pub(in crate::store) struct SettingsVersionRow in "programme" key(programme_id) {
-        programme_id: ProgrammeId,
-        version: u32,
+        pub(in crate::store) programme_id: ProgrammeId,
+        pub(in crate::store) version: u32,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::ledger::record::table::{Record, record};
 use crate::platform::crash;
 use crate::store::pot::counters::CounterRow;
 use crate::store::pot::permissions::PermissionRow;
-use crate::store::pot::pots::{PotBalancesRow, PotRow};
+use crate::store::pot::pots::PotBalancesRow;
 use crate::store::purchase::books::OpenBook;
 use crate::store::purchase::messages::{MessageRow, NewMessage};
 use crate::store::sql::batch::Row;
@@ -249,7 +249,7 @@ impl<'a> ChangedRows<'a> {
         }
         for pot in &changes.pots {
             if let Some(balance) = book.pots.0.get(pot) {
-                let row = PotBalancesRow::from(PotRow::new(programme, budget, pot, balance));
+                let row = PotBalancesRow::new(programme, budget, pot, balance);
                 self.pots.push(row.into_row().into());
             }
         }

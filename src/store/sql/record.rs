@@ -134,6 +134,7 @@ impl Tx {
     }
 
     /// Updates the row with the key of `record`, if each column of `expected` has the value there.
+    /// [`Record::KEY`] must be the whole primary key.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ use super::agreement::TermBody;
 use super::asks::{EmptyRequest, optional_words};
 use super::change_request::{NewChange, NewSession, ParsedChange, invalid_field, term_keys};
 use super::document::{IdempotencyKeyHeader, Problems};
-use super::extract::{ApiPath, ApiQuery, NoParameters, parse_id};
+use super::extract::{ApiPath, ApiQuery, NoParameters, check_words, parse_id};
 use super::guide::current_guide;
 use super::proposal_views::{
     ChangeLineBody, ChangeOutcome, ConsentBody, DraftBody, ProposalBody, ProposalInFull,
@@ -85,7 +85,8 @@ async fn read_change(
 ) -> Result<ParsedChange, ApiError> {
     change.check_bounds()?;
     let programme = api.programme(&principal.programme).await?;
-    let bought = shop_scopes(api, principal, person, change.bought(), change.words()).await?;
+    let words = check_words("words", change.words())?;
+    let bought = shop_scopes(api, principal, person, change.bought(), &words).await?;
     change.read(programme.settings.currency, programme.rules.shops(), &bought)
 }
 

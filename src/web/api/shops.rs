@@ -245,7 +245,7 @@ async fn term_scope(
 }
 
 /// The shops of the purchases `ids`. A read by anybody but the person is recorded first, with
-/// `words` as its reason.
+/// `words` as its reason: each attempt is a look, also of a request that is repeated or refused.
 pub(super) async fn shop_scopes(
     api: &Api,
     principal: &Principal,

@@ -136,7 +136,7 @@ async fn timeline(
     let mut tx = api.store.snapshot().await?;
     let names = member_names(&mut tx, &principal, acts.iter().map(|act| &act.member_id)).await?;
     tx.commit().await?;
-    // Earlier versions stored the words of a draft here, which are for those who could propose it.
+    // Earlier versions stored the words of a draft here. Whoever could propose it reads them there.
     let is_private = |act: &ActRow| act.kind == "list_drafted" && act.member_id != principal.member;
     let shown = |act: ActRow| ActBody {
         id: act.act_id.to_string(),

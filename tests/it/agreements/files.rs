@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::ToSpan as _;
-use sayso::domain::agreement::TermAnswer;
 use sayso::domain::agreement::proposal::{ConsentAnswer, ConsentSide};
+use sayso::domain::agreement::{Scope, TermAnswer};
 use sayso::programme::apply::{ApplyError, ApplyReport, PendingProposal, apply};
 use sayso::programme::show::show;
 use serde_json::{Value, json};
@@ -422,6 +422,9 @@ async fn who_a_file_lets_near_a_person_is_told_to_them(database: TestDatabase) {
     let own = "\n[[member]]\nid = \"dee-new\"\nhuman = \"someone\"\nname = \"Someone\"\n\
                role = \"person\"\nperson = \"dee\"\n";
     fixture.applied(&format!("{ended}{more}")).await.unwrap();
+    // Added as ended, and made active by another file: it is told all the same.
+    let asleep = own.replace("role = ", "state = \"ended\"\nrole = ");
+    fixture.applied(&format!("{ended}{more}{asleep}")).await.unwrap();
     fixture.applied(&format!("{ended}{more}{own}")).await.unwrap();
     assert_eq!(
         fixture.told("dee", "person").await,
@@ -452,6 +455,15 @@ async fn a_shop_of_a_file_gets_no_tills_that_change_a_list(database: TestDatabas
     let stolen = shop("Theory Test Centre", "\"majestic cellar\"");
     let refused = fixture.try_apply(&stolen).await.unwrap_err();
     assert!(refused.contains("shop Theory Test Centre: femi agreed a term"), "{refused}");
+    // An own shop that replaces a known one and keeps a part of its tills.
+    let boots = fixture.programme().await.rules.shops().key_of("Boots").unwrap();
+    let list = fixture.in_force("ana").await.list();
+    let list = with(&list, term(Scope::Shop(boots), TermAnswer::Ask));
+    let proposed = fixture.propose("ben", "ana", list).await.unwrap();
+    fixture.answer("ana", "ana", proposed.proposal, ConsentAnswer::Yes).await.unwrap();
+    let fewer = shop("Boots", "\"boots uk *\"");
+    let refused = fixture.try_apply(&fewer).await.unwrap_err();
+    assert!(refused.contains("shop Boots: ana agreed a term"), "{refused}");
     // Nobody agreed anything about this one.
     assert_eq!(fixture.try_apply(&shop("Corner Deli", "\"c deli lon\"")).await, Ok(0));
     fixture.world.check().await;
@@ -467,9 +479,12 @@ async fn where_home_is_does_not_change_under_a_list(database: TestDatabase) {
 }
 
 async fn a_code_leaves_no_own_block_and_is_told_of_otherwise(database: TestDatabase) {
-    let fixture = AgreementFixture::open(database).await;
+    // The cooling time makes Dee's term about alcohol an own block, whoever decides it.
+    let by_both = DEMO.replace("decides = \"person\"\nown_block", "own_block");
+    assert_ne!(by_both, DEMO);
+    let fixture = AgreementFixture::open_with(database, &patient(&by_both)).await;
     let apply_with = async |rules: &str| {
-        let file = peopled(&patient(DEMO));
+        let file = peopled(&patient(&by_both));
         match apply(fixture.store(), fixture.world.app.ids(), fixture.now(), &file, rules).await {
             Ok(applied) => Ok(applied.changed),
             Err(ApplyError::Refused(refusals)) => Err(refusals.join("\n")),

@@ -4,9 +4,12 @@ use serde_json::json;
 
 use sayso::domain::agreement::TermAnswer;
 use sayso::domain::agreement::proposal::ConsentAnswer;
+use sayso::domain::id::ActId;
 use sayso::merchant_rules::BUILT_IN_GUIDE;
 
-use super::fixture::{AgreementFixture, at_a_phone_shop, category, term, with};
+use sayso::store::ActRow;
+
+use super::fixture::{AgreementFixture, at_a_phone_shop, budget, category, riverside, term, with};
 use crate::support::TestDatabase;
 use crate::world::purchase;
 
@@ -156,6 +159,20 @@ async fn drafts_and_own_wishes_are_read_by_whom_they_concern(database: TestDatab
     let alone = json!({"help": "alone", "words": "I drink less.", "session": session});
     let wish = fixture.post("dee", "/help", alone).await;
     let wish = wish.json()["proposal"].as_str().unwrap().to_owned();
+    // As an earlier version recorded it.
+    let act = ActRow {
+        programme_id: riverside(),
+        budget_id: budget("dee"),
+        act_id: ActId::new(fixture.world.app.ids().next(fixture.now())),
+        member_id: "helen".parse().unwrap(),
+        kind: "list_drafted".to_owned(),
+        subject: draft.clone(),
+        detail: "She could cook.".to_owned(),
+        acted_at: fixture.now(),
+    };
+    let mut tx = fixture.store().begin().await.unwrap();
+    tx.add_acts(&[act]).await.unwrap();
+    tx.commit().await.unwrap();
     for who in ["ruth", "amina"] {
         let acts = fixture.get(who, "/timeline").await.to_string();
         assert!(!acts.contains("cook") && !acts.contains("drink"), "{who}: {acts}");
@@ -188,6 +205,11 @@ async fn drafts_and_own_wishes_are_read_by_whom_they_concern(database: TestDatab
         let all = fixture.get(who, "/proposals").await.to_string();
         assert_eq!(all.contains("She could cook."), status == 200, "{who}: {all}");
     }
+    let no = json!({"say": "no", "words": "I drink too much.", "session": session});
+    let refused = fixture.post("dee", &format!("/proposals/{wish}/answer"), no).await;
+    assert_eq!(refused.status, 200, "{refused:?}");
+    let acts = fixture.get("amina", "/timeline").await.to_string();
+    assert!(acts.contains("list_refused") && !acts.contains("drink"), "{acts}");
     fixture.world.check().await;
 }
 
