@@ -179,14 +179,30 @@ impl<'a> TransferBuilder<'a> {
 
     fn lower_hold(&mut self, mut surplus: Money) -> Result<(), LedgerError> {
         for index in (0..self.purchase.holds.len()).rev() {
-            let Some(hold) = self.purchase.holds.get_mut(index) else { break };
-            let amount = surplus.least(hold.held)?;
-            hold.held = hold.held.checked_sub(amount)?;
-            let (to, from) = pot_accounts(&hold.pot);
-            self.move_money(from, to, amount)?;
-            surplus = surplus.checked_sub(amount)?;
+            let lowered = self.lower_hold_at(index, surplus)?;
+            surplus = surplus.checked_sub(lowered)?;
         }
         Ok(())
+    }
+
+    /// Releases up to `most` of the hold at `index` to its pot; returns the amount.
+    fn lower_hold_at(&mut self, index: usize, most: Money) -> Result<Money, LedgerError> {
+        let Some(hold) = self.purchase.holds.get_mut(index) else {
+            return Ok(Money::zero(most.currency()));
+        };
+        let amount = most.least(hold.held)?;
+        hold.held = hold.held.checked_sub(amount)?;
+        let (to, from) = pot_accounts(&hold.pot);
+        self.move_money(from, to, amount)?;
+        Ok(amount)
+    }
+
+    /// Releases up to `most` of what the purchase holds on one pot; returns the amount.
+    fn lower_hold_on(&mut self, pot: &PotId, most: Money) -> Result<Money, LedgerError> {
+        match self.purchase.holds.iter().position(|hold| hold.pot == *pot) {
+            Some(index) => self.lower_hold_at(index, most),
+            None => Ok(Money::zero(most.currency())),
+        }
     }
 
     fn capture(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
@@ -274,11 +290,15 @@ impl<'a> TransferBuilder<'a> {
         self.move_money(Account::Suspense, Account::Exchange, gained)?;
         self.move_money(Account::Exchange, left.clone(), gained)?;
         // The surplus gain is a refund after all. The part that the pot itself paid moves no money
-        // on balance; beyond that, only what the pot still has is returned.
+        // on balance; beyond that, only what the pot still has is returned, and what this purchase
+        // holds there: the gain may have filled a hold that the pot could not cover.
         let surplus = is.saturating_sub(wanted)?;
-        let available = self.pots.left(&pot, is.currency());
+        let left_before = self.pots.left(&pot, is.currency());
         let own = self.refund_to_pot(&pot, surplus)?;
-        let rest = surplus.checked_sub(own)?.least(available)?;
+        let beyond = surplus.checked_sub(own)?;
+        let missing = beyond.saturating_sub(left_before)?;
+        let available = left_before.checked_add(self.lower_hold_on(&pot, missing)?)?;
+        let rest = beyond.least(available)?;
         let kept = self.refund_to_pots(&Account::Suspense, rest)?;
         // The amount that neither a capture nor the exchange rate explains returns to suspense.
         self.purchase.suspense = self.purchase.suspense.checked_add(kept)?;

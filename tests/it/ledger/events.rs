@@ -276,6 +276,27 @@ fn a_gain_by_exchange_does_not_depend_on_the_order() {
     }
 }
 
+/// A gain that filled a hold that the pot could not cover goes back to suspense when a dispute
+/// recovers the money: the pot never has more than was loaded.
+#[test]
+fn a_gain_that_is_held_goes_back_when_a_dispute_is_won() {
+    let won = (DisputeOutcome::Won, Some(DisputeFunds::Credited));
+    for order in permutations(&["snapshot", "capture", "refund", "dispute"]) {
+        let mut fixture = BookFixture::new(&[("week", 9_75)]);
+        fixture.apply_merchant_currency("a");
+        for what in &order {
+            match *what {
+                "snapshot" => fixture.hear("a", word(open(gbp(34_31)), 1, 2, "evt_1")),
+                "capture" => fixture.capture("a", 10_15),
+                "refund" => fixture.refund("a", 14_18),
+                _ => fixture.dispute("a", &report(won, 37_60, 1, "evt_2")),
+            };
+        }
+        assert_eq!(fixture.figures("week"), [9_75, 9_75, 0, 0], "{order:?}");
+        assert_eq!(fixture.purchase("a").suspense, gbp(41_63), "{order:?}");
+    }
+}
+
 fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     let Some((first, rest)) = items.split_first() else { return vec![Vec::new()] };
     let mut all = Vec::new();
