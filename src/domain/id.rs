@@ -147,6 +147,14 @@ slug!(
     LoadId
 );
 
+impl ConnectionId {
+    /// Stands in a request that no issuer sent, such as a forecast. Never stored: a slug does not
+    /// begin with `_`.
+    pub fn unsent() -> Self {
+        Self(Arc::from("_unsent"))
+    }
+}
+
 /// All the pots of one person: the unit of locking, with its own hash chain.
 ///
 /// A programme also has one *house* budget without pots, for postings that belong to no person.
@@ -269,6 +277,13 @@ pub struct ParseReferenceError;
 macro_rules! reference {
     ($name:ident) => {
         text_id!($name);
+
+        impl $name {
+            /// Stands in a request that no issuer sent, such as a forecast. Never stored.
+            pub fn unsent() -> Self {
+                Self("-".to_owned())
+            }
+        }
 
         impl FromStr for $name {
             type Err = ParseReferenceError;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::card_path::committer::NotStored;
+use crate::card_path::error::CardPathError;
 use crate::domain::money::Money;
 use crate::issuers::RefusedMessage;
 use crate::operations::explain::ExplainError;
@@ -214,6 +215,17 @@ impl From<UseCaseError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         UseCaseError::from(error).into()
+    }
+}
+
+impl From<CardPathError> for ApiError {
+    fn from(error: CardPathError) -> Self {
+        match error {
+            CardPathError::Store(error) => UseCaseError::from(error).into(),
+            CardPathError::Directory(error) => UseCaseError::from(error).into(),
+            CardPathError::Ledger(error) => UseCaseError::from(error).into(),
+            CardPathError::BudgetNotFound(_) => Self::NotFound("person"),
+        }
     }
 }
 

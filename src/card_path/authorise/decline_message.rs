@@ -1,4 +1,4 @@
-//! The text message about a declined purchase, with its parameters and its thread.
+//! The texts about a declined purchase, with the parameters and the thread of the message.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::domain::shop::ShopIdentity;
 use crate::ledger::book::{Book, Card};
 use crate::ledger::record::message_parameters::MessageParameters;
 use crate::ledger::record::row::Digest;
-use crate::messages::words::{PurchaseContext, Words};
+use crate::messages::words::{Audience, PurchaseContext, Words};
 use crate::programme::directory::Programme;
 use crate::store::MessageThread;
 
@@ -45,7 +45,7 @@ pub(super) fn message_thread(
     MessageThread { digest: Digest::of_text(&thread.thread_key()), since: thread.since(at) }
 }
 
-/// A declined purchase, and everything that its text message needs.
+/// A declined purchase, and everything that its texts need.
 pub(super) struct DeclineMessage<'a> {
     pub(super) book: &'a Book,
     pub(super) programme: &'a Programme,
@@ -58,16 +58,34 @@ pub(super) struct DeclineMessage<'a> {
 impl DeclineMessage<'_> {
     /// The text message; `None` if no person holds the card.
     pub(super) fn text_message(&self, reasons: &DeclineReasons) -> Option<String> {
+        self.book.card(&self.request.connection, &self.request.card)?;
+        self.with_context(reasons, |context| Words::english().text_message(&reasons.first, context))
+    }
+
+    /// Why it is not paid, for a page of the person; `None` for the house budget.
+    pub(super) fn page_text(&self, reasons: &DeclineReasons) -> Option<String> {
+        let why = |context: &PurchaseContext<'_>| {
+            Words::english().why(&reasons.first, Audience::Person, context)
+        };
+        self.with_context(reasons, why)
+    }
+
+    fn with_context<T>(
+        &self,
+        reasons: &DeclineReasons,
+        say: impl FnOnce(&PurchaseContext<'_>) -> T,
+    ) -> Option<T> {
         let Self { book, programme, request, facts, hides_card } = *self;
         let owner = book.owner.as_ref()?;
-        let card = book.card(&request.connection, &request.card)?;
+        let card = book.card(&request.connection, &request.card);
         let worker = owner.worker.parse::<WorkerId>().ok();
         let worker_name = worker.as_ref().map_or("", |worker| programme.worker_name(worker));
         let is_good = |c: &&Card| c.standing.at(facts.moment.at) == CardState::Active;
-        let other = owner.cards.iter().filter(is_good).find(|c| c.token != card.token);
+        let is_other = |c: &&Card| card.is_none_or(|card| c.token != card.token);
+        let other = owner.cards.iter().filter(is_good).find(is_other);
         let pot_names: BTreeMap<_, _> =
             owner.agreement.pots.iter().map(|pot| (pot.id.clone(), pot.name.clone())).collect();
-        let purchase_context = PurchaseContext {
+        Some(say(&PurchaseContext {
             person_name: &owner.name,
             worker_name,
             amount: request.amount,
@@ -75,15 +93,14 @@ impl DeclineMessage<'_> {
             place: None,
             category_name: programme.category_name(&facts.category),
             is_sensitive: programme.rules.is_sensitive(&facts.category),
-            hides_card,
+            hides_card: hides_card || card.is_none(),
             is_app_bill: programme.is_app_bill(&request.merchant),
             till: request.point_of_sale(),
             payable: reasons.payable,
-            card_last_four: &card.last_four,
+            card_last_four: card.map_or("", |card| &card.last_four),
             new_card_last_four: other.map(|card| card.last_four.as_str()),
             zone: programme.zone(),
             pot_names: &pot_names,
-        };
-        Some(Words::english().text_message(&reasons.first, &purchase_context))
+        }))
     }
 }

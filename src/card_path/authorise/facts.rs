@@ -5,37 +5,51 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::{AuthorisationContext, continues, increment, open_purchase, purchase_key, touched};
+use super::{continues, increment, open_purchase, purchase_key, touched};
 use crate::domain::agreement::{Scope, Term};
 use crate::domain::ask::permission::Permission;
+use crate::domain::card::CardState;
 use crate::domain::decision::authorisation::{
     AuthorisationRequest, CardholderFacts, Facts, KnownShop,
 };
 use crate::domain::decision::decide::VERSION;
 use crate::domain::id::{PermissionId, PotId};
 use crate::domain::money::Money;
-use crate::domain::money::limit::CounterKey;
+use crate::domain::money::limit::{CounterKey, CountingAttributes};
 use crate::domain::money::margin::{Margin, MarginPercent};
 use crate::domain::pot::PotFunds;
 use crate::domain::purchase::Purchase;
 use crate::domain::shop::ShopKey;
 use crate::domain::time::period::Moment;
-use crate::ledger::book::{LedgerError, PurchasePermissionUse};
+use crate::ledger::book::{Book, LedgerError, PurchasePermissionUse};
+use crate::programme::directory::Programme;
 
-impl AuthorisationContext<'_> {
+/// Where the facts come from: the book of one budget, and the settings that decide.
+#[derive(Clone, Copy)]
+pub(super) struct FactSources<'a> {
+    pub(super) book: &'a Book,
+    pub(super) programme: &'a Programme,
+    /// What the request counts as if it begins a purchase.
+    pub(super) counted: &'a CountingAttributes,
+    /// The state of the card at the moment of the request; `None` for an unknown card.
+    pub(super) card: Option<CardState>,
+}
+
+impl FactSources<'_> {
+    /// The facts of `request` at `moment`. The book must hold the purchase that the request names,
+    /// and the counters that the request touches.
     pub(super) fn facts(
-        &self,
+        self,
         request: &AuthorisationRequest,
         moment: Moment,
     ) -> Result<Facts, LedgerError> {
-        let card = self.book.card(&request.connection, &request.card);
-        let holder = self.book.owner.as_ref().zip(card).map(|(owner, card)| CardholderFacts {
-            card: card.standing.at(moment.at),
+        let holder = self.book.owner.as_ref().zip(self.card).map(|(owner, card)| CardholderFacts {
+            card,
             person: owner.state,
             agreement: Arc::clone(&owner.agreement),
         });
         let open = open_purchase(self.book, request);
-        let fresh = &self.counted;
+        let fresh = self.counted;
         let begun = open.map(|purchase| &purchase.counted);
         let (touched, is_known) = (touched(fresh, begun), holder.is_some());
         let counts = |key: &CounterKey| touched.iter().any(|counted| counted.counts_in(key));
@@ -67,7 +81,7 @@ impl AuthorisationContext<'_> {
 
     /// The shop, by those of its keys that a term or a permission names. Other keys are left out,
     /// so that the facts stay short and give the same decision after the name was erased.
-    fn known_shop(&self) -> KnownShop {
+    fn known_shop(self) -> KnownShop {
         let terms = self.book.agreement().map_or(&[][..], |agreement| &agreement.terms);
         let scopes =
             terms.iter().map(Term::scope).chain(self.book.permissions.iter().map(|p| &p.scope));
@@ -80,11 +94,11 @@ impl AuthorisationContext<'_> {
 
     /// The permissions about this purchase, and those of them whose open holds are all at its shop.
     fn permissions(
-        &self,
+        self,
         open: Option<&Purchase>,
         moment: Moment,
     ) -> Result<(Vec<Permission>, BTreeSet<PermissionId>), LedgerError> {
-        let fresh = &self.counted;
+        let fresh = self.counted;
         let is_within = |scope: &Scope| {
             fresh.is_within(scope) || open.is_some_and(|open| open.counted.is_within(scope))
         };
@@ -119,7 +133,7 @@ impl AuthorisationContext<'_> {
 
     /// The exchange margin that a permission covers too; none unless the price is foreign. An open
     /// purchase keeps the percentage of its beginning.
-    fn exchange(&self, request: &AuthorisationRequest, open: Option<&Purchase>) -> MarginPercent {
+    fn exchange(self, request: &AuthorisationRequest, open: Option<&Purchase>) -> MarginPercent {
         if request.has_foreign_price() {
             let agreed = self.programme.settings.exchange_margin;
             open.map_or(agreed, |purchase| purchase.margin.percent())
@@ -131,7 +145,7 @@ impl AuthorisationContext<'_> {
     /// Balances of the pots for this request. The margin that `open` holds beyond its requested
     /// amount is added back, because an increment may use it.
     fn in_pots(
-        &self,
+        self,
         open: Option<&Purchase>,
         date: Date,
     ) -> Result<BTreeMap<PotId, PotFunds>, LedgerError> {
@@ -146,7 +160,7 @@ impl AuthorisationContext<'_> {
 
     /// The margin to hold if all of `request` is approved. An open purchase keeps the percentage
     /// that the programme had agreed when it began.
-    fn margin(&self, request: &AuthorisationRequest, is_open: bool) -> Money {
+    fn margin(self, request: &AuthorisationRequest, is_open: bool) -> Money {
         let currency = self.book.currency;
         let known = self.book.purchases.get(&purchase_key(request));
         let agreed = self.programme.settings.exchange_margin;

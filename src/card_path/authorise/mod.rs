@@ -4,6 +4,7 @@
 
 mod decline_message;
 mod facts;
+mod forecast;
 mod responses;
 mod withdraw;
 
@@ -45,6 +46,8 @@ use crate::store::{
     Tx, exception_id,
 };
 
+use facts::FactSources;
+pub use forecast::{DeclinedForecast, Forecast, PossiblePurchase, forecast};
 pub use responses::{AuthorisationKey, our_fault};
 use responses::{KnownResponses, authorisation_key};
 pub use withdraw::withdraw;
@@ -373,6 +376,13 @@ struct AuthorisationContext<'a> {
 }
 
 impl AuthorisationContext<'_> {
+    fn facts(&self, request: &AuthorisationRequest, moment: Moment) -> Result<Facts, LedgerError> {
+        let Self { book, programme, counted, .. } = self;
+        let card = book.card(&request.connection, &request.card);
+        let card = card.map(|card| card.standing.at(moment.at));
+        FactSources { book, programme, counted, card }.facts(request, moment)
+    }
+
     fn decide(
         &mut self,
         received: &ReceivedAuthorisation,

@@ -2,5 +2,6 @@
 
 pub mod authorisation;
 pub mod decide;
+pub mod largest_payment;
 pub mod reason;
 pub mod reason_code;

@@ -212,6 +212,11 @@ impl Books {
     }
 }
 
+fn budget_keys(wanted: &[BookRequest]) -> Rows {
+    let keys: BTreeSet<_> = wanted.iter().map(|w| (&w.programme, &w.budget)).collect();
+    keys.into_iter().map(|(p, b)| vec![text_value(p), text_value(b)]).collect()
+}
+
 fn counter_keys(keys: &[(ProgrammeId, BudgetId, CounterKey)]) -> Rows {
     let row = |(programme, budget, key): &(ProgrammeId, BudgetId, CounterKey)| {
         let period = key.period.word().into();
@@ -278,10 +283,19 @@ impl Tx {
         prefetch: &PrefetchKeys,
         agreements: &AgreementCache,
     ) -> Result<Books, StoreError> {
-        let keys: BTreeSet<_> = wanted.iter().map(|w| (&w.programme, &w.budget)).collect();
-        let keys: Vec<_> =
-            keys.into_iter().map(|(p, b)| vec![text_value(p), text_value(b)]).collect();
-        self.lock_budgets(&keys).await?;
+        self.lock_budgets(&budget_keys(wanted)).await?;
+        self.read_books(wanted, prefetch, agreements).await
+    }
+
+    /// Reads the books of the `wanted` budgets without locking them, for a read-only transaction on
+    /// a snapshot. They cannot be written back.
+    pub async fn read_books(
+        &mut self,
+        wanted: &[BookRequest],
+        prefetch: &PrefetchKeys,
+        agreements: &AgreementCache,
+    ) -> Result<Books, StoreError> {
+        let keys = budget_keys(wanted);
         // Deduplicated, because the holds of a purchase that two budgets request would count twice.
         let purchases: BTreeSet<_> = wanted
             .iter()

@@ -15,6 +15,7 @@ mod asks;
 mod authentication;
 mod cards;
 mod change_request;
+mod could_pay;
 mod delegation;
 mod document;
 mod extract;
@@ -124,6 +125,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(people::router())
         .merge(activity::router())
         .merge(pots::router())
+        .merge(could_pay::router())
         .merge(agreement::router())
         .merge(guide::router())
         .merge(help::router())

@@ -3,6 +3,7 @@
 mod accounts;
 mod activity;
 mod bounds;
+mod could_pay;
 mod document;
 mod people;
 mod purchases;

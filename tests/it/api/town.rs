@@ -70,7 +70,7 @@ const fn post(path: &'static str, body: &'static str) -> Route {
 /// Every address, with the expected status for each of [`ACCOUNTS`] in that order. Requests that
 /// change something come last, so that they do not affect the others.
 #[rustfmt::skip]
-pub(crate) const ROUTES: [(Route, [u16; 12]); 74] = [
+pub(crate) const ROUTES: [(Route, [u16; 12]); 76] = [
     (get("/v1/me", ""),
         [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
     (get("/v1/me/inbox", ""),
@@ -87,6 +87,10 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 74] = [
         [200, 404, 200, 404, 403, 200, 404, 200, 200, 200, 404, 200]),
     (get("/v1/people/{person}/agreement", ""),
         [200, 404, 200, 404, 200, 200, 404, 200, 200, 403, 404, 200]),
+    (get("/v1/people/{person}/could-pay", ""),
+        [200, 404, 200, 404, 403, 200, 404, 200, 200, 403, 404, 200]),
+    (get("/v1/people/{person}/could-pay", "?bought=pur_00000000000000000000000000000001"),
+        [404, 404, 404, 404, 403, 422, 404, 422, 422, 403, 404, 422]),
     (get("/v1/people/{person}/totals", ""),
         [200, 404, 200, 404, 403, 200, 404, 200, 200, 200, 404, 200]),
     (get("/v1/people/{person}/purchases", ""),

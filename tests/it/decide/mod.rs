@@ -2,6 +2,7 @@
 
 mod calendar;
 mod golden;
+mod largest_payment;
 mod limits;
 mod order;
 mod parts;

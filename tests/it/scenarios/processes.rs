@@ -88,25 +88,39 @@ async fn scenario_65_killed_at_any_moment_it_answers_the_same_again(database: Te
         check_held(&held, &held_by_approval(&database).await, &asked);
 
         let again = asked.iter().map(|(bought, _)| (gateway.caller(), bought.clone()));
+        let mut told = Vec::new();
         for ((bought, first), (answer, _)) in asked.iter().zip(authorise_concurrently(again).await)
         {
             all += 1;
             assert!(answer.is_approved(), "{bought:?}: {answer:?}");
             approved += 1;
+            told.push((bought.id.clone(), answer.decision()));
             match first {
                 Some(first) => assert_eq!(answer, *first),
                 None => unanswered += 1,
             }
         }
         held = held_by_approval(&database).await;
+        check_retried(&held, &told);
     }
     assert!(unanswered >= ROUNDS, "it was killed while it worked: {unanswered} of {all}");
+    let answered = u64::try_from(all).unwrap() - unanswered;
+    assert!(answered >= ROUNDS, "it answered before it was killed: {unanswered} of {all}");
     assert_eq!(count(&database, "decision WHERE true").await, all);
     assert_eq!(count(&database, "hold WHERE held_minor = 1").await, approved);
     assert_eq!(count(&database, "hold WHERE true").await, approved);
     gateway.kill();
+    assert_eq!(held_by_approval(&database).await, held, "the last kill changed nothing");
     prove(&store).await;
     store.close().await;
+}
+
+/// Checks that each approval that a retry was told holds its penny, whether it was decided before
+/// the kill or after.
+fn check_retried(held: &BTreeMap<(String, String), i64>, told: &[(String, String)]) {
+    for approval in told {
+        assert_eq!(held.get(approval), Some(&1), "{approval:?} was told by a retry");
+    }
 }
 
 /// Checks that the holds `after` a kill are all of `before`, one for every approval received since,

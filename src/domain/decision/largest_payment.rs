@@ -1,0 +1,47 @@
+//! The largest amount that a shop would be paid.
+
+use super::authorisation::{AuthorisationRequest, Decision, Facts, PartialApproval};
+use super::decide::decide;
+use crate::domain::money::{Money, MoneyError};
+
+/// The largest amount that [`decide`] approves in full for `request`, whatever amount it has; zero
+/// if it approves none.
+///
+/// `facts` must be of a purchase in the programme's currency that begins with `request`, because
+/// the margin for exchange rates is a fact, and follows from the amount.
+///
+/// # Errors
+///
+/// [`MoneyError`] if the funds exceed 64 bits or are not in the currency of the request.
+pub fn largest_payment(request: &AuthorisationRequest, facts: &Facts) -> Result<Money, MoneyError> {
+    let currency = request.amount.currency();
+    let funds = Money::sum(currency, facts.pots.values().map(|pot| pot.left))?;
+    // Every amount up to `paid` is approved, and none from `declined` on.
+    let (mut paid, mut declined) = (0, funds.minor().saturating_add(1));
+    while declined.saturating_sub(paid) > 1 {
+        let amount = paid.midpoint(declined);
+        if is_paid(request, facts, Money::from_minor(amount, currency)) {
+            paid = amount;
+        } else {
+            declined = amount;
+        }
+    }
+    Ok(Money::from_minor(paid, currency))
+}
+
+/// Whether all of `amount` would be approved.
+pub fn is_paid(request: &AuthorisationRequest, facts: &Facts, amount: Money) -> bool {
+    matches!(decide(&with_amount(request, amount), facts), Decision::Approve(approval)
+        if approval.amount == amount)
+}
+
+/// The request for another amount, all of it for goods, and none of it in part.
+pub fn with_amount(request: &AuthorisationRequest, amount: Money) -> AuthorisationRequest {
+    AuthorisationRequest {
+        amount,
+        transaction_amount: amount,
+        cash_back: Money::zero(amount.currency()),
+        partial: PartialApproval::NotAllowed,
+        ..request.clone()
+    }
+}

@@ -1,0 +1,56 @@
+//! The largest amount that a shop would be paid.
+
+use proptest::prelude::*;
+
+use sayso::domain::card::CardState;
+use sayso::domain::decision::authorisation::{Facts, PurchaseContinuation};
+use sayso::domain::decision::largest_payment::{is_paid, largest_payment};
+
+use super::agreed;
+use super::properties::{any_facts, any_request};
+use crate::values::{a_request, gbp, some_facts};
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 10_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// It is paid, and a penny more is not, nor anything beyond.
+    #[test]
+    fn the_largest_amount_is_paid_and_a_penny_more_is_not(
+        request in any_request(),
+        facts in any_facts(),
+        beyond in 1..400_00_i64,
+    ) {
+        let continues = PurchaseContinuation::Nothing;
+        let facts = Facts { continues, begun_as: None, margin: gbp(0), ..facts };
+        let most = largest_payment(&request, &facts).unwrap();
+        prop_assert!(most.is_zero() || is_paid(&request, &facts, most));
+        let more = |minor| most.checked_add(gbp(minor)).unwrap();
+        prop_assert!(!is_paid(&request, &facts, more(1)));
+        prop_assert!(!is_paid(&request, &facts, more(beyond)));
+    }
+}
+
+#[test]
+fn all_that_is_left_is_paid_where_nothing_restricts() {
+    let facts = some_facts();
+    let left: i64 = facts.pots.values().map(|pot| pot.left.minor()).sum();
+    assert_eq!(largest_payment(&a_request(), &facts), Ok(gbp(left)));
+}
+
+#[test]
+fn nothing_is_paid_by_a_frozen_card_or_without_money() {
+    let mut frozen = some_facts();
+    frozen.holder.as_mut().unwrap().card = CardState::FrozenByPerson;
+    assert_eq!(largest_payment(&a_request(), &frozen), Ok(gbp(0)));
+    let mut empty = some_facts();
+    for pot in empty.pots.values_mut() {
+        pot.left = gbp(0);
+    }
+    assert_eq!(largest_payment(&a_request(), &empty), Ok(gbp(0)));
+    let no_pots = agreed(|agreement| agreement.pots.clear());
+    assert_eq!(largest_payment(&a_request(), &no_pots), Ok(gbp(0)));
+}
