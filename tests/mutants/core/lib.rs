@@ -1,0 +1,5 @@
+//! The rooms that do no I/O.
+
+pub mod domain;
+pub mod ledger;
+pub mod merchant_rules;
