@@ -24,6 +24,7 @@ async fn no_statement_walks_through_a_programme(database: TestDatabase) {
         "decision_called",
         "purchase_called",
         "messages_about",
+        "cards_of_budget",
     ] {
         assert!(plans.iter().any(|plan| plan.statement == listed), "{listed}");
     }

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use crate::domain::card::{CardState, CardStatus};
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, ProgrammeId};
 use crate::ledger::book::Card;
-use crate::ledger::record::table::record;
-use crate::store::sql::record::OnConflict;
+use crate::ledger::record::table::{Record as _, record};
+use crate::store::sql::record::{OnConflict, select_sql};
 use crate::store::{StoreError, Tx};
 
 record! {
@@ -54,6 +54,15 @@ impl From<CardRow> for Card {
     }
 }
 
+/// Without `ORDER BY`, because SQLite would then walk all cards of the programme in that order.
+const CARDS_OF_BUDGET: &str = "WHERE programme_id = $1 AND budget_id = $2";
+
+/// The statement that reads the cards of a budget, for the check of query plans.
+pub(in crate::store) fn lookup_statements() -> [(&'static str, String, &'static [&'static str]); 1]
+{
+    [("cards_of_budget", select_sql(CardRow::TABLE, CARDS_OF_BUDGET), &["''", "''"])]
+}
+
 impl Tx {
     /// Every card of a programme, in order.
     pub async fn every_card(
@@ -63,14 +72,15 @@ impl Tx {
         self.fetch_all("WHERE programme_id = $1 ORDER BY connection_id, token", &[programme]).await
     }
 
-    /// The rows of the cards of a budget, in order.
+    /// The rows of the cards of a budget, in the order of their keys.
     pub async fn card_rows(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
     ) -> Result<Vec<CardRow>, StoreError> {
-        let sql = "WHERE programme_id = $1 AND budget_id = $2 ORDER BY connection_id, token";
-        self.fetch_all(sql, &[programme, budget]).await
+        let mut rows: Vec<CardRow> = self.fetch_all(CARDS_OF_BUDGET, &[programme, budget]).await?;
+        rows.sort_by(|a, b| (&a.connection_id, &a.token).cmp(&(&b.connection_id, &b.token)));
+        Ok(rows)
     }
 
     /// The cards of a budget, in order.

@@ -3,6 +3,7 @@
 
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
+use crate::store::card::cards;
 use crate::store::people::inbox;
 use crate::store::purchase::history;
 use crate::store::sql::batch::arguments;
@@ -71,9 +72,8 @@ impl Store {
             let steps = self.steps(&mut tx, sql, &empty).await?;
             plans.push(QueryPlan { statement, steps });
         }
-        for (statement, sql, values) in
-            history::lookup_statements().into_iter().chain(inbox::lookup_statements())
-        {
+        let others = history::lookup_statements().into_iter().chain(inbox::lookup_statements());
+        for (statement, sql, values) in others.chain(cards::lookup_statements()) {
             let steps = self.steps(&mut tx, &sql, values).await?;
             plans.push(QueryPlan { statement, steps });
         }

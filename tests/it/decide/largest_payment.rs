@@ -2,13 +2,15 @@
 
 use proptest::prelude::*;
 
+use sayso::domain::agreement::{Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::card::CardState;
 use sayso::domain::decision::authorisation::{Facts, PurchaseContinuation};
 use sayso::domain::decision::largest_payment::{is_paid, largest_payment};
+use sayso::domain::money::limit::Limit;
 
 use super::agreed;
 use super::properties::{any_facts, any_request};
-use crate::values::{a_request, gbp, some_facts};
+use crate::values::{a_draft, a_request, gbp, some_facts};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -39,6 +41,20 @@ fn all_that_is_left_is_paid_where_nothing_restricts() {
     let facts = some_facts();
     let left: i64 = facts.pots.values().map(|pot| pot.left.minor()).sum();
     assert_eq!(largest_payment(&a_request(), &facts), Ok(gbp(left)));
+}
+
+#[test]
+fn a_limit_is_paid_to_the_penny() {
+    for most in [1, 2, 3, 19_99, 20_00, 20_01] {
+        let facts = agreed(|agreement| {
+            let limits = vec![Limit::PerPurchase(gbp(most))];
+            let everything = a_draft(Scope::Everything, TermAnswer::Yes);
+            agreement.terms = vec![Term::new(TermDraft { limits, ..everything }).unwrap()];
+        });
+        assert_eq!(largest_payment(&a_request(), &facts), Ok(gbp(most)));
+        assert!(is_paid(&a_request(), &facts, gbp(most)));
+        assert!(!is_paid(&a_request(), &facts, gbp(most + 1)), "not even in part");
+    }
 }
 
 #[test]
