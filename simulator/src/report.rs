@@ -1,4 +1,8 @@
 //! The report of a run: counts, latencies, steps and broken expectations.
+//!
+//! This file and `differences.rs` refer to each other: a report contains the [`Differences`] of its
+//! run, and these are written with [`ResponseOutcome`] and [`money()`], so that all parts of a
+//! report write outcomes and amounts alike.
 
 use std::{
     collections::BTreeMap,

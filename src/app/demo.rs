@@ -1,5 +1,5 @@
 //! The complete system on one machine: a fresh database, the demo programme, the gateway, and the
-//! simulator, which plays a week of signed issuer messages over real HTTP.
+//! simulator, which plays some days of signed issuer messages over real HTTP.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -33,11 +33,12 @@ const REFRESH_EVERY: Duration = Duration::from_secs(1);
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time limit of one round of upkeep.
 const UPKEEP_TIMEOUT: Duration = Duration::from_mins(5);
-/// Time limit of each last step of a stop, because without the database they never end.
+/// Time limit of each final step of a shutdown, because without the database a step may never end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of authorisation requests in one database transaction.
 const BATCH_MAX: usize = 256;
-/// Maximum number of queued authorisation requests. Any more are declined at once, as our fault.
+/// Maximum number of authorisation requests, and of events, queued per lane. Any further request is
+/// declined at once, as our fault.
 const QUEUE_MAX: usize = 4096;
 
 /// The settings of one gateway process.

@@ -310,7 +310,7 @@ impl PurchaseReference {
     ///
     /// The range may also contain requests of another purchase whose own reference begins with
     /// `{purchase}/`.
-    pub fn questions(&self) -> (String, String) {
+    pub fn request_range(&self) -> (String, String) {
         // `0` follows `/` in ASCII.
         (format!("{self}/"), format!("{self}0"))
     }

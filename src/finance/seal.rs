@@ -16,7 +16,7 @@ use crate::store::{HeadRow, Store, StoreError, Tx};
 /// Seals `programme` in its current state.
 ///
 /// Reads one snapshot and writes afterwards, so that no decision waits for a seal. What was read
-/// stays true, because a chain only grows.
+/// stays valid, because a chain only grows.
 ///
 /// # Errors
 ///
@@ -74,11 +74,11 @@ pub struct DailySeals {
     directory: Directory,
     clock: Clock,
     ids: NewIds,
-    /// The latest failure, by programme.
+    /// When sealing last failed, by programme.
     failed_at: BTreeMap<ProgrammeId, Timestamp>,
 }
 
-/// How long no seal is tried after a failure, because a seal reads the whole programme.
+/// How long a programme is not sealed after a failure, because a seal reads the whole programme.
 const SEAL_RETRY_DELAY: SignedDuration = SignedDuration::from_mins(10);
 
 impl DailySeals {
@@ -87,12 +87,12 @@ impl DailySeals {
     }
 
     /// Seals every programme whose latest seal is of an earlier day, even if no gateway ran at
-    /// midnight. Several gateways that do so at once make one seal. A failure of one programme is
-    /// logged.
+    /// midnight. Several gateways that do so at once make one seal. A programme that cannot be
+    /// sealed is logged and does not stop the others.
     ///
     /// # Errors
     ///
-    /// Only if the programmes cannot be read at all.
+    /// Only if the list of programmes cannot be read.
     pub async fn round(&mut self) -> Result<(), StoreError> {
         for (programme, _) in self.store.programmes().await? {
             let now = self.clock.now();
@@ -136,7 +136,7 @@ impl DailySeals {
     }
 }
 
-/// The number and the root of the latest seal, and the heads in all of them.
+/// The number and the root of the latest seal, and the latest sealed head of every chain.
 struct SealHistory {
     number: i64,
     root: Digest,

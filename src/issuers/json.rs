@@ -60,7 +60,7 @@ enum Escapes {
     Invalid,
 }
 
-/// Checks nesting and NUL, and looks for escaped NULs and surrogates.
+/// Checks the nesting depth, refuses an unescaped NUL, and looks for escaped NULs and surrogates.
 fn scan(bytes: &[u8]) -> Result<Escapes, RefusedMessage> {
     let refuse = |rest: &[u8], what| {
         let end = bytes.len().saturating_sub(rest.len());
@@ -91,8 +91,8 @@ fn scan(bytes: &[u8]) -> Result<Escapes, RefusedMessage> {
     Ok(escapes)
 }
 
-/// Skips a string that was just opened: what follows its closing quote. The error is what follows a
-/// NUL in it that is not escaped.
+/// Skips the rest of a string after its opening quote, and returns what follows its closing quote.
+/// The error is the text after an unescaped NUL in the string.
 fn skip_string<'b>(opened: &'b [u8], escapes: &mut Escapes) -> Result<&'b [u8], &'b [u8]> {
     let mut rest = opened;
     while let Some(at) = memchr::memchr3(b'"', b'\\', 0, rest) {
@@ -181,7 +181,8 @@ fn path_at_end(before: &[u8]) -> String {
     if path.is_empty() { "body".to_owned() } else { path.chars().take(200).collect() }
 }
 
-/// Splits after an opening quote: the content of the string, and what follows its closing quote.
+/// Splits the text after an opening quote into the content of the string and what follows its
+/// closing quote.
 fn split_string(after_quote: &[u8]) -> (&[u8], &[u8]) {
     let mut is_escaped = false;
     let end = after_quote.iter().position(|byte| {

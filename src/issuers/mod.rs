@@ -105,8 +105,8 @@ impl Issuer {
         }
     }
 
-    /// Decodes an issuer event. An unknown kind or unreadable content is no error, because every
-    /// event is stored.
+    /// Decodes an issuer event. An unknown kind or unreadable content is not an error, because
+    /// every event is stored.
     ///
     /// # Errors
     ///
@@ -191,10 +191,10 @@ pub struct EncodedResponse {
     pub body: String,
 }
 
-/// A message that is refused. Its text holds no secret.
+/// Why a message is refused. The error text contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedMessage {
-    /// No valid signature, or one of the wrong time. The body was not parsed.
+    /// No valid signature, or a time outside the tolerance. The body was not parsed.
     #[error(transparent)]
     Signature(#[from] SignatureError),
     /// The message is genuine, but not as the issuer documents it for this address.

@@ -42,7 +42,7 @@ pub enum SignatureError {
     NoUsableSecret,
 }
 
-/// Why a text cannot be an issuer's secret. Reveals nothing of the text.
+/// Why a text cannot be an issuer's secret. Never contains any part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     #[error(

@@ -196,7 +196,7 @@ fn snapshot(
     let currency = currency("data.object.currency", &about.currency)?;
     let total = money("data.object.amount", about.amount, currency)?;
     let is_last_declined = about.request_history.last().is_some_and(|last| !last.approved);
-    let standing = match (about.status.as_str(), about.approved) {
+    let status = match (about.status.as_str(), about.approved) {
         ("pending", true) => AuthorisationStatus::Open { total },
         ("pending", false) if is_last_declined => AuthorisationStatus::Declined,
         ("closed", true) => {
@@ -208,14 +208,13 @@ fn snapshot(
         // Not answered yet, or in a status that Stripe does not document.
         _ => return Ok(EventBody::Other),
     };
-    let is_over = !matches!(standing, AuthorisationStatus::Open { .. });
+    let is_over = !matches!(status, AuthorisationStatus::Open { .. });
     let answers = count("data.object.request_history", about.request_history.len())?;
     let (cash_back, atm_fee) = parse_amount_details(about.amount_details, currency)?;
     let merchant = merchant(about.merchant_data.as_ref());
     // After a reversal or expiry the amount is zero too, but it was no verification.
     let has_money = !total.is_zero() || about.request_history.iter().any(|r| r.amount != 0);
-    let has_ended =
-        matches!(standing, AuthorisationStatus::Reversed | AuthorisationStatus::Expired);
+    let has_ended = matches!(status, AuthorisationStatus::Reversed | AuthorisationStatus::Expired);
     Ok(EventBody::Snapshot(Box::new(AuthorisationSnapshot {
         purchase: reference("data.object.id", &about.id)?,
         about: PurchaseReport {
@@ -236,7 +235,7 @@ fn snapshot(
             merchant,
             bought_at: parse_time(about.created),
         },
-        standing,
+        status,
         position: MessagePosition {
             at: stamp.at,
             kind: stamp.kind,
@@ -260,8 +259,8 @@ fn answer(answered: &wire::AnsweredRequest, currency: Currency) -> IssuerAnswer 
     }
 }
 
-/// Whether Stripe's reason says that our response did not decide the outcome. Refusals by Stripe or
-/// the network before we are asked do not count, but those for lack of Stripe's own balance do.
+/// Whether Stripe's reason says that our response did not decide the outcome. Declines by Stripe or
+/// the network before we are asked do not count, except for insufficient funds at Stripe.
 fn is_without_us(reason: &str) -> bool {
     const REASONS: [&str; 5] = [
         "webhook_timeout",
@@ -273,8 +272,8 @@ fn is_without_us(reason: &str) -> bool {
     REASONS.contains(&reason)
 }
 
-/// The time of a message or an object; `None` if it is missing or not from 2000 to 2199. A clock
-/// that is so wrong would order one message after all others of its purchase for ever.
+/// The time of a message or an object; `None` if it is missing or not from 2000 to 2199, because a
+/// far-future time would rank its message after all later ones of the purchase for ever.
 fn parse_time(created: Option<i64>) -> Option<Timestamp> {
     Timestamp::from_second(created.filter(|second| PLAUSIBLE_TIMES.contains(second))?).ok()
 }
@@ -431,7 +430,8 @@ fn merchant_amount(transaction: &wire::Transaction) -> Option<Money> {
 ///
 /// # Errors
 ///
-/// [`RefusedMessage::Malformed`] if it is negative, too fine or above [`AMOUNT_MINOR_MAX`].
+/// [`RefusedMessage::Malformed`] if it is negative, above [`AMOUNT_MINOR_MAX`], or not
+/// a multiple of [`their_step`].
 fn money(field: &str, amount: i64, currency: Currency) -> Result<Money, RefusedMessage> {
     if amount < 0 {
         return Err(RefusedMessage::malformed(field, "it is below zero"));

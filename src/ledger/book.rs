@@ -190,7 +190,7 @@ const fn is_spending_account(account: &Account) -> bool {
 pub struct Card {
     pub connection: ConnectionId,
     pub token: CardToken,
-    pub standing: CardStatus,
+    pub status: CardStatus,
     pub last_four: String,
 }
 
@@ -417,10 +417,10 @@ impl Book {
         for key in purchase.counted.counters(&owner.agreement) {
             let was = purchase.counted.amount_counted_in(&key.scope, before.amount)?;
             let is = purchase.counted.amount_counted_in(&key.scope, after.amount)?;
-            // Every counter of a period that may still receive reports exists since its agreement
-            // version started, unless it is zero. So a missing counter is created for a current
-            // period only, and only by a purchase that did not count before, because its earlier
-            // part would be missing.
+            // The start of an agreement version creates every counter above zero of a period that
+            // can still receive reports. A missing counter is therefore zero and can be created,
+            // but only for such a period, and only by a purchase that did not count before:
+            // otherwise the counter would lack what has already counted.
             let is_current = key.first_day >= key.period.first_day(earliest_day(today));
             let may_begin = is_current && before.amount.is_zero() && !before.counts_as_purchase;
             let known = self.counters.get(&key).copied();

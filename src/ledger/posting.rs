@@ -237,7 +237,7 @@ impl JournalRow {
     ///
     /// # Errors
     ///
-    /// [`CorruptRow`] when it moves no money, or to the account that it leaves.
+    /// [`CorruptRow`] when the amount is not positive, or both accounts are the same.
     pub fn transfer(&self) -> Result<Transfer, CorruptRow> {
         let amount = Money::from_minor(self.amount_minor, self.currency);
         Transfer::new(self.from_account.clone(), self.to_account.clone(), amount)

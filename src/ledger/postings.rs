@@ -274,8 +274,9 @@ impl<'a> TransferBuilder<'a> {
         Ok(remaining)
     }
 
-    /// Moves the exchange gain from suspense into the pot that paid, or back if it has shrunk
-    /// because of later captures. Returns whether anything moved.
+    /// Moves the exchange gain from suspense into the pot that paid, or back if it has shrunk: by a
+    /// later capture, by a won dispute, or because the merchant refunded more in its own currency
+    /// than it captured. Returns whether anything moved.
     fn adjust_exchange_gain(&mut self) -> Result<bool, LedgerError> {
         let wanted = self.purchase.exchange_difference()?;
         let known = self.purchase.exchange.clone();
@@ -322,7 +323,8 @@ impl<'a> TransferBuilder<'a> {
         Ok(part)
     }
 
-    /// Refunds the money in suspense, as far as captures now cover it: a refund may arrive first.
+    /// Refunds the money in suspense as far as captures now cover it, because a refund may arrive
+    /// before its capture.
     fn release_suspense(&mut self) -> Result<(), LedgerError> {
         let kept_aside = self.purchase.suspense;
         self.purchase.suspense = self.refund_to_pots(&Account::Suspense, kept_aside)?;

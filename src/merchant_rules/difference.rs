@@ -6,7 +6,7 @@ use crate::domain::shop::merchant::{BrandRange, Category, CategoryRule, Mcc, Mer
 
 /// Describes what `new` changes, so that people can review it without reading two files: moved
 /// codes first, then categories and their texts. Empty if nothing changes.
-pub fn compare(old: &MerchantRules, new: &MerchantRules) -> Vec<String> {
+pub(super) fn compare(old: &MerchantRules, new: &MerchantRules) -> Vec<String> {
     let mut sentences = Vec::new();
     codes(old, new, &mut sentences);
     also(old, new, &mut sentences);

@@ -5,6 +5,7 @@
 //! problem has its file, its line and a way to correct it.
 
 mod categories;
+mod codes;
 mod difference;
 mod guide;
 mod reader;
@@ -18,9 +19,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::shop::merchant::MerchantRules;
 use crate::domain::shop::table::{Shop, ShopTable};
+use difference::compare;
 
-pub use categories::{BUILT_IN_CATEGORIES, built_in, known_codes, parse};
-pub use difference::{compare, moved_codes};
+pub use categories::{BUILT_IN_CATEGORIES, built_in, parse};
+pub use codes::known_codes;
+pub use difference::moved_codes;
 pub use guide::{BUILT_IN_GUIDE, Guide, Paragraph, built_in_guide, parse_guide, published_guide};
 pub use shops::{BUILT_IN_SHOPS, built_in_shops, parse_shops, with_own_shops};
 
@@ -222,8 +225,8 @@ mod tests {
 
     const PROGRAMME: &str = "[programme]\nid = \"x\"\n";
 
-    /// The text with the first `from` replaced. Panics if there is none, so that no test checks
-    /// nothing.
+    /// The text with the first `from` replaced. Panics if there is none, because the test would
+    /// then check the unchanged text.
     pub(super) fn changed(text: &str, from: &str, to: &str) -> String {
         assert!(text.contains(from), "{from:?} is not in the text");
         text.replacen(from, to, 1)

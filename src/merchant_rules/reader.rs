@@ -38,7 +38,7 @@ impl<'t> RulesReader<'t> {
     }
 
     /// Parses the TOML. Syntax errors end the reading, because one missing quote would cause many
-    /// problems that are none.
+    /// false problems.
     pub(super) fn table(&mut self) -> Option<DeTable<'t>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {

@@ -9,7 +9,7 @@ use crate::domain::shop::table::{
     DescriptorPattern, Facilitator, Shop, ShopKind, ShopList, ShopTable,
 };
 
-use super::categories::known_codes;
+use super::codes::known_codes;
 use super::reader::{Located, RulesEntry, RulesReader};
 use super::{RulesError, SHOPS_FILE, digest};
 
@@ -394,6 +394,7 @@ fn begins_with(words: &str, print: &DescriptorPattern) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::agreement::Scope;
     use crate::merchant_rules::tests::{changed, line_with};
 
     const TEXT: &str = "\
@@ -567,7 +568,7 @@ not_codes = [\"5411\"]
             }
         }
 
-        /// Any printed line is at most one shop, and always the same one.
+        /// Any printed line matches at most one shop, and always the same one.
         #[test]
         fn any_line_is_read_without_harm(line: String, city: String, number: String) {
             let merchant =
@@ -577,14 +578,15 @@ not_codes = [\"5411\"]
             proptest::prop_assert_eq!(&known, &table.identify(&merchant));
             proptest::prop_assert!(known.keys().len() <= 3);
             proptest::prop_assert_eq!(known.to_string().parse(), Ok(known.clone()));
-            if let Some(scope) = table.scope_of(&merchant) {
+            if let Some(scope) = Scope::for_merchant(&merchant, table) {
                 proptest::prop_assert!(scope.shops().all(|key| known.is(&key)));
                 proptest::prop_assert_eq!(scope.to_string().parse(), Ok(scope.clone()));
             }
         }
     }
 
-    /// Written down from the version before this text was: stored facts name it.
+    /// The expected text was recorded before [`stable_text`] existed: stored facts name a table
+    /// version that is derived from it.
     #[test]
     fn the_version_of_a_table_with_own_shops_never_changes() {
         let text = "[[shop]]\nname = \"Corner\"\nprints = [\"corner *\", \"the corner\"]\n\

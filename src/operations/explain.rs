@@ -8,7 +8,6 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::purchases::PurchaseListError;
 use crate::domain::card::CardState;
 use crate::domain::decision::authorisation::{AuthorisationRequest, Decision, Facts};
 use crate::domain::decision::decide::{VERSION, decide};
@@ -19,7 +18,7 @@ use crate::domain::id::{
 use crate::domain::money::Money;
 use crate::domain::pot::PotPart;
 use crate::domain::shop::home::UnknownCountry;
-use crate::ledger::book::Card;
+use crate::ledger::book::{Card, LedgerError};
 use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision, content_digest};
 use crate::ledger::record::facts::{FactsRecord, ReplayVersions, UnreadableFacts};
 use crate::messages::words::{Audience, PurchaseContext, Words};
@@ -47,18 +46,7 @@ pub enum ExplainError {
     #[error("the recorded authorisation request of decision {0} cannot be read")]
     Question(DecisionId),
     #[error("the purchase cannot be explained")]
-    Purchase(#[source] Box<PurchaseListError>),
-}
-
-impl ExplainError {
-    /// Converts an error about the purchase that belongs to the decision.
-    pub(super) fn list(error: PurchaseListError) -> Self {
-        match error {
-            PurchaseListError::Store(error) => Self::Store(error),
-            PurchaseListError::Explain(error) => *error,
-            PurchaseListError::Money(_) => Self::Purchase(Box::new(error)),
-        }
-    }
+    Purchase(#[source] LedgerError),
 }
 
 /// A recorded decision, its texts and its replay.
@@ -280,7 +268,7 @@ impl ExplanationContext<'_> {
         let other = cards
             .iter()
             .filter(|card| !is_used(card))
-            .find(|card| card.standing.at(facts.moment.at) == CardState::Active);
+            .find(|card| card.status.at(facts.moment.at) == CardState::Active);
         let agreement = facts.holder.as_ref().map(|holder| &holder.agreement);
         let plans = agreement.iter().flat_map(|agreement| &agreement.pots);
         let pot_names: BTreeMap<PotId, String> =

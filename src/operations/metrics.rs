@@ -25,8 +25,8 @@ const LOG_LINES_LOST: &str = "sayso_log_lines_lost_total";
 const QUEUE_DEPTH: &str = "sayso_queue_depth";
 const UPKEEP_FAILED: &str = "sayso_upkeep_failed_total";
 
-/// Bounds of the histogram of response times, in seconds. Fine up to two seconds, the limit of
-/// issuers.
+/// Bucket bounds of the histogram of response times, in seconds. Closely spaced up to two seconds,
+/// the time limit of issuers.
 const BUCKETS_S: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 1.3, 1.6, 2.0, 3.0];
 

@@ -52,11 +52,8 @@ pub async fn explain_purchases(
         let settings = directory.latest_or_load(&programme).await?;
         let budget_ref = BudgetRef { programme: &settings, budget: &purchase.budget };
         let name = (programme, purchase.connection.clone(), purchase.reference.clone());
-        if let Some(summary) =
-            summary(&mut tx, budget_ref, name).await.map_err(ExplainError::list)?
-        {
-            let words = texts_of(&mut tx, directory, &settings, &summary).await;
-            let words = words.map_err(ExplainError::list)?;
+        if let Some(summary) = summary(&mut tx, budget_ref, name).await? {
+            let words = texts_of(&mut tx, directory, &settings, &summary).await?;
             explanations.push(PurchaseExplanation {
                 asked: summary.asked(&settings),
                 summary,
@@ -123,7 +120,7 @@ fn decisive(summary: &PurchaseSummary) -> Option<&RecordedDecision> {
                 |answer: &&RecordedDecision| matches!(answer.outcome, DecisionOutcome::Approved(_));
             summary.answers.iter().rev().find(is_check)
         }
-        // Only a single decision, because each of several would name its own sum.
+        // Only if there is one decision, because each of several names only its own amount.
         PurchaseState::Held | PurchaseState::Paid => only,
         PurchaseState::NotPaid
         | PurchaseState::TakenBack

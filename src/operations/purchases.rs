@@ -48,6 +48,16 @@ impl From<MoneyError> for PurchaseListError {
     }
 }
 
+impl From<PurchaseListError> for ExplainError {
+    fn from(error: PurchaseListError) -> Self {
+        match error {
+            PurchaseListError::Store(error) => Self::Store(error),
+            PurchaseListError::Explain(error) => *error,
+            PurchaseListError::Money(error) => Self::Purchase(error),
+        }
+    }
+}
+
 /// Everything that is known about one purchase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurchaseSummary {
@@ -102,7 +112,7 @@ pub struct BudgetRef<'a> {
 }
 
 /// The purchases that begin in links older than `before`, newest first: at most `most`. Fewer if
-/// the links that one page may read begin fewer.
+/// fewer purchases begin in the links that one page may read.
 pub async fn page(
     tx: &mut Tx,
     budget_ref: BudgetRef<'_>,
@@ -439,7 +449,7 @@ impl PurchaseSummary {
             (Ok(sum), ..) if sum.is_positive() => sum,
             (_, Some(refused), _) => refused.asked,
             (_, None, Some(purchase)) => {
-                let total = purchase.snapshot.as_ref().and_then(|word| word.standing.total());
+                let total = purchase.snapshot.as_ref().and_then(|word| word.status.total());
                 let refused = self.refused.map(|refused| refused.asked);
                 [total, refused, Some(purchase.raised), Some(purchase.captured)]
                     .into_iter()
@@ -473,9 +483,9 @@ impl PurchaseSummary {
     /// The purchase, if it was not paid because the issuer itself declined it.
     fn refused_by_issuer(&self) -> Option<&Purchase> {
         let purchase = self.purchase.as_ref()?;
-        let standing = purchase.snapshot.as_ref().map(|word| word.standing);
+        let status = purchase.snapshot.as_ref().map(|word| word.status);
         let is_kept = purchase.increments.iter().any(|p| p.state == IncrementState::Kept);
-        let is_theirs = standing == Some(AuthorisationStatus::Declined)
+        let is_theirs = status == Some(AuthorisationStatus::Declined)
             && self.state == PurchaseState::NotPaid
             && (is_kept || self.answers.is_empty());
         is_theirs.then_some(purchase)

@@ -88,17 +88,17 @@ pub async fn change(
     let wanted = cards.iter().filter(|known| card.is_none_or(|card| known.token == *card));
     if let Some(named) = card {
         let known = wanted.clone().next().ok_or(UseCaseError::NotFound("card"))?;
-        let state = known.standing.lasting_state();
+        let state = known.status.lasting_state();
         if !change.applies_to(state) && state != change.target_state() {
             let text = format!("card {named} is {}: that cannot be done", state.word());
             return Err(UseCaseError::Conflict(text));
         }
     }
     // A staff pause stays in force: the change applies after it, except a loss, which is immediate.
-    let is_concerned = |known: &&Card| change.applies_to(known.standing.lasting_state());
+    let is_concerned = |known: &&Card| change.applies_to(known.status.lasting_state());
     let after_change = |known: &Card| {
-        let standing = known.standing.settled(principal.at).made(change.target_state());
-        Card { standing, ..known.clone() }
+        let status = known.status.settled(principal.at).made(change.target_state());
+        Card { status, ..known.clone() }
     };
     let changed: Vec<_> = wanted.filter(is_concerned).map(after_change).collect();
     if !changed.is_empty() {
@@ -142,7 +142,7 @@ async fn notify(
         created_at: access.at,
         recipient,
         facts: MessageParameters::default().text("by", member.id.as_str()).to_text(),
-        matter: None,
+        thread: None,
         due_at: None,
     };
     let to_person = to_person.map(|notification| message(notification, Recipient::Person));

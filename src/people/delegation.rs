@@ -187,7 +187,7 @@ async fn notify(
         created_at: access.at,
         recipient: Recipient::Person,
         facts: MessageParameters::default().text("name", member.name.as_str()).to_text(),
-        matter: None,
+        thread: None,
         due_at: None,
     };
     Ok(tx.add_messages(&[message]).await?)

@@ -63,7 +63,7 @@ pub struct PotSnapshot {
 /// A change of one pot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PotChange {
-    /// Holds money of the pot back. Replaces what was held back of it before.
+    /// Holds back money in the pot. The new amount replaces the one that was held back before.
     HoldBack(HoldBackRequest),
     /// Releases what is held back: at once, or after the cooling time that the person chose. After
     /// that time the person must ask for it again, because nothing takes effect by silence.
@@ -178,7 +178,7 @@ pub async fn move_money(
     Ok([admitted.snapshot(from)?, admitted.snapshot(to)?])
 }
 
-/// Locks the budget of `person` for somebody who may steer its money.
+/// Locks the budget of `person` for an account with [`Capability::SteerMoney`].
 async fn admit<'d>(
     tx: &mut Tx,
     context: UseCaseContext<'d>,
@@ -371,7 +371,7 @@ impl AdmittedBudget<'_> {
             created_at: self.access.at,
             recipient: Recipient::Person,
             facts: facts.optional("at", at.map(|at| at.to_string())).to_text(),
-            matter: None,
+            thread: None,
             due_at: None,
         });
     }

@@ -2,8 +2,8 @@
 //! environment and of `sayso.toml`.
 //!
 //! A setting comes from its flag, else from the environment, else from the file, else from its
-//! default. Each keeps its source, so that an operator can see the source without a value that may
-//! be secret.
+//! default. Each keeps its source, so that an operator can see where it comes from without seeing
+//! its value, which may be secret.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -34,14 +34,15 @@ const SCHEMES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
 /// The settings of one process.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Address to listen at. `SAYSO_LISTEN`, `listen`.
+    /// Address to listen on. `SAYSO_LISTEN`, `listen`.
     pub listen: Setting<SocketAddr>,
     /// Separate address for issuers. `SAYSO_ISSUER_LISTEN`, `issuer_listen`.
     pub issuer_listen: Option<Setting<SocketAddr>>,
     /// Separate address for operations (`/metrics`, `/openapi.json`, `/version`).
     /// `SAYSO_OPERATIONS_LISTEN`, `operations_listen`.
     pub operations_listen: Option<Setting<SocketAddr>>,
-    /// Proxies, which are exempt from the limit of connections per peer. Default: this machine.
+    /// Proxies, which are exempt from the connection limit per peer. Default: the loopback
+    /// addresses.
     /// `SAYSO_TRUSTED_PROXIES`, `trusted_proxies`.
     pub proxies: Setting<Vec<IpAddr>>,
     /// `sqlite:FILE` or `postgres://…`; may hold a password. `SAYSO_DATABASE_URL`,
@@ -415,7 +416,7 @@ pub fn default_key_source(url: &str) -> KeySource {
     }
 }
 
-/// The file of the SQLite database at `url`; `None` in memory and for other databases.
+/// The file of the SQLite database at `url`; `None` for one in memory and for other databases.
 pub fn database_file(url: &str) -> Option<PathBuf> {
     let name = url.strip_prefix("sqlite:")?;
     let name = name.strip_prefix("//").unwrap_or(name);

@@ -1,7 +1,7 @@
-//! Failpoints: named places at which a test kills the process by abort; what the operating system
-//! has buffered survives.
+//! Failpoints: named places at which a test aborts the process. Data that was already handed to the
+//! operating system survives the abort.
 //!
-//! They exist in debug builds only. A release does not even read the variable.
+//! They exist in debug builds only. A release build does not even read the variable.
 
 /// Names the failpoint: `PLACE`, or `PLACE:N` for the Nth time that it is reached.
 pub const CRASH_AT_VARIABLE: &str = "SAYSO_CRASH_AT";
@@ -12,7 +12,7 @@ pub fn failpoint(place: &str) {
     armed::failpoint(place);
 }
 
-/// Does nothing in a release.
+/// Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 pub const fn failpoint(_place: &str) {}
 
@@ -21,7 +21,7 @@ mod armed {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// The armed failpoint, and how often it must still be reached.
+    /// The armed failpoint, and how many more times it must be reached before it aborts.
     static ARMED: LazyLock<Option<(String, AtomicU32)>> = LazyLock::new(|| {
         #[expect(clippy::disallowed_methods, reason = "no setting: a release does not have it")]
         let value = std::env::var(super::CRASH_AT_VARIABLE).ok()?;

@@ -15,7 +15,8 @@ use sha2::{Digest as _, Sha256};
 
 /// Length of a key, in bytes.
 const KEY_SIZE: usize = 32;
-/// Length of a nonce, in bytes. Long enough to be random, however many texts one key seals.
+/// Length of a nonce, in bytes. Long enough that random nonces do not collide, however many texts
+/// one key seals.
 const NONCE_SIZE: usize = 24;
 /// The prefix of every sealed text. No issuer's secret and no PEM begins with it.
 const SEALED_PREFIX: &str = "sealed:1:";

@@ -59,7 +59,7 @@ impl Accounts {
     }
 
     /// Refuses an account that begins to speak for a person while an account of another human being
-    /// does, also if `file` ends that one: otherwise one file could hand over a person's voice.
+    /// does, even if `file` ends that one: otherwise one file could replace a person's own consent.
     fn second_speakers(&self, file: &ProgrammeFile) -> Vec<String> {
         let mut refusals = Vec::new();
         for member in &file.members {
@@ -90,8 +90,8 @@ impl Accounts {
         file.members.iter().filter(is_changed).cloned().collect()
     }
 
-    /// The accounts that `file` adds or makes active again for a person: theirs, or of somebody who
-    /// helps them.
+    /// The accounts that `file` adds or makes active again for a person: their own, or that of
+    /// somebody who helps them.
     pub(super) fn added<'f>(
         &self,
         file: &'f ProgrammeFile,

@@ -16,7 +16,7 @@ pub async fn begin_pause(
     pause: &Pause,
 ) -> Result<(), StoreError> {
     tx.add_pause(programme, budget, pause).await?;
-    let paused = |standing: CardStatus| standing.paused(pause.begins_at, pause.ends_at);
+    let paused = |status: CardStatus| status.paused(pause.begins_at, pause.ends_at);
     update_cards(tx, programme, budget, paused).await
 }
 
@@ -41,9 +41,9 @@ async fn update_cards(
 ) -> Result<(), StoreError> {
     let mut changed: Vec<Card> = Vec::new();
     for card in tx.cards_of(programme, budget).await? {
-        let standing = change(card.standing);
-        if standing != card.standing {
-            changed.push(Card { standing, ..card });
+        let status = change(card.status);
+        if status != card.status {
+            changed.push(Card { status, ..card });
         }
     }
     tx.set_card_states(programme, &changed).await

@@ -53,8 +53,8 @@ impl Programme {
         moment: Moment,
     ) -> CountingAttributes {
         let kinds = self.rules.kinds_of(request.merchant.mcc());
-        let shop = self.rules.shops().identify(&request.merchant);
-        let matched = agreement.and_then(|agreement| agreement.matched(request, &shop, kinds));
+        let (shop, mcc) = (self.rules.shops().identify(&request.merchant), request.merchant.mcc());
+        let matched = agreement.and_then(|agreement| agreement.matched(mcc, &shop, kinds));
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
         let on = moment.day_of(request.bought_at, self.zone());
         CountingAttributes::new(request, shop, on, kinds.category, &self.settings.home, scope)

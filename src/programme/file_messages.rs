@@ -90,7 +90,7 @@ impl FileMessages<'_> {
             created_at: self.now,
             recipient: Recipient::Person,
             facts: parameters.to_text(),
-            matter: None,
+            thread: None,
             due_at: None,
         }
     }

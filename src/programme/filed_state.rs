@@ -1,4 +1,4 @@
-//! Converts a person of a programme's file into what is stored.
+//! Converts a person in a programme's file to the stored values.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -97,7 +97,7 @@ pub(super) const fn refused_state(now: Option<CardState>, new: CardState) -> Opt
         (Some(CardState::Lost), CardState::Active | CardState::NotStarted) => {
             Some("it was lost, and never works again; add the new card")
         }
-        // Otherwise a file could start a card that the person froze, by way of these states.
+        // Otherwise two files could unfreeze a card that the person froze, through these states.
         (
             Some(CardState::Replaced | CardState::Expired),
             CardState::Active | CardState::NotStarted,
@@ -112,7 +112,7 @@ pub(super) const fn refused_state(now: Option<CardState>, new: CardState) -> Opt
 /// The status of a card after the file is applied. A change since the file was last applied stays,
 /// unless the file states a new state. A state that has become impossible since the file was
 /// checked is not set.
-pub(super) fn standing_of(
+pub(super) fn card_status(
     card: &file::FiledCard,
     known: Option<CardStatus>,
     before: Option<&Person>,
@@ -174,7 +174,7 @@ pub(super) fn permission(
         uses_left: i64::from(draft.uses),
         given_at: draft.from.max(now),
         ends_at: draft.ends,
-        giver: Grantor::People,
+        grantor: Grantor::People,
         uses: Some(PermissionUsage::none(draft.up_to.currency())),
     }
 }

@@ -57,7 +57,7 @@ fn show_as_it_is(person: &mut Person, cards: &[Card]) {
     for card in &mut person.cards {
         let same = |c: &&Card| c.connection == card.connection && c.token == card.token;
         if let Some(known) = cards.iter().find(same) {
-            card.state = known.standing.lasting_state();
+            card.state = known.status.lasting_state();
         }
     }
 }

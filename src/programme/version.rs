@@ -50,8 +50,8 @@ pub async fn start_version(
     moment: Moment,
 ) -> Result<(), StartVersionError> {
     let programme = book.programme.clone();
-    tx.start_agreement(&programme, agreement, moment.at).await?;
     let (row, terms) = agreement_rows(&programme, agreement, moment.at);
+    tx.start_agreement(&row, &terms).await?;
     let cause = PostingCause {
         posting: PostingId::new(ids.next(moment.at)),
         kind: PostingKind::Agreement,

@@ -283,21 +283,21 @@ fn event(number: u32, kind: &str, body: EventBody) -> IssuerEvent {
     IssuerEvent { reference, kind: kind.to_owned(), body }
 }
 
-fn standing(
+fn snapshot(
     number: u32,
     kind: &str,
     purchase: u32,
     answers: u32,
-    standing: AuthorisationStatus,
+    status: AuthorisationStatus,
 ) -> IssuerEvent {
     let reference = format!("evt_1TestHook{number:09}").parse().unwrap();
-    let over = u8::from(!matches!(standing, AuthorisationStatus::Open { .. }));
+    let over = u8::from(!matches!(status, AuthorisationStatus::Open { .. }));
     let merchant =
         if purchase == 9 { shop("7011", "TEST HOTEL") } else { plain_question().merchant };
     let report = AuthorisationSnapshot {
         purchase: format!("iauth_1TestAuth{purchase:010}").parse().unwrap(),
         about: about(merchant),
-        standing,
+        status,
         position: MessagePosition {
             at: now(),
             kind: if kind.ends_with("created") {
@@ -342,16 +342,16 @@ fn expected_event(id: &str) -> Option<IssuerEvent> {
 
     let open = |minor| AuthorisationStatus::Open { total: gbp(minor) };
     let expected = match id {
-        "evt-created-approved" => standing(0, CREATED, 1, 1, open(12_50)),
+        "evt-created-approved" => snapshot(0, CREATED, 1, 1, open(12_50)),
         "evt-created-insufficient-issuer-funds" => {
-            standing(4, CREATED, 13, 1, AuthorisationStatus::Declined)
+            snapshot(4, CREATED, 13, 1, AuthorisationStatus::Declined)
         }
-        "evt-created-network-fallback" => standing(5, CREATED, 14, 1, open(20_00)),
-        "evt-updated-incremental" => standing(6, UPDATED, 9, 2, open(250_00)),
-        "evt-updated-reversed-full" => standing(7, UPDATED, 1, 1, AuthorisationStatus::Reversed),
-        "evt-updated-reversed-part" => standing(8, UPDATED, 4, 1, open(30_00)),
+        "evt-created-network-fallback" => snapshot(5, CREATED, 14, 1, open(20_00)),
+        "evt-updated-incremental" => snapshot(6, UPDATED, 9, 2, open(250_00)),
+        "evt-updated-reversed-full" => snapshot(7, UPDATED, 1, 1, AuthorisationStatus::Reversed),
+        "evt-updated-reversed-part" => snapshot(8, UPDATED, 4, 1, open(30_00)),
         "evt-updated-closed-by-capture" => {
-            standing(10, UPDATED, 1, 1, AuthorisationStatus::Closed { claimed: gbp(1250) })
+            snapshot(10, UPDATED, 1, 1, AuthorisationStatus::Closed { claimed: gbp(1250) })
         }
         "evt-txn-capture" => claim(11, 1, Some(1), PresentmentDirection::Capture, 12_50),
         "evt-txn-overcapture" => claim(12, 2, Some(15), PresentmentDirection::Capture, 46_00),
@@ -459,7 +459,7 @@ fn a_snapshot_says_how_the_purchase_stands() {
         object["approved"] = json!(approved);
         object["request_history"] = history;
         let said = match tell(&message.to_string()).unwrap().body {
-            EventBody::Snapshot(report) => Some(report.standing),
+            EventBody::Snapshot(report) => Some(report.status),
             EventBody::Other => None,
             body @ (EventBody::HoldChange(_)
             | EventBody::Presentment(_)
@@ -477,7 +477,7 @@ fn a_checked_card_is_told_as_a_verification() {
     message["data"]["object"]["request_history"] = json!([{ "amount": 0, "approved": true }]);
     let EventBody::Snapshot(report) = tell(&message.to_string()).unwrap().body else { panic!() };
     assert_eq!(report.about.kind, PurchaseKind::Verification);
-    assert_eq!(report.standing, AuthorisationStatus::Open { total: gbp(0) });
+    assert_eq!(report.status, AuthorisationStatus::Open { total: gbp(0) });
 }
 
 #[test]
@@ -553,7 +553,7 @@ fn what_is_not_known_yet_is_kept_whole() {
 #[test]
 fn a_time_that_is_none_is_no_reason_to_lose_a_message() {
     let capture = Vector::stripe("evt-txn-capture").json();
-    let standing = Vector::stripe("evt-created-approved").json();
+    let snapshot = Vector::stripe("evt-created-approved").json();
     let question = Vector::stripe("valid-purchase").json();
     let far =
         [json!(i64::MAX), json!(i64::MIN), json!(1e30), json!("soon"), json!(253_402_300_799_i64)];
@@ -564,7 +564,7 @@ fn a_time_that_is_none_is_no_reason_to_lose_a_message() {
         let EventBody::Presentment(claim) = event.body else { panic!("{value}") };
         assert_eq!(claim.about.bought_at, None, "{value}");
         // Without its timestamp a snapshot cannot be ordered.
-        let event = tell(&changed(&standing, "/created", value.clone())).unwrap();
+        let event = tell(&changed(&snapshot, "/created", value.clone())).unwrap();
         assert!(matches!(event.body, EventBody::Unclear { .. }), "{value}");
         for pointer in ["/created", "/data/object/created"] {
             let asked = ask(&changed(&question, pointer, value.clone())).unwrap();

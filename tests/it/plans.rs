@@ -14,10 +14,10 @@ async fn no_statement_walks_through_a_programme(database: TestDatabase) {
     let plans = store.plans().await.unwrap();
     assert!(plans.len() > 10);
     for listed in [
-        "questions",
+        "decisions_of_purchases",
         "first_links",
         "transfers",
-        "matters",
+        "message_threads",
         "links",
         "inbox_of_staff",
         "decisions_with",

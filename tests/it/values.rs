@@ -123,7 +123,7 @@ pub(crate) fn some_facts() -> Facts {
         margin: gbp(0),
         exchange: MarginPercent::NONE,
         continues: PurchaseContinuation::Nothing,
-        begun_as: None,
+        original_attributes: None,
     }
 }
 
@@ -200,7 +200,7 @@ pub(crate) fn a_permission() -> Permission {
         uses_left: 1,
         given_at: "2026-11-23T08:00:00Z".parse().unwrap(),
         ends_at: "2026-11-23T23:59:00Z".parse().unwrap(),
-        giver: Grantor::People,
+        grantor: Grantor::People,
         uses: Some(PermissionUsage::none(gbp(0).currency())),
     }
 }

@@ -460,40 +460,40 @@ impl Purchase {
 
     /// `issuing_authorization.created` or `.updated` with this state. `answers` is the length of
     /// its request history, `reason` that of the last entry.
-    pub(crate) fn standing(
+    pub(crate) fn snapshot(
         &self,
         kind: &str,
         at: Timestamp,
-        standing: &AuthorisationState<'_>,
+        state: &AuthorisationState<'_>,
     ) -> Value {
         let mut event = sample("evt-created-approved");
-        event["id"] = json!(format!("evt_{}_{kind}_{}", self.id, standing.name));
+        event["id"] = json!(format!("evt_{}_{kind}_{}", self.id, state.name));
         event["type"] = json!(format!("issuing_authorization.{kind}"));
         event["created"] = json!(at.as_second());
         let object = &mut event["data"]["object"];
         let entry = object["request_history"][0].clone();
         self.describe(object);
         let mut entry = entry;
-        entry["approved"] = json!(standing.approved);
-        entry["reason"] = json!(standing.reason);
-        entry["amount"] = json!(standing.amount);
-        object["request_history"] = json!(vec![entry; standing.answers]);
-        object["approved"] = json!(standing.approved);
-        object["status"] = json!(standing.status);
-        object["amount"] = json!(standing.amount);
+        entry["approved"] = json!(state.approved);
+        entry["reason"] = json!(state.reason);
+        entry["amount"] = json!(state.amount);
+        object["request_history"] = json!(vec![entry; state.answers]);
+        object["approved"] = json!(state.approved);
+        object["status"] = json!(state.status);
+        object["amount"] = json!(state.amount);
         event
     }
 
     /// The approval took effect: the issuer holds `amount`.
     pub(crate) fn created(&self, at: Timestamp, amount: i64) -> Value {
-        self.standing("created", at, &AuthorisationState { amount, ..APPROVED })
+        self.snapshot("created", at, &AuthorisationState { amount, ..APPROVED })
     }
 
     /// The authorisation has ended: `closed`, `reversed` or `expired`.
     pub(crate) fn over(&self, at: Timestamp, status: &str) -> Value {
         let amount = if status == "closed" { self.amount } else { 0 };
-        let standing = AuthorisationState { status, amount, name: status, ..APPROVED };
-        self.standing("updated", at, &standing)
+        let state = AuthorisationState { status, amount, name: status, ..APPROVED };
+        self.snapshot("updated", at, &state)
     }
 
     /// A capture; `claim` makes its identifier.
@@ -566,7 +566,7 @@ impl Purchase {
     }
 }
 
-/// The state of an authorisation, for [`Purchase::standing`].
+/// The state of an authorisation, for [`Purchase::snapshot`].
 pub(crate) struct AuthorisationState<'a> {
     /// Makes the event's identifier.
     pub(crate) name: &'a str,

@@ -22,9 +22,6 @@ pub(crate) struct Purchase {
     pub(crate) captured_minor: i64,
     /// Sum of the refunds, including what is in suspense.
     pub(crate) refunded_minor: i64,
-    /// Sum of captures that name this purchase but are booked elsewhere because they do not match
-    /// it.
-    pub(super) elsewhere_minor: i64,
     /// Sums of the captures and the refunds in the shop's own currency.
     pub(super) merchant_amount: MerchantAmounts,
     /// The exchange gain of the refunds, in minor units, and the pot that received it.
@@ -138,7 +135,6 @@ impl Purchase {
             snapshot: None,
             captured_minor: 0,
             refunded_minor: 0,
-            elsewhere_minor: 0,
             merchant_amount: MerchantAmounts::default(),
             exchange: None,
             fee_minor: 0,
@@ -242,8 +238,7 @@ impl Purchase {
             Some(HoldStatus::Declined | HoldStatus::Expired | HoldStatus::Reversed) => {
                 return unconfirmed;
             }
-            Some(HoldStatus::Open(total)) => total,
-            Some(HoldStatus::Closed(claimed)) => (claimed - self.elsewhere_minor).max(0),
+            Some(HoldStatus::Open(total) | HoldStatus::Closed(total)) => total,
             None => 0,
         };
         (reported + unconfirmed - self.captured_minor).max(0)

@@ -5,6 +5,10 @@
 //! 2. `person`: one task per person sends that person's messages in order and checks the answers;
 //! 3. `transport`: duplicated, delayed and lost messages and responses;
 //! 4. `possible_books`: all books that explain the answers so far, whatever their order was.
+//!
+//! `plan` and `lives` refer to each other: `plan` has `lives` choose a life for each purchase, and
+//! the life appends its moves to the `ScriptBuilder` of `plan`. A life then reads from top to
+//! bottom as one story, while slots, delivery and random numbers stay in the builder.
 
 mod lives;
 mod person;

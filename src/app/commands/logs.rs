@@ -77,7 +77,7 @@ impl Drop for LogLine {
 #[expect(clippy::needless_pass_by_value, reason = "the end of the queue lives in the thread")]
 fn write_out(lines: Receiver<Vec<u8>>) {
     for line in &lines {
-        // A line that cannot be written is lost, like one that finds the queue full.
+        // A line that cannot be written is dropped, as it is when the queue is full.
         io::stderr().write_all(&line).ok();
     }
 }

@@ -72,7 +72,7 @@ enum Command {
         /// Where to listen; port 0 takes any free port
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
-        /// The seed of the week; the same seed gives the same week
+        /// The seed of the simulator; the same seed gives the same purchases
         #[arg(long, value_name = "NUMBER", default_value_t = 1)]
         seed: u64,
     },
@@ -86,7 +86,8 @@ enum Command {
     Migrate,
     /// Checks settings, database, clock and connections; shows where settings come from
     Doctor {
-        /// Continues with a database that lacks committed rows, after they have been made up for
+        /// Accepts the loss of committed rows and approves again; for use once the loss is
+        /// corrected
         #[arg(long)]
         accept_loss: bool,
     },
@@ -143,7 +144,8 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum ProgrammeCommand {
-    /// Creates or updates a programme from its file, whole or not at all; may be repeated
+    /// Creates or updates a programme from its file. A refused file changes nothing, and neither
+    /// does the same file applied again
     Apply {
         /// The programme's file; merchant-rules/demo.toml is an example
         file: PathBuf,
@@ -165,13 +167,13 @@ enum KeysCommand {
     List,
     /// Signs with the next key from now on, and publishes a new next key
     Rotate {
-        /// A key was compromised: removes it at once, with every token that it signed, without
-        /// waiting for those who have not read the next key
+        /// A key was compromised: removes it at once, so that every token that it signed is
+        /// invalid, without waiting for verifiers that have not fetched the next key
         #[arg(long)]
         now: bool,
     },
-    /// Seals every secret in the database with a new key. The current key must be given as always.
-    /// Rewrites an SQLite file, during which nothing can be decided
+    /// Seals every secret in the database with a new key. The current key must be configured as
+    /// usual. Rewrites an SQLite file; no purchase can be decided meanwhile
     Reseal {
         /// The file of the new key, created if it is missing; by default the current key's file
         /// gets a new key

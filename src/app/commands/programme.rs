@@ -84,7 +84,7 @@ fn read_text(path: &Path) -> Result<String, CommandError> {
         .map_err(|error| CommandError::new(format!("{} cannot be read: {error}", path.display())))
 }
 
-/// A programme's own merchant rules. The built-in ones stand in for what is missing.
+/// A programme's own merchant rules. A missing file is replaced by the built-in one.
 #[derive(Default)]
 struct OwnRules {
     categories: Option<String>,

@@ -55,8 +55,9 @@ pub(super) async fn serve(
     Ok(ExitStatus::Done)
 }
 
-/// Raises the limit of open files towards [`OPEN_FILES_WANTED`], so that connections of clients
-/// never use up those of the database. Most systems give a process 1,024 by default.
+/// Raises the limit of open files towards [`OPEN_FILES_WANTED`], so that client connections never
+/// use up the file descriptors that the database needs. Most systems give a process 1,024 by
+/// default.
 fn raise_open_file_limit() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(OPEN_FILES_WANTED, |most| most.min(OPEN_FILES_WANTED));

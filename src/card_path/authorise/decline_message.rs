@@ -80,7 +80,7 @@ impl DeclineMessage<'_> {
         let card = book.card(&request.connection, &request.card);
         let worker = owner.worker.parse::<WorkerId>().ok();
         let worker_name = worker.as_ref().map_or("", |worker| programme.worker_name(worker));
-        let is_good = |c: &&Card| c.standing.at(facts.moment.at) == CardState::Active;
+        let is_good = |c: &&Card| c.status.at(facts.moment.at) == CardState::Active;
         let is_other = |c: &&Card| card.is_none_or(|card| c.token != card.token);
         let other = owner.cards.iter().filter(is_good).find(is_other);
         let pot_names: BTreeMap<_, _> =

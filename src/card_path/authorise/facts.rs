@@ -50,8 +50,8 @@ impl FactSources<'_> {
         });
         let open = open_purchase(self.book, request);
         let fresh = self.counted;
-        let begun = open.map(|purchase| &purchase.counted);
-        let (touched, is_known) = (touched(fresh, begun), holder.is_some());
+        let original = open.map(|purchase| &purchase.counted);
+        let (touched, is_known) = (touched(fresh, original), holder.is_some());
         let counts = |key: &CounterKey| touched.iter().any(|counted| counted.counts_in(key));
         let counters = self.book.counters.iter().filter(|(key, _)| counts(key));
         let (permissions, held_here) =
@@ -75,7 +75,7 @@ impl FactSources<'_> {
             shop: Some(self.known_shop()),
             unknown_country: (!is_placed).then_some(home.unknown),
             continues: continues(open)?,
-            begun_as: begun.cloned(),
+            original_attributes: original.cloned(),
         })
     }
 
@@ -131,8 +131,8 @@ impl FactSources<'_> {
         Ok((about, here))
     }
 
-    /// The exchange margin that a permission covers too; none unless the price is foreign. An open
-    /// purchase keeps the percentage of its beginning.
+    /// The exchange margin that a permission covers beyond its cap; none unless the price is
+    /// foreign. An open purchase keeps the percentage that it began with.
     fn exchange(self, request: &AuthorisationRequest, open: Option<&Purchase>) -> MarginPercent {
         if request.has_foreign_price() {
             let agreed = self.programme.settings.exchange_margin;

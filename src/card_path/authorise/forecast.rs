@@ -97,7 +97,7 @@ pub async fn forecast(
     };
     let facts = sources.facts(&request, moment)?;
     let most = largest_payment(&request, &facts)?;
-    let state = card.map(|card| card.standing.at(purchase.at));
+    let state = card.map(|card| card.status.at(purchase.at));
     let asked = match purchase.amount {
         Some(amount) => amount,
         None => most.checked_add(Money::from_minor(1, most.currency()))?,
@@ -109,7 +109,7 @@ pub async fn forecast(
 
 /// The person's card whose state comes first in [`CardState::ALL`]: one that works, if any does.
 fn best_card(book: &Book, at: Timestamp) -> Option<&Card> {
-    book.owner.as_ref()?.cards.iter().min_by_key(|card| card.standing.at(at))
+    book.owner.as_ref()?.cards.iter().min_by_key(|card| card.status.at(at))
 }
 
 fn with_card(facts: Facts, card: Option<CardState>) -> Facts {

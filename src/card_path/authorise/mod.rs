@@ -196,7 +196,7 @@ fn prefetch_keys(
         let touched = hint.counted.counters(&hint.agreement).into_iter();
         counters.extend(touched.map(|key| (programme.clone(), budget.clone(), key)));
     }
-    PrefetchKeys { questions: keys, counters }
+    PrefetchKeys { requests: keys, counters }
 }
 
 /// What each request counts as if it begins a purchase. A hint is used if its versions are in
@@ -260,8 +260,8 @@ async fn load_counters(
         let request = &received.request;
         let Some(open) = books.get(&request.programme, budget) else { continue };
         let Some(owner) = &open.book.owner else { continue };
-        let begun = open_purchase(&open.book, request).map(|purchase| &purchase.counted);
-        for counted in touched(fresh, begun) {
+        let original = open_purchase(&open.book, request).map(|purchase| &purchase.counted);
+        for counted in touched(fresh, original) {
             let touched = counted.counters(&owner.agreement).into_iter();
             keys.extend(touched.map(|key| (request.programme.clone(), budget.clone(), key)));
         }
@@ -282,7 +282,7 @@ async fn cards_elsewhere(
         let request = &received.request;
         let open = books.get(&request.programme, budget);
         let card = open.and_then(|open| open.book.card(&request.connection, &request.card));
-        let state = card.map(|card| card.standing.at(received.arrived_at));
+        let state = card.map(|card| card.status.at(received.arrived_at));
         if state.is_some_and(CardState::is_identified_by_last_four) {
             let custody = tx.custody(&request.programme, budget).await?;
             if custody.is_some_and(|custody| custody.is_elsewhere()) {
@@ -308,17 +308,17 @@ fn open_purchase<'a>(book: &'a Book, request: &AuthorisationRequest) -> Option<&
     known.committed().is_ok_and(Money::is_positive).then_some(known)
 }
 
-/// What a request counts as. An increment of an open purchase counts as that purchase, and is
-/// judged by what the shop reports now too, on the day on which the purchase counts.
+/// What a request counts as. An increment of an open purchase counts with the attributes that the
+/// purchase began with, and also with those that the shop reports now, on the purchase's own day.
 fn touched<'a>(
     fresh: &'a CountingAttributes,
-    begun: Option<&'a CountingAttributes>,
+    original: Option<&'a CountingAttributes>,
 ) -> Vec<Cow<'a, CountingAttributes>> {
-    match begun {
+    match original {
         None => vec![Cow::Borrowed(fresh)],
-        Some(begun) => {
-            let now = CountingAttributes { on: begun.on, ..fresh.clone() };
-            vec![Cow::Borrowed(begun), Cow::Owned(now)]
+        Some(original) => {
+            let now = CountingAttributes { on: original.on, ..fresh.clone() };
+            vec![Cow::Borrowed(original), Cow::Owned(now)]
         }
     }
 }
@@ -379,7 +379,7 @@ impl AuthorisationContext<'_> {
     fn facts(&self, request: &AuthorisationRequest, moment: Moment) -> Result<Facts, LedgerError> {
         let Self { book, programme, counted, .. } = self;
         let card = book.card(&request.connection, &request.card);
-        let card = card.map(|card| card.standing.at(moment.at));
+        let card = card.map(|card| card.status.at(moment.at));
         FactSources { book, programme, counted, card }.facts(request, moment)
     }
 
@@ -490,7 +490,7 @@ impl AuthorisationContext<'_> {
             created_at: facts.moment.at,
             recipient: Recipient::Person,
             facts: decline_message::message_parameters(request, decision, &reasons.first),
-            matter: Some(decline_message::message_thread(
+            thread: Some(decline_message::message_thread(
                 request,
                 &counted.shop,
                 &reasons.first,

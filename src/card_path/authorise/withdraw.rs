@@ -97,7 +97,7 @@ pub async fn withdraw(
         };
         let sequence = decision.request().map(|request| request.sequence);
         let key = (decision.connection.clone(), decision.purchase.clone());
-        // No message if a snapshot reported the outcome: that informed the person, or it was paid.
+        // No message if a snapshot reported the outcome: the person was told then, or it was paid.
         let known = open.book.purchases.get(&key);
         let is_reported = known.is_some_and(|purchase| is_reported(purchase, sequence));
         if let (Some(purchase), Some(sequence)) = (known.filter(|p| is_declined(p)), sequence) {
@@ -131,11 +131,11 @@ fn is_reported(purchase: &Purchase, sequence: Option<u32>) -> bool {
 }
 
 fn is_declined(purchase: &Purchase) -> bool {
-    purchase.snapshot.as_ref().is_some_and(|last| last.standing == AuthorisationStatus::Declined)
+    purchase.snapshot.as_ref().is_some_and(|last| last.status == AuthorisationStatus::Declined)
 }
 
-/// Resolves the exception about an outcome that was not ours: after the withdrawal both are
-/// declines.
+/// Resolves the exception about an issuer outcome that differed from ours, because after the
+/// withdrawal both are declines.
 fn settled_exception(
     decision: &RecordedDecision,
     purchase: &Purchase,
@@ -174,7 +174,7 @@ fn withdrawal_message(
             .money("amount", decision.asked)
             .reason(&DeclineReason::OurFault)
             .to_text(),
-        matter: None,
+        thread: None,
         due_at: None,
     }
 }

@@ -1,5 +1,5 @@
-//! The circuit breaker of the database, so that authorisation requests do not wait while it is
-//! away.
+//! The circuit breaker of the database, so that authorisation requests do not wait while the
+//! database is unavailable.
 //!
 //! Three failed transactions in a row open the breaker. While it is open, requests are declined at
 //! once and the lanes probe the database in the background. The first success makes it half-open:

@@ -17,8 +17,8 @@ pub struct CommitterHealth {
     /// Whether the breaker is closed, no lane's last transaction met an outage, and no transaction
     /// is stuck.
     pub is_ready: bool,
-    /// Since when a lane has been unable to commit; none if every lane can. Then the circuit
-    /// breaker may still be half-open.
+    /// How long some lane has been unable to commit; none if every lane can, although the circuit
+    /// breaker may then still be half-open.
     pub trouble_for: Option<Duration>,
     /// Authorisation requests that wait, over all lanes.
     pub queued: usize,

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::NotStored;
 use super::attempt::{TransactionAttempt, TransactionFailure};
 use super::breaker::CircuitBreaker;
 use super::health::LaneHealth;
@@ -14,16 +13,17 @@ use super::pending::{AuthorisationBatch, PendingAuthorisation};
 use super::queues::{LaneQueues, PendingEvent};
 use super::transactions::LaneTransactions;
 use super::withdrawals::WithdrawalQueue;
+use super::{NotStored, halves};
 use crate::ledger::record::event::ReceivedEvent;
 use crate::store::StoreError;
 
-/// How often a transaction is retried that failed for a transient reason, such as a lock conflict.
+/// How many times a transaction is retried after a transient failure, such as a lock conflict.
 const RETRIES: u32 = 2;
 /// How often an unhealthy lane probes the database.
 const PROBE_EVERY: Duration = Duration::from_millis(250);
-/// How long a lane waits for one transaction: far longer than an authorisation deadline, and than a
-/// slow disk needs. Without this limit a lane would wait about 15 minutes for a server that
-/// vanished without closing its connection, until TCP gives up.
+/// How long a lane waits for one transaction: far longer than an authorisation deadline and than a
+/// slow disk needs. Without this limit, a lane whose database server vanished without closing its
+/// connection would wait about 15 minutes, until TCP gives up.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One lane of the committer.
@@ -144,7 +144,7 @@ impl Lane {
             });
             let result = booked.await;
             let Err(failure) = &result else { return result };
-            // Authorisation requests come first: no retry while they wait or the database is away.
+            // Authorisation requests come first: no retry while they wait or the database is down.
             let must_yield = failure.is_unavailable() || !queues.authorisations.is_empty();
             if retries == RETRIES || !failure.is_transient() || must_yield {
                 return result;
@@ -232,15 +232,9 @@ fn after_failure(
 
 fn acknowledge(batch: Vec<PendingEvent>, result: Result<(), NotStored>) {
     for pending in batch {
-        // The sender may have gone, which changes nothing about its event.
+        // The handler may be gone; whether its event was stored does not depend on that.
         let _ = pending.reply.send(result);
     }
-}
-
-/// Splits `batch` in two: the second half, then the first half, which has the odd one.
-pub(super) fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
-    let second = batch.split_off(batch.len().div_ceil(2));
-    [second, batch]
 }
 
 /// The failure as an error with its sources, for the log.

@@ -267,3 +267,9 @@ fn card_of(body: &EventBody) -> Option<&CardToken> {
         EventBody::Dispute(_) | EventBody::Unclear { .. } | EventBody::Other => None,
     }
 }
+
+/// Splits `batch` in two: the second half, then the first half, which has the odd one.
+fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
+    let second = batch.split_off(batch.len().div_ceil(2));
+    [second, batch]
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::lane::halves;
+use super::halves;
 use super::reply_claim::ReplyClaim;
 use super::withdrawals::WithdrawalQueue;
 use crate::card_path::authorise::{AuthorisationOutcome, ReceivedAuthorisation, our_fault};
@@ -23,7 +23,7 @@ pub(super) struct PendingAuthorisation {
 #[derive(Debug)]
 pub(super) struct AuthorisationBatch {
     pending: Vec<PendingAuthorisation>,
-    /// How often the batch was retried.
+    /// How many times the batch was retried.
     pub(super) retries: u32,
     /// Whether an attempt may have been committed although it was reported as failed.
     pub(super) is_in_doubt: bool,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lane::halves;
+use super::halves;
 use crate::card_path::authorise::{AuthorisationKey, ReceivedAuthorisation};
 
 /// How long a failed withdrawal waits: twice as long after each failure, up to [`BACKOFF_MAX`].

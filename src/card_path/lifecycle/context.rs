@@ -1,8 +1,7 @@
 //! One budget's book, and how events change it.
 
 use super::change::{ChangeCause, PurchaseChange};
-use super::links::MatchStatus;
-use super::purchase_message::PurchaseMessage;
+use super::purchase_message::{MatchStatus, PurchaseMessage};
 use crate::card_path::error::CardPathError;
 use crate::domain::card::CardState;
 use crate::domain::id::PotId;
@@ -36,7 +35,7 @@ pub(super) struct LifecycleContext<'a> {
 
 impl LifecycleContext<'_> {
     /// Adds the purchase of an event if it is unknown. A known purchase for which nothing was ever
-    /// held or captured restarts, so that it counts from this event on.
+    /// held or captured restarts with the counting attributes and the margin of this event.
     pub(super) fn add_purchase(&mut self, message: &PurchaseMessage<'_>) {
         if self.is_in_other_currency(message) {
             return;
@@ -124,8 +123,7 @@ impl LifecycleContext<'_> {
         report: &AuthorisationSnapshot,
         record: Digest,
     ) -> Result<(), CardPathError> {
-        let snapshot =
-            IssuerSnapshot { standing: report.standing, position: report.position.clone() };
+        let snapshot = IssuerSnapshot { status: report.status, position: report.position.clone() };
         self.update_hold(message, record, |purchase| {
             purchase.apply_snapshot(snapshot);
             Ok(())
@@ -153,7 +151,7 @@ impl LifecycleContext<'_> {
     }
 
     /// Releases what the purchase holds for a capture that names it but was booked elsewhere,
-    /// because it does not fit. `message` has its own posting.
+    /// because it does not fit. `message` must carry a posting id that no other posting has.
     pub(super) fn release_moved_capture(
         &mut self,
         message: &PurchaseMessage<'_>,
@@ -284,7 +282,7 @@ impl LifecycleContext<'_> {
     /// The state of the event's card; `None` for a card that no person holds.
     fn card_state(&self, message: &PurchaseMessage<'_>) -> Option<CardState> {
         let card = self.book.card(&message.event.connection, &message.about?.card)?;
-        Some(card.standing.at(message.booked_at))
+        Some(card.status.at(message.booked_at))
     }
 
     /// The event's MCC, if its category differs from the known one of the purchase.

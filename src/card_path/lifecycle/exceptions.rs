@@ -3,8 +3,7 @@
 
 use super::change::{ChangeCause, PurchaseChange};
 use super::context::LifecycleContext;
-use super::links::{MatchStatus, MismatchReason};
-use super::purchase_message::PurchaseMessage;
+use super::purchase_message::{MatchStatus, MismatchReason, PurchaseMessage};
 use crate::card_path::error::CardPathError;
 use crate::domain::purchase::finding::{Finding, about, decided_without_us, findings};
 use crate::domain::purchase::presentment::{EventBody, IssuerAnswer, PresentmentDirection};
@@ -75,7 +74,7 @@ impl LifecycleContext<'_> {
         }
     }
 
-    /// Adds the exceptions of a presentment that are no findings of its purchase: a link that does
+    /// Adds the exceptions of a presentment that are not findings of its purchase: a link that does
     /// not fit, an unknown card, and a capture for which the pots lacked money.
     pub(super) fn note_presentment(
         &self,
@@ -187,7 +186,7 @@ impl LifecycleContext<'_> {
     }
 }
 
-/// What of a presentment does not fit the purchase that it names, and where it was booked.
+/// In what a presentment does not fit the purchase that it names, and where it was booked.
 fn mismatch_detail(mismatch: MismatchReason, message: &PurchaseMessage<'_>) -> String {
     let named = message.presentment().and_then(|presentment| presentment.purchase.as_ref());
     let named = named.map(ToString::to_string).unwrap_or_default();

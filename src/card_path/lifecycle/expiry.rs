@@ -107,8 +107,8 @@ fn expiry_finding(purchase: &Purchase) -> Option<(&'static str, String)> {
         let detail = "its time ran out, and what it held was given back";
         return Some((NEVER_CONFIRMED, detail.to_owned()));
     }
-    let standing = purchase.snapshot.as_ref().map(|last| last.standing);
-    if let Some(AuthorisationStatus::Closed { claimed }) = standing {
+    let status = purchase.snapshot.as_ref().map(|last| last.status);
+    if let Some(AuthorisationStatus::Closed { claimed }) = status {
         let captured = purchase.captured;
         let detail = format!("closed with captures of {claimed}, of which {captured} came");
         return Some((CAPTURE_NEVER_CAME, detail));

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::context::LifecycleContext;
-use super::purchase_message::PurchaseMessage;
+use super::purchase_message::{MatchStatus, MismatchReason, PurchaseMessage};
 use crate::domain::id::{BudgetId, CardToken, ProgrammeId, PurchaseReference};
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::purchase::Purchase;
@@ -18,32 +18,7 @@ use crate::store::{StoreError, Tx};
 /// The most links of a budget's chain that are searched for a purchase that a presentment fits.
 const LINKS_MAX: u32 = 500;
 
-/// Whether a presentment is booked on the purchase that it names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MatchStatus {
-    Matched,
-    /// It names no purchase.
-    Unlinked,
-    /// It fits no known purchase, and is booked as one of its own.
-    OwnPurchase,
-    /// It is booked on the only other purchase that it fits.
-    Relinked,
-    /// It does not fit, but stays on the named purchase, because the pots that pay there may all
-    /// pay for it.
-    KeptMismatch,
-}
-
-/// Why a presentment does not fit the purchase that it names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MismatchReason {
-    /// The card is another person's.
-    Card,
-    Shop,
-    /// The merchant's currency differs from the earlier one, and neither is the card's.
-    Currency,
-}
-
-/// What presentments and purchases are compared by to tell whether their shop is the same.
+/// The attributes by which the shops of presentments and purchases are compared.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ShopMatcher {
     shop: ShopIdentity,
@@ -69,7 +44,7 @@ impl ShopMatcher {
         }
     }
 
-    /// Whether both may be one shop. Names may differ, as between authorisation and clearing.
+    /// Whether both may be the same shop. Its name may differ between authorisation and clearing.
     pub(super) fn may_match(&self, other: &Self) -> bool {
         let is_nameless = self.shop.is_empty() || other.shop.is_empty();
         // An erased name cannot be compared.
@@ -80,7 +55,7 @@ impl ShopMatcher {
         is_nameless || self.is_same(other) || (self.mcc == other.mcc && may_share_a_word)
     }
 
-    /// Whether both are the same shop for certain.
+    /// Whether both are certainly the same shop.
     fn is_same(&self, other: &Self) -> bool {
         self.shop.overlaps(&other.shop)
     }

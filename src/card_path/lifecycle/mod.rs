@@ -33,9 +33,9 @@ use context::LifecycleContext;
 pub use disputes::book_parked;
 use duplicates::{BookedPresentments, Repetition, compare};
 pub use expiry::expire;
-use links::{MatchStatus, MismatchReason, NamedPurchase, RelinkOptions, candidates, mismatch};
+use links::{NamedPurchase, RelinkOptions, candidates, mismatch};
 use notifications::find_own_declines;
-use purchase_message::PurchaseMessage;
+use purchase_message::{MatchStatus, MismatchReason, PurchaseMessage};
 
 /// Stores `events` whole and books them. An event that was stored before is skipped.
 ///

@@ -24,9 +24,9 @@ use crate::store::{
     MessageThread, NewMessage, PendingWrites, PurchaseReferenceKey, StoreError, Tx,
 };
 
-/// Marks in `tasks` which of the requests that an issuer reports as refused we have declined
-/// ourselves: the person was notified of those already. Usually no snapshot reports a refusal, and
-/// nothing is read.
+/// Marks in `tasks` which of the requests that an issuer reports as declined we declined ourselves,
+/// because the person was already notified of those. Reads nothing in the usual case that no
+/// snapshot ends with a decline.
 pub(super) async fn find_own_declines(
     tx: &mut Tx,
     tasks: &mut [BookingTask<'_>],
@@ -73,8 +73,8 @@ fn purchase_name(task: &BookingTask<'_>) -> PurchaseReferenceKey {
 }
 
 impl LifecycleContext<'_> {
-    /// Adds the messages about a change for the owner of the budget, and for the duty where needed.
-    /// None for a card that no person holds.
+    /// Adds the messages about a change: to the owner of the budget and, where needed, to the staff
+    /// on duty. None for a card that no person holds.
     pub(super) fn notify(
         &self,
         change: &PurchaseChange<'_>,
@@ -86,7 +86,7 @@ impl LifecycleContext<'_> {
             return Ok(());
         };
         let card = self.book.card(&after.connection, &after.card);
-        let is_card_stopped = card.is_some_and(|card| card.standing.at(at).is_stopped());
+        let is_card_stopped = card.is_some_and(|card| card.status.at(at).is_stopped());
         let pot_names = BTreeMap::new();
         let zone = self.programme.zone();
         let purchase_context = PurchaseContext {
@@ -96,9 +96,9 @@ impl LifecycleContext<'_> {
         let words = Words::english();
         for notice in notices(before, after, NoticeContext { refused, is_card_stopped })? {
             let body = words.notice(&notice, &purchase_context);
-            let matter = message_thread(&notice, after, at);
+            let thread = message_thread(&notice, after, at);
             let message = self.new_message(change, &notice, (Recipient::Person, body));
-            pending_writes.messages.push(NewMessage { matter, ..message });
+            pending_writes.messages.push(NewMessage { thread, ..message });
             if notice.is_for_duty() {
                 let body = words.stopped_card_paid();
                 pending_writes.messages.push(self.new_message(
@@ -127,7 +127,7 @@ impl LifecycleContext<'_> {
             created_at: change.at,
             recipient,
             facts: facts(notice, change.after),
-            matter: None,
+            thread: None,
             due_at: None,
         }
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::links::{MatchStatus, MismatchReason};
 use crate::domain::decision::authorisation::{AuthorisationRequest, PartialApproval};
 use crate::domain::id::{IssuerReference, PostingId, PurchaseId, PurchaseReference};
 use crate::domain::money::limit::CountingAttributes;
@@ -46,8 +45,33 @@ pub(super) struct PurchaseMessage<'a> {
     pub(super) own_declines: BTreeSet<u32>,
 }
 
+/// Whether a presentment is booked on the purchase that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MatchStatus {
+    Matched,
+    /// It names no purchase.
+    Unlinked,
+    /// It fits no known purchase, and is booked as one of its own.
+    OwnPurchase,
+    /// It is booked on the only other purchase that it fits.
+    Relinked,
+    /// It does not fit, but stays on the named purchase, because the pots that pay there may all
+    /// pay for it.
+    KeptMismatch,
+}
+
+/// Why a presentment does not fit the purchase that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MismatchReason {
+    /// The card is another person's.
+    Card,
+    Shop,
+    /// The merchant's currency differs from the earlier one, and neither is the card's.
+    Currency,
+}
+
 impl<'a> PurchaseMessage<'a> {
-    /// The message of `event`; `None` if that names no purchase itself, as a dispute.
+    /// The message of `event`; `None` if it names no purchase itself, such as a dispute.
     pub(super) fn of(event: &'a ReceivedEvent, ids: &NewIds) -> Option<Self> {
         let (purchase, about) = match &event.event.body {
             EventBody::Snapshot(report) => (report.purchase.clone(), &report.about),

@@ -151,7 +151,7 @@ impl List {
     }
 
     /// The terms that cover the purchases of `scope`: its own term, or every term that can apply in
-    /// its place. `None` is a plain yes.
+    /// its place. `None` means a plain yes.
     fn covering(&self, scope: &Scope, rules: &MerchantRules) -> Vec<Option<&Term>> {
         if let Some(term) = self.term(scope) {
             return vec![Some(term)];
@@ -271,7 +271,7 @@ pub struct TermChange {
     /// The terms before and after; none where there is no term, and for parts that are not terms.
     pub before: Option<Term>,
     pub after: Option<Term>,
-    /// What decides purchases in the scope before and after, whether or not it is a term about it.
+    /// What decides purchases in the scope before and after, even if no term names the scope.
     pub effective_before: EffectiveTerm,
     pub effective_after: EffectiveTerm,
     pub direction: ChangeDirection,
@@ -484,7 +484,7 @@ impl ScopeWidth {
     }
 }
 
-/// 0 for a yes, 2 for a no. No term is a plain yes.
+/// 0 for a yes, 2 for a no. `None` means a plain yes.
 fn strictness(term: Option<&Term>) -> u8 {
     match term.map(Term::answer) {
         None | Some(TermAnswer::Yes) => 0,
@@ -493,14 +493,13 @@ fn strictness(term: Option<&Term>) -> u8 {
     }
 }
 
-/// The direction from one term to another for a purchase that both cover. No term is a plain yes.
+/// The direction from one term to another for a purchase that both cover. `None` means a plain yes.
 fn compare(before: Option<&Term>, after: Option<&Term>, width: ScopeWidth) -> ChangeDirection {
-    let rank = strictness;
     let direction = match (before.and_then(Term::hours), after.and_then(Term::hours)) {
-        (None, None) => match rank(after).cmp(&rank(before)) {
+        (None, None) => match strictness(after).cmp(&strictness(before)) {
             std::cmp::Ordering::Greater => ChangeDirection::Tighter,
             std::cmp::Ordering::Less => ChangeDirection::Looser,
-            std::cmp::Ordering::Equal if rank(before) == 0 => {
+            std::cmp::Ordering::Equal if strictness(before) == 0 => {
                 let limits = |term: Option<&Term>| term.map_or(Vec::new(), |t| t.limits().to_vec());
                 compare_limits(&limits(before), &limits(after), width)
             }
@@ -508,11 +507,13 @@ fn compare(before: Option<&Term>, after: Option<&Term>, width: ScopeWidth) -> Ch
             std::cmp::Ordering::Equal => ChangeDirection::Same,
         },
         (was, is) => {
-            let answers =
-                ChangeDirection::of(rank(after) >= rank(before), rank(before) >= rank(after));
+            let answers = ChangeDirection::of(
+                strictness(after) >= strictness(before),
+                strictness(before) >= strictness(after),
+            );
             answers.and(compare_hours(
-                was.filter(|_| rank(before) > 0),
-                is.filter(|_| rank(after) > 0),
+                was.filter(|_| strictness(before) > 0),
+                is.filter(|_| strictness(after) > 0),
             ))
         }
     };
@@ -552,7 +553,8 @@ fn implies(limit: &Limit, other: &Limit, width: ScopeWidth) -> bool {
     }
 }
 
-/// The direction from one set of hours in which the card works to another; none is the whole day.
+/// The direction from one set of hours in which the card works to another. `None` means the whole
+/// day.
 fn compare_hours(before: Option<Hours>, after: Option<Hours>) -> ChangeDirection {
     match (before, after) {
         (None, None) => ChangeDirection::Same,

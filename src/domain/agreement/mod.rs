@@ -9,12 +9,12 @@ use std::str::FromStr;
 
 use jiff::civil::{Date, Time};
 
-use crate::domain::decision::authorisation::AuthorisationRequest;
 use crate::domain::id::BudgetId;
 use crate::domain::money::limit::Limit;
 use crate::domain::money::stream::Stream;
 use crate::domain::pot::PotPlan;
-use crate::domain::shop::merchant::{Category, Mcc, ShopCategories};
+use crate::domain::shop::merchant::{Category, Mcc, Merchant, ShopCategories};
+use crate::domain::shop::table::ShopTable;
 use crate::domain::shop::{ShopIdentity, ShopKey};
 use crate::domain::stored_enum::stored_enum;
 
@@ -39,6 +39,39 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The scope of a term or permission for the shop of `merchant` alone: a shop of the table;
+    /// otherwise its name or its network identifier, because either may change between purchases.
+    /// `None` for a shop with neither.
+    pub fn for_merchant(merchant: &Merchant, shops: &ShopTable) -> Option<Self> {
+        let shop = shops.identify(merchant);
+        let first = shop.first()?;
+        let number = ShopKey::of_network(merchant.network_id(), merchant.mcc());
+        match number.filter(|number| *number != first && shop.is(number)) {
+            Some(number) if !shops.has_name(&first) => Some(Self::OneShop(first, number)),
+            Some(_) | None => Some(Self::Shop(first)),
+        }
+    }
+
+    /// As [`Self::for_merchant`], for the shop of a purchase: `known` are the keys recorded when it
+    /// began, and `printed` is the name printed then.
+    pub fn for_purchase(
+        known: &ShopIdentity,
+        mcc: Option<Mcc>,
+        printed: Option<&str>,
+        shops: &ShopTable,
+    ) -> Option<Self> {
+        let printed = printed.unwrap_or_default();
+        let named = shops.identify(&Merchant::new(mcc, printed));
+        if let Some(first) = named.first().filter(|key| shops.has_name(key)) {
+            return Some(Self::Shop(first));
+        }
+        let first = known.first().or_else(|| named.first())?;
+        let other = known.keys().last().filter(|last| {
+            **last != first && Some(**last) != ShopKey::from_name(printed) && !printed.is_empty()
+        });
+        Some(other.map_or(Self::Shop(first), |number| Self::OneShop(first, *number)))
+    }
+
     /// The keys of the shop, if the scope is one shop.
     pub fn shops(&self) -> impl Iterator<Item = ShopKey> {
         let (one, other) = match self {
@@ -300,14 +333,14 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// The most specific term for a purchase at `shop`: by this shop, this code, this category, or
-    /// everything else.
+    /// The most specific term for a purchase at `shop` under the code `mcc`: by this shop, this
+    /// code, this category, or everything else.
     ///
     /// If no term names the shop or the code, a term about another category that the shop may sell
     /// applies instead where it is stricter, because nobody can tell which of them was bought.
     pub fn matched(
         &self,
-        request: &AuthorisationRequest,
+        mcc: Option<Mcc>,
         shop: &ShopIdentity,
         kinds: ShopCategories<'_>,
     ) -> Option<&Term> {
@@ -317,7 +350,7 @@ impl Agreement {
                 let rank = shop.rank(name).or_else(|| shop.rank(number))?;
                 Some((0, rank))
             }
-            Scope::Code(code) => (request.merchant.mcc() == Some(*code)).then_some((1, 0)),
+            Scope::Code(code) => (mcc == Some(*code)).then_some((1, 0)),
             Scope::Category(about) => (about == kinds.category).then_some((2, 0)),
             Scope::EverythingElse => Some((3, 0)),
             Scope::Gate(_) | Scope::Everything => None,

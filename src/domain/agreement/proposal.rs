@@ -24,7 +24,7 @@ pub const PROPOSAL_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24)
 pub const REFUSAL_COOLDOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 stored_enum!(
-    /// Whose consent a proposal takes.
+    /// Whose consent a proposal requires.
     ProposalKind {
         /// That of the person and, where they cannot decide alone, of the worker and the manager.
         Together => "together",

@@ -66,13 +66,13 @@ pub struct InterimLimits {
 }
 
 impl InterimGrant {
-    /// Whether the permission can still be used, or its appeal may yet approve the same.
+    /// Whether the permission can still be used, or the answer to its appeal may still grant one.
     fn is_open(&self, at: Timestamp) -> bool {
         self.is_waiting || self.permission.as_ref().is_some_and(|known| known.is_live(at))
     }
 
-    /// The amount that counts against [`InterimLimits::all`]. A permission that was never used and
-    /// is no longer live does not count.
+    /// The amount that counts against [`InterimLimits::all`]: the cap of a permission that is live,
+    /// or that was used and was given within [`INTERIM_LIMIT_WINDOW`]; otherwise none.
     fn counts(&self, at: Timestamp) -> Option<Money> {
         let permission = self.permission.as_ref()?;
         let is_recent = at.duration_since(self.given_at) < INTERIM_LIMIT_WINDOW;
@@ -82,8 +82,8 @@ impl InterimGrant {
     }
 }
 
-/// The cap of a new interim permission for `scope`, beside the earlier ones `before`. None while
-/// one for the same scope or shop is open, or when the limits leave nothing.
+/// The cap of a new interim permission for `scope`, given the earlier ones `before`. None while one
+/// for the same scope or shop is open, or when the limits leave nothing.
 ///
 /// # Errors
 ///

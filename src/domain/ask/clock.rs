@@ -1,9 +1,9 @@
 //! Deadlines of asks: by when each escalation step answers, and what follows if it does not.
 //!
-//! An ask is answered within three working hours, an essential one on the same day. Then it
-//! escalates to cover, then to a manager, and it is decided within 72 hours. A programme may
-//! promise less time, never more. An overdue ask escalates by itself; it never lapses, and silence
-//! never refuses it.
+//! An ask is answered within three working hours, an essential one on the same day. Otherwise it
+//! escalates to covering staff, then to a manager, and it is decided within 72 hours. A programme
+//! may promise less time, never more. An overdue ask escalates by itself; it never lapses, and
+//! silence never refuses it.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -37,7 +37,7 @@ pub struct AskClock<'a> {
 pub struct StaffAvailability {
     /// The worker is away, and somebody covers for them.
     pub worker_is_away: bool,
-    /// Somebody is on the programme's duty.
+    /// Somebody is on duty for the whole programme.
     pub has_duty_cover: bool,
 }
 
@@ -70,9 +70,10 @@ pub enum OverdueStep {
 impl AskClock<'_> {
     /// The deadlines of an ask that is sent at `at`.
     ///
-    /// The worker answers first. Cover answers first if the worker is away, or if the ask is
-    /// essential and sent out of hours while somebody is on duty. The manager answers an essential
-    /// ask that is sent out of hours if nobody is on duty and no working day ends before midnight.
+    /// The worker answers first, with two exceptions. Covering staff answer first if the worker is
+    /// away, or if the ask is essential and sent out of hours while somebody is on duty. The
+    /// manager answers first if the ask is essential and sent out of hours, nobody is on duty, and
+    /// no working day ends before midnight.
     pub fn begin(&self, at: Timestamp, urgency: Urgency, cover: StaffAvailability) -> AskDeadlines {
         let decide_by = self.decide_by(at, urgency);
         let is_out_of_hours = urgency == Urgency::Essential && !self.working.is_open(at);

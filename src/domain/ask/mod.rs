@@ -31,7 +31,7 @@ stored_enum!(
     /// The kind of an ask.
     AskKind {
         OneTime => "one_time",
-        /// The card company classifies the shop wrongly.
+        /// The shop's MCC puts it into the wrong category.
         WrongGroup => "wrong_group",
     }
 );
@@ -71,7 +71,7 @@ stored_enum!(
 );
 
 stored_enum!(
-    /// Why an ask was refused. Poor value for money is deliberately no reason.
+    /// Why an ask was refused. Poor value for money is deliberately not among the reasons.
     AskRefusalReason {
         /// The law, or a rule that came with this money.
         Law => "law_of_money",
@@ -355,7 +355,7 @@ impl Ask {
             uses_left: 1,
             given_at: at,
             ends_at: at.checked_add(DEFAULT_PERMISSION_LIFETIME).unwrap_or(Timestamp::MAX),
-            giver: Grantor::Programme,
+            grantor: Grantor::Programme,
             uses: Some(PermissionUsage::none(self.amount.currency())),
         };
         let answer = AskAnswer {
@@ -447,7 +447,7 @@ fn permission(
         uses_left: 1,
         given_at: given.at,
         ends_at,
-        giver: Grantor::People,
+        grantor: Grantor::People,
         uses: Some(PermissionUsage::none(cap.currency())),
     })
 }

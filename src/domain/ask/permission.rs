@@ -38,7 +38,7 @@ pub struct Permission {
     /// When its validity begins (inclusive).
     pub given_at: Timestamp,
     pub ends_at: Timestamp,
-    pub giver: Grantor,
+    pub grantor: Grantor,
     /// The usage by the purchases under this permission. None for a permission from before usage
     /// was recorded: a second hold then never shares its use.
     pub uses: Option<PermissionUsage>,

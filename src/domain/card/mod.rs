@@ -49,8 +49,8 @@ impl CardState {
     }
 }
 
-/// A card's state over time. A pause by staff ends by itself at the stored instant, so that nobody
-/// has to be there to end it.
+/// A card's state over time. A pause by staff ends by itself at the stored instant, so that it ends
+/// even if nobody acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CardStatus {
     pub state: CardState,

@@ -56,7 +56,7 @@ pub struct Talk {
     pub concern: String,
     /// What the person wants.
     pub wants: String,
-    /// Whether the person understood and agreed, and how that was found out.
+    /// Whether the person understood and agreed, and how that was established.
     pub consent: String,
     /// The less restrictive options, and why each was or was not enough.
     pub options: String,

@@ -127,7 +127,7 @@ pub struct Facts {
     pub continues: PurchaseContinuation,
     /// The counting attributes that an open purchase began with; `None` for a new one and for facts
     /// of rules version 1, which did not record them.
-    pub begun_as: Option<CountingAttributes>,
+    pub original_attributes: Option<CountingAttributes>,
 }
 
 /// The shop as the shop table identified it at the time of the decision.

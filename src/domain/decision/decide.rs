@@ -285,7 +285,8 @@ impl PurchaseAssessment<'_> {
 
     /// The most specific term about the purchase.
     fn matched(&self) -> Option<&Term> {
-        self.holder.agreement.matched(self.request, &self.shop, self.facts.kinds())
+        let mcc = self.request.merchant.mcc();
+        self.holder.agreement.matched(mcc, &self.shop, self.facts.kinds())
     }
 
     /// Step 3: what the agreement says about the shop and about the way of paying.
@@ -351,15 +352,15 @@ impl PurchaseAssessment<'_> {
         let now = self.counted(scope.clone());
         let mut judged: Vec<(&Term, &CountingAttributes)> =
             matched.into_iter().chain(gates).map(|term| (term, &now)).collect();
-        if let Some(begun) = &self.facts.begun_as {
+        if let Some(original) = &self.facts.original_attributes {
             let is_its_own = |term: &&Term| {
                 let is_gate = matches!(term.scope(), Scope::Gate(_));
-                *term.scope() == begun.matched || (is_gate && begun.is_within(term.scope()))
+                *term.scope() == original.matched || (is_gate && original.is_within(term.scope()))
             };
             let is_new =
                 |term: &&Term| !judged.iter().any(|(known, _)| known.scope() == term.scope());
             let own: Vec<_> = agreement.terms.iter().filter(is_its_own).filter(is_new).collect();
-            judged.extend(own.into_iter().map(|term| (term, begun)));
+            judged.extend(own.into_iter().map(|term| (term, original)));
         }
         judged.extend(agreement.everything().map(|term| (term, &now)));
         let mut objections = Vec::new();
@@ -483,8 +484,8 @@ impl PurchaseAssessment<'_> {
     fn is_about(&self, permission: &Permission) -> bool {
         let matched = self.matched();
         let matched = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
-        let began_within =
-            self.facts.begun_as.as_ref().is_some_and(|begun| begun.is_within(&permission.scope));
+        let original = self.facts.original_attributes.as_ref();
+        let began_within = original.is_some_and(|original| original.is_within(&permission.scope));
         began_within || self.counted(matched).is_within(&permission.scope)
     }
 
@@ -557,6 +558,6 @@ fn has_cooled(objection: &Objection, permission: &Permission, at: Timestamp) -> 
     objection.cooling_days.is_none_or(|days| {
         let cooling = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
         let cooled_at = permission.given_at.checked_add(cooling);
-        permission.giver == Grantor::People && cooled_at.is_ok_and(|cooled_at| at >= cooled_at)
+        permission.grantor == Grantor::People && cooled_at.is_ok_and(|cooled_at| at >= cooled_at)
     })
 }

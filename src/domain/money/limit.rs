@@ -1,4 +1,10 @@
 //! Limits of an agreement's terms, and the counters that record their usage.
+//!
+//! `agreement/mod.rs`, this file and `decision/authorisation.rs` form a circle: a term carries its
+//! [`Limit`]s, a counter belongs to the [`Scope`] of a term and counts an [`AuthorisationRequest`],
+//! and a decision has counters among its facts, with permissions (`ask/permission.rs`) and decline
+//! reasons (`decision/reason.rs`) that name scopes and hours of terms. Limits and counters stay in
+//! one file, because a limit means what its counter counts.
 
 use jiff::civil::Date;
 

@@ -98,7 +98,8 @@ pub enum AccessScope {
     Ticked(Delegation),
     /// The budget of the account's person, whatever is ticked.
     Chosen,
-    /// The budgets of the people in the account's own caseload and in those that it covers for.
+    /// The budgets of the people in the account's own caseload and in those of workers it covers
+    /// for.
     Caseload,
     /// Every budget of the programme while on duty; otherwise those of the workers it covers for.
     OnDuty,

@@ -63,7 +63,7 @@ pub struct PurchaseAttempt {
     pub paid: Option<Money>,
     /// The thread of a decline, and for how long after its first decline a retry belongs to it;
     /// none for an approval.
-    pub matter: Option<(String, SignedDuration)>,
+    pub thread: Option<(String, SignedDuration)>,
 }
 
 /// What is recorded about the last weeks of one person.
@@ -129,18 +129,18 @@ fn not_paid(input: &SignalInput<'_>) -> Option<Signal> {
 }
 
 /// Counts the distinct declines. Retries in one thread count once, from its first decline and for
-/// as long as [`PurchaseAttempt::matter`] says.
+/// as long as [`PurchaseAttempt::thread`] says.
 fn count_distinct(mut declines: Vec<&PurchaseAttempt>) -> usize {
     declines.sort_by_key(|attempt| attempt.at);
     let mut first_declines: BTreeMap<&str, Timestamp> = BTreeMap::new();
     let mut count = 0_usize;
     for attempt in declines {
-        let known = attempt.matter.as_ref().is_some_and(|(matter, within)| {
-            let first = first_declines.get(matter.as_str());
+        let known = attempt.thread.as_ref().is_some_and(|(thread, within)| {
+            let first = first_declines.get(thread.as_str());
             first.is_some_and(|first| attempt.at.duration_since(*first) < *within)
         });
-        if let Some((matter, _)) = attempt.matter.as_ref().filter(|_| !known) {
-            first_declines.insert(matter, attempt.at);
+        if let Some((thread, _)) = attempt.thread.as_ref().filter(|_| !known) {
+            first_declines.insert(thread, attempt.at);
         }
         count = count.saturating_add(usize::from(!known));
     }
@@ -213,7 +213,7 @@ mod tests {
     fn attempt(on: Date, minute: i8, is_cash: bool, paid: Option<i64>) -> PurchaseAttempt {
         let at = on.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp();
         let at = at.checked_add(i64::from(minute).minutes()).unwrap();
-        PurchaseAttempt { at, on, is_cash, paid: paid.map(gbp), matter: None }
+        PurchaseAttempt { at, on, is_cash, paid: paid.map(gbp), thread: None }
     }
 
     fn found(attempts: &[PurchaseAttempt]) -> Vec<SignalKind> {
@@ -234,11 +234,11 @@ mod tests {
     }
 
     #[test]
-    fn a_shop_that_tries_again_within_a_day_is_one_matter() {
+    fn a_shop_that_tries_again_within_a_day_is_one_thread() {
         let day = SignedDuration::from_hours(24);
         let on = date(2026, 11, 24);
         let again = |minute, shop: &str| PurchaseAttempt {
-            matter: Some((shop.to_owned(), day)),
+            thread: Some((shop.to_owned(), day)),
             ..attempt(on, minute, false, None)
         };
         let night: Vec<_> = (0..8).map(|n| again(n, "a")).collect();

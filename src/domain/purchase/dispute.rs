@@ -87,7 +87,7 @@ impl Dispute {
         }
     }
 
-    /// Applies whatever in `report` ranks after the known state.
+    /// Applies each part of `report`, outcome and funds, that ranks after the known one.
     pub fn apply_report(&mut self, report: &DisputeReport) {
         let told = report.outcome.rank(&report.position, report.amount);
         if self.outcome.0.rank(&self.outcome.1, self.amount) < told {

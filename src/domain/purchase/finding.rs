@@ -133,11 +133,11 @@ pub fn findings(
         if purchase.captured.is_positive() { of_captures(purchase, permissions)? } else { None };
     let missing = purchase.requested_hold()?.saturating_sub(purchase.held()?)?;
     let uncovered = missing.is_positive().then_some(Finding::HoldAboveMoney { missing });
-    let standing = purchase.snapshot.as_ref().map(|snapshot| snapshot.standing);
+    let status = purchase.snapshot.as_ref().map(|snapshot| snapshot.status);
     // A partial capture followed by a reversal of the rest is normal.
     let is_all_captured = purchase.captured.is_positive()
         && purchase.captured.minor() >= purchase.approved_total()?.minor();
-    let is_reversed = standing == Some(AuthorisationStatus::Reversed) && is_all_captured;
+    let is_reversed = status == Some(AuthorisationStatus::Reversed) && is_all_captured;
     let reversed = is_reversed.then_some(Finding::CapturedAfterReversal);
     let is_unexplained = purchase.suspense.is_positive() && !purchase.anomalies.is_moved;
     let unexplained = is_unexplained.then_some(Finding::RefundWithoutPurchase);

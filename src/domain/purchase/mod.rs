@@ -150,13 +150,13 @@ pub enum IncrementState {
 /// The issuer's latest snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerSnapshot {
-    pub standing: AuthorisationStatus,
+    pub status: AuthorisationStatus,
     pub position: MessagePosition,
 }
 
 impl IssuerSnapshot {
     fn rank(&self) -> MessageRank {
-        self.standing.rank(&self.position)
+        self.status.rank(&self.position)
     }
 }
 
@@ -234,7 +234,7 @@ impl Purchase {
     pub fn requested_hold(&self) -> Result<Money, MoneyError> {
         if let Some(snapshot) = &self.snapshot {
             let unknown = self.approved_from(snapshot.position.answers)?;
-            let total = match snapshot.standing {
+            let total = match snapshot.status {
                 AuthorisationStatus::Open { total } => total,
                 AuthorisationStatus::Closed { claimed } => {
                     claimed.saturating_sub(self.captured_elsewhere)?
@@ -261,7 +261,7 @@ impl Purchase {
     fn estimate(&self) -> Result<Money, MoneyError> {
         let Some(snapshot) = &self.snapshot else { return self.approved() };
         let unknown = self.approved_from(snapshot.position.answers)?;
-        match snapshot.standing {
+        match snapshot.status {
             AuthorisationStatus::Open { total } => total.checked_add(unknown),
             AuthorisationStatus::Closed { .. }
             | AuthorisationStatus::Reversed
@@ -363,12 +363,12 @@ impl Purchase {
 
     /// Applies a snapshot unless a later one is known.
     pub fn apply_snapshot(&mut self, snapshot: IssuerSnapshot) {
-        if let AuthorisationStatus::Open { total } = snapshot.standing
+        if let AuthorisationStatus::Open { total } = snapshot.status
             && total.minor() > self.most_held.minor()
         {
             self.most_held = total;
         }
-        self.anomalies.is_declined |= snapshot.standing == AuthorisationStatus::Declined;
+        self.anomalies.is_declined |= snapshot.status == AuthorisationStatus::Declined;
         if self.snapshot.as_ref().is_none_or(|known| known.rank() < snapshot.rank()) {
             self.snapshot = Some(snapshot);
         }
@@ -468,7 +468,7 @@ impl Purchase {
             over: 1,
             reference: IssuerReference::own(),
         };
-        self.snapshot = Some(IssuerSnapshot { standing: AuthorisationStatus::Expired, position });
+        self.snapshot = Some(IssuerSnapshot { status: AuthorisationStatus::Expired, position });
     }
 
     /// Restarts a purchase of which nothing is committed: earlier approvals no longer use a

@@ -18,7 +18,7 @@ pub enum PurchaseNotice {
     Kept {
         amount: Money,
     },
-    /// Money is held of which we approved nothing or less.
+    /// Money is held although we approved none of it, or less.
     HeldWithoutApproval {
         amount: Money,
     },
@@ -123,8 +123,8 @@ fn moved(
             PurchaseNotice::Kept { amount: after.requested_hold()? }
         }));
     }
-    let standing = after.snapshot.as_ref().map(|snapshot| snapshot.standing);
-    let is_refused = standing == Some(AuthorisationStatus::Declined) && !around.refused.is_empty();
+    let status = after.snapshot.as_ref().map(|snapshot| snapshot.status);
+    let is_refused = status == Some(AuthorisationStatus::Declined) && !around.refused.is_empty();
     if !freed.is_positive() || is_refused {
         return Ok(None);
     }
@@ -133,7 +133,7 @@ fn moved(
         PurchaseNotice::Lowered { keeps, freed }
     } else if after.captured.is_positive() {
         PurchaseNotice::CapturedLess { took: after.captured, freed }
-    } else if standing == Some(AuthorisationStatus::Expired) {
+    } else if status == Some(AuthorisationStatus::Expired) {
         PurchaseNotice::HoldExpired { freed }
     } else {
         PurchaseNotice::GivenBack { freed }

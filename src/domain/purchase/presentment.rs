@@ -65,7 +65,7 @@ pub struct PurchaseReport {
 pub struct AuthorisationSnapshot {
     pub purchase: PurchaseReference,
     pub about: PurchaseReport,
-    pub standing: AuthorisationStatus,
+    pub status: AuthorisationStatus,
     pub position: MessagePosition,
     /// All requests answered so far, by us or the issuer, in order of their sequence number.
     pub answers: Vec<IssuerAnswer>,
@@ -138,7 +138,7 @@ impl AuthorisationStatus {
         let (open, closed) = (Self::Open { total: amount }, Self::Closed { claimed: amount });
         [open, closed, Self::Reversed, Self::Expired, Self::Declined]
             .into_iter()
-            .find(|standing| standing.word() == word)
+            .find(|status| status.word() == word)
     }
 }
 

@@ -143,7 +143,7 @@ fn not_taken(answers: &[RecordedAnswer], purchase: &Purchase) -> Result<Purchase
         return Ok(PurchaseState::RefundWithoutPurchase);
     }
     let is_withdrawn = !purchase.increments.is_empty() && !approved_total.is_positive();
-    Ok(match purchase.snapshot.as_ref().map(|snapshot| snapshot.standing) {
+    Ok(match purchase.snapshot.as_ref().map(|snapshot| snapshot.status) {
         Some(AuthorisationStatus::Declined) if is_withdrawn => PurchaseState::TakenBack,
         Some(AuthorisationStatus::Declined) => PurchaseState::NotPaid,
         _ if is_withdrawn => PurchaseState::TakenBack,

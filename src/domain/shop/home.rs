@@ -15,7 +15,7 @@ stored_enum!(
 pub struct HomeCountries {
     /// The programme's own country.
     pub country: String,
-    /// Further countries that are not abroad, as Jersey is for a programme in Guernsey.
+    /// Further countries that are not abroad, such as Jersey for a programme in Guernsey.
     pub others: Vec<String>,
     pub unknown: UnknownCountry,
 }

@@ -263,7 +263,7 @@ pub struct CategoryRule {
     /// What the category cannot show, in plain words; may be empty.
     pub note: String,
     pub start: DefaultAnswer,
-    /// Reveals something private about the person, so texts and lists mask it.
+    /// Whether the category reveals something private, so that texts and lists mask it.
     pub is_sensitive: bool,
     /// Each code, with the kind of shop or the brand it stands for.
     pub codes: BTreeMap<Mcc, String>,

@@ -1,4 +1,9 @@
 //! Shop identity: the keys that identify a shop across different descriptors.
+//!
+//! `merchant` and `table` refer to each other: the merchant rules contain the shop table, because a
+//! programme puts both in force together, and the table identifies a shop by the name, MCC and
+//! network identifier of a merchant. It compares names as normalised by `descriptor`, whose first
+//! step is `clean` of `merchant`.
 
 pub(in crate::domain) mod descriptor;
 pub mod home;

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::domain::agreement::Scope;
 use crate::domain::shop::descriptor::NormalisedDescriptor;
 use crate::domain::shop::merchant::{Mcc, Merchant};
 use crate::domain::shop::{ShopIdentity, ShopKey};
@@ -253,39 +252,9 @@ impl ShopTable {
         self.identify(&Merchant::new(None, name)).first()
     }
 
-    /// The scope of a term or permission for the shop of `merchant` alone: a shop of the table;
-    /// otherwise its name or its network identifier, because either may change between purchases.
-    /// `None` for a shop with neither.
-    pub fn scope_of(&self, merchant: &Merchant) -> Option<Scope> {
-        let shop = self.identify(merchant);
-        let first = shop.first()?;
-        let number = ShopKey::of_network(merchant.network_id(), merchant.mcc());
-        match number.filter(|number| *number != first && shop.is(number)) {
-            Some(number) if !self.by_name.contains_key(&first) => {
-                Some(Scope::OneShop(first, number))
-            }
-            Some(_) | None => Some(Scope::Shop(first)),
-        }
-    }
-
-    /// As [`Self::scope_of`], for the shop of a purchase: `known` are the keys recorded when it
-    /// began, and `printed` is the name printed then.
-    pub fn scope_of_purchase(
-        &self,
-        known: &ShopIdentity,
-        mcc: Option<Mcc>,
-        printed: Option<&str>,
-    ) -> Option<Scope> {
-        let printed = printed.unwrap_or_default();
-        let named = self.identify(&Merchant::new(mcc, printed));
-        if let Some(first) = named.first().filter(|key| self.by_name.contains_key(key)) {
-            return Some(Scope::Shop(first));
-        }
-        let first = known.first().or_else(|| named.first())?;
-        let other = known.keys().last().filter(|last| {
-            **last != first && Some(**last) != ShopKey::from_name(printed) && !printed.is_empty()
-        });
-        Some(other.map_or(Scope::Shop(first), |number| Scope::OneShop(first, *number)))
+    /// Whether `key` is that of the name of a shop in the table.
+    pub(in crate::domain) fn has_name(&self, key: &ShopKey) -> bool {
+        self.by_name.contains_key(key)
     }
 
     /// The current identity of the shop of a purchase: the table's keys for the `printed` name,

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use crate::domain::stored_enum::stored_enum;
 
-/// How long before its arrival an event may have happened, for [`Moment::day_of`] to use the
-/// issuer's time.
+/// The longest time between an event and its arrival for which [`Moment::day_of`] uses the issuer's
+/// time of the event.
 const LATE_REPORT_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The time at which a message arrived, with the local date and time in the programme's time zone.
@@ -132,7 +132,8 @@ mod tests {
             let at = happened_at.map(|at| at.parse().unwrap());
             assert_eq!(arrival.day_of(at, &london()), day, "{happened_at:?}");
         }
-        // The day is local to the programme: 12:50 UTC is 23:50 on the day before in Sydney.
+        // The day is local to the programme: in Sydney, 12:50 UTC is 23:50, before the midnight
+        // that precedes the arrival at 00:10.
         let sydney = TimeZone::get("Australia/Sydney").unwrap();
         let arrival = moment("2026-11-23T13:10:00Z", &sydney);
         let at = Some("2026-11-23T12:50:00Z".parse().unwrap());

@@ -112,7 +112,7 @@ impl WorkingTime<'_> {
     }
 
     /// The end of the working day of `at`; that of the next working day if today's has ended or
-    /// today is none.
+    /// today is not a working day.
     pub fn end_of_working_day(&self, at: Timestamp) -> Timestamp {
         self.windows(at).next().map_or(at, |(_, closes)| closes)
     }
@@ -136,8 +136,8 @@ impl WorkingTime<'_> {
         days.filter_map(|date| self.window(date)).filter(move |(_, closes)| *closes > at)
     }
 
-    /// The working window (start, end) on `date`; none if it is no working day or the clocks skip
-    /// those hours.
+    /// The working window (start, end) on `date`; none if it is not a working day or the clocks
+    /// skip those hours.
     fn window(&self, date: Date) -> Option<(Timestamp, Timestamp)> {
         if !self.hours.has(date.weekday()) {
             return None;

@@ -131,7 +131,7 @@ pub struct AnsweredRequest {
     pub reason: Option<String>,
 }
 
-/// Data of the acquirer, in any quality: a value that is not text counts as absent.
+/// Merchant data as the acquirer sent it, unvalidated: a value that is not text counts as absent.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct MerchantData {
     /// The MCC (ISO 18245).

@@ -19,7 +19,7 @@ struct AnswerRecord {
     /// The amount that would have been approved at the same shop, in minor units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payable: Option<i64>,
-    /// The pots and amounts of an approval, in minor units and drain order. The sum above the
+    /// The pots and amounts of an approval, in minor units and drain order. Their sum less the
     /// approved amount is the margin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parts: Vec<(String, i64)>,

@@ -32,7 +32,6 @@ use crate::domain::purchase::state::{PurchaseOutcome, PurchaseState};
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop::merchant::{Category, Mcc};
 use crate::domain::time::period::Period;
-use crate::ledger::record::event::EventState;
 use crate::ledger::record::row::{ColumnKind, CorruptRow, Digest, RowReader, Value};
 
 /// A type that one column can store.
@@ -162,7 +161,6 @@ word_columns!(
     ConsentSide,
     Decider,
     EscalationStep,
-    EventState,
     Grantor,
     InterimMeasure,
     MemberState,

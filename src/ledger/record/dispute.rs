@@ -37,7 +37,7 @@ pub(super) fn disputes_text(disputes: &[Dispute]) -> Option<String> {
     (!bodies.is_empty()).then(|| serde_json::to_string(&bodies).unwrap_or_default())
 }
 
-/// Parses the list.
+/// Parses the output of [`disputes_text`].
 pub(super) fn disputes_from_text(text: &str, currency: Currency) -> Option<Vec<Dispute>> {
     let bodies: Vec<DisputeBody> = serde_json::from_str(text).ok()?;
     bodies.into_iter().map(|body| dispute(body, currency)).collect()

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::column::Erasable;
+use super::column::{Erasable, word_columns};
 use super::row::{CanonicalHasher, Digest, Value};
 use super::table::{Record as _, record};
 use crate::domain::id::{
@@ -65,10 +65,12 @@ stored_enum!(
         Booked => "booked",
         /// Stored only; the ledger does not use it.
         StoredOnly => "kept",
-        /// Stored before the presentment that it is about; booked when that arrives.
+        /// Arrived before the presentment that it is about; booked once the presentment is booked.
         Parked => "parked",
     }
 );
+
+word_columns!(EventState);
 
 impl ReceivedEvent {
     /// The row to store.

@@ -206,7 +206,7 @@ impl FactsRecord {
             own: facts.pots.iter().filter_map(part_of).collect(),
             margin: Some(facts.margin.minor()).filter(|minor| *minor != 0),
             exchange: Some(facts.exchange.number()).filter(|percent| *percent != 0),
-            begun_as: facts.begun_as.as_ref().map(counted_record),
+            begun_as: facts.original_attributes.as_ref().map(counted_record),
             so_far: match facts.continues {
                 PurchaseContinuation::Nothing | PurchaseContinuation::OtherPerson => None,
                 PurchaseContinuation::Open { so_far, counted_on } => {
@@ -290,7 +290,11 @@ impl FactsRecord {
             pots: self.pots(currency)?,
             margin: Money::from_minor(self.margin.unwrap_or(0), currency),
             exchange: self.exchange()?,
-            begun_as: self.begun_as.as_ref().map(|begun| counted(begun, currency)).transpose()?,
+            original_attributes: self
+                .begun_as
+                .as_ref()
+                .map(|original| counted(original, currency))
+                .transpose()?,
             continues: match self.so_far {
                 _ if self.anothers => PurchaseContinuation::OtherPerson,
                 Some((minor, counted_on)) => {
@@ -423,9 +427,9 @@ fn permission_record(permission: &Permission, is_here: bool) -> PermissionRecord
         uses_left: permission.uses_left,
         given_at: permission.given_at,
         ends_at: permission.ends_at,
-        giver: Some(permission.giver)
-            .filter(|giver| *giver != Grantor::People)
-            .map(|giver| giver.word().to_owned()),
+        giver: Some(permission.grantor)
+            .filter(|grantor| *grantor != Grantor::People)
+            .map(|grantor| grantor.word().to_owned()),
         open: permission.uses.as_ref().map(|uses| uses.open.minor()),
         captured: permission.uses.as_ref().map_or(0, |uses| uses.captured),
         here: is_here,
@@ -443,7 +447,7 @@ fn permission(
         uses_left: record.uses_left,
         given_at: record.given_at,
         ends_at: record.ends_at,
-        giver: match &record.giver {
+        grantor: match &record.giver {
             Some(word) => parse_field("giver", word, Grantor::from_word)?,
             None => Grantor::People,
         },

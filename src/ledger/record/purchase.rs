@@ -132,8 +132,8 @@ impl PurchaseRow {
             place: Erasable(purchase.place.name.clone()),
             place_digest: purchase.place.digest.clone(),
             promises: increments_text(&purchase.increments),
-            standing: snapshot.map(|snapshot| snapshot.standing.word().to_owned()),
-            standing_minor: snapshot.and_then(|s| s.standing.total()).map(Money::minor),
+            standing: snapshot.map(|snapshot| snapshot.status.word().to_owned()),
+            standing_minor: snapshot.and_then(|s| s.status.total()).map(Money::minor),
             word_at: position.map(|position| position.at),
             word_answers: position.map(|position| position.answers),
             word_over: position.map(|position| position.over),
@@ -159,43 +159,59 @@ impl PurchaseRow {
     /// # Errors
     ///
     /// [`CorruptRow`] when a text cannot be parsed, or only a part of a snapshot is there.
-    pub fn purchase(&self) -> Result<Purchase, CorruptRow> {
+    pub fn purchase(self) -> Result<Purchase, CorruptRow> {
+        let money = |minor| Money::from_minor(minor, self.currency);
+        let atm_fee = self.atm_fee()?;
+        let increments = self.increments()?;
+        let snapshot = self.snapshot()?;
+        let disputes = self.disputes()?;
+        let margin = self.margin()?;
         let mut purchase = Purchase {
             id: self.purchase_id,
-            budget: self.budget_id.clone(),
-            connection: self.connection_id.clone(),
-            reference: self.reference.clone(),
-            card: self.card.clone(),
+            budget: self.budget_id,
+            connection: self.connection_id,
+            reference: self.reference,
+            card: self.card,
             currency: self.currency,
-            counted: self.counted()?,
-            place: MerchantDescriptor {
-                name: self.place.0.clone(),
-                digest: self.place_digest.clone(),
+            counted: CountingAttributes {
+                on: self.counted_on,
+                shop: self.shop.unwrap_or_default(),
+                mcc: self.mcc,
+                category: self.category,
+                kind: self.kind,
+                presence: self.presence,
+                abroad: self.abroad,
+                cash_back: money(self.cash_back_minor),
+                atm_fee,
+                matched: self.matched,
             },
-            increments: increments_from_text(&self.promises, self.currency)
-                .ok_or_else(|| self.corrupt("promises"))?,
-            snapshot: self.snapshot()?,
-            raised: self.money(self.raised_minor),
-            lowered: self.money(self.lowered_minor),
-            captured: self.money(self.captured_minor),
-            refunded: self.money(self.refunded_minor),
+            place: MerchantDescriptor { name: self.place.0, digest: self.place_digest },
+            increments,
+            snapshot,
+            raised: money(self.raised_minor),
+            lowered: money(self.lowered_minor),
+            captured: money(self.captured_minor),
+            refunded: money(self.refunded_minor),
             holds: Vec::new(),
-            exposure: self.money(self.exposure_minor),
-            suspense: self.money(self.suspense_minor),
-            disputes: self.disputes()?,
-            disputed: self.money(self.disputed_minor),
-            recovered: self.money(self.recovered_minor),
+            exposure: money(self.exposure_minor),
+            suspense: money(self.suspense_minor),
+            disputes,
+            disputed: money(self.disputed_minor),
+            recovered: money(self.recovered_minor),
             expires_at: self.expires_at,
-            margin: self.margin()?,
-            limit_back: self.money(0),
-            captured_elsewhere: self.money(0),
+            margin,
+            limit_back: money(0),
+            captured_elsewhere: money(0),
             exchange: None,
             merchant_sums: None,
-            most_held: self.money(0),
+            most_held: money(0),
             anomalies: CaptureAnomalies::default(),
         };
-        if let Some(extra) = &self.extra.0 {
-            add_extra(&mut purchase, extra).ok_or_else(|| self.corrupt("extra"))?;
+        if let Some(extra) = self.extra.0
+            && add_extra(&mut purchase, &extra).is_none()
+        {
+            let row = Self::new(&self.programme_id, &purchase);
+            return Err(Self { extra: Added(Some(extra)), ..row }.corrupt("extra"));
         }
         Ok(purchase)
     }
@@ -204,25 +220,14 @@ impl PurchaseRow {
         Money::from_minor(minor, self.currency)
     }
 
-    fn counted(&self) -> Result<CountingAttributes, CorruptRow> {
-        Ok(CountingAttributes {
-            on: self.counted_on,
-            shop: self.shop.clone().unwrap_or_default(),
-            mcc: self.mcc,
-            category: self.category.clone(),
-            kind: self.kind,
-            presence: self.presence,
-            abroad: self.abroad,
-            cash_back: self.money(self.cash_back_minor),
-            atm_fee: self.atm_fee()?,
-            matched: self.matched.clone(),
-        })
-    }
-
     fn atm_fee(&self) -> Result<Money, CorruptRow> {
         let Some(minor) = &self.atm_fee_minor.0 else { return Ok(self.money(0)) };
         let minor = minor.parse().map_err(|_| self.corrupt("atm_fee_minor"))?;
         Ok(self.money(minor))
+    }
+
+    fn increments(&self) -> Result<Vec<ApprovedIncrement>, CorruptRow> {
+        increments_from_text(&self.promises, self.currency).ok_or_else(|| self.corrupt("promises"))
     }
 
     fn snapshot(&self) -> Result<Option<IssuerSnapshot>, CorruptRow> {
@@ -240,11 +245,11 @@ impl PurchaseRow {
             (_, _, _, _, _) => return Err(self.corrupt("standing")),
         };
         let total = self.money(self.standing_minor.unwrap_or_default());
-        let standing =
+        let status =
             AuthorisationStatus::from_word(word, total).ok_or_else(|| self.corrupt("standing"))?;
         let kind = MessageKind::Updated;
         let position = MessagePosition { at, kind, answers, listed: 0, over, reference };
-        Ok(Some(IssuerSnapshot { standing, position }))
+        Ok(Some(IssuerSnapshot { status, position }))
     }
 
     fn disputes(&self) -> Result<Vec<Dispute>, CorruptRow> {

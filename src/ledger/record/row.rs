@@ -387,7 +387,7 @@ impl<T: Into<Self>> From<Option<T>> for Value {
     }
 }
 
-/// JSON, to pass many rows to a database in one text.
+/// Serialises to JSON, so that many rows are passed to a database in one text.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -398,7 +398,7 @@ impl Serialize for Value {
     }
 }
 
-/// JSON, as SQLite returns rows.
+/// Deserialises from the JSON in which SQLite returns rows.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ValueVisitor)

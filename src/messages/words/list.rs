@@ -38,7 +38,7 @@ list_notification! {
     ListCountered,
     /// A yes was recorded for the person, who has not confirmed it.
     ListWrittenDown,
-    /// Every side has consented, and the cooling time of the person runs.
+    /// Every side has consented, and the person's cooling time has begun.
     ListCools,
     ListStarted,
     ListRefused,
@@ -85,7 +85,7 @@ pub struct ListParameters<'a> {
     pub zone: &'a TimeZone,
     /// Who acted; empty if nobody did.
     pub name: &'a str,
-    /// The deadline, end or start.
+    /// The instant that the text names: a deadline, an end or a start.
     pub at: Option<Timestamp>,
     /// The reason, as somebody wrote it; empty for none.
     pub words: &'a str,
@@ -211,7 +211,7 @@ impl Words {
         }
     }
 
-    /// A term in words: "Yes, up to £30 a day", "Ask first", "No". No term is a plain yes.
+    /// A term in words: "Yes, up to £30 a day", "Ask first", "No". `None` means a plain yes.
     pub fn term(&self, term: Option<&Term>) -> String {
         let Some(term) = term else { return self.text(Phrase::AnswerYes) };
         if let (Some(Hours { from, to }), TermAnswer::Ask | TermAnswer::No) =

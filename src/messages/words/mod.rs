@@ -92,7 +92,8 @@ pub struct PurchaseContext<'a> {
 }
 
 impl<'a> PurchaseContext<'a> {
-    /// Little more than the amount, for texts that name no shop, no kind of shop and no card.
+    /// A context with little more than the amount, for texts that name neither a shop or its kind
+    /// nor a card.
     pub const fn bare(
         amount: Money,
         zone: &'a TimeZone,
@@ -121,7 +122,7 @@ impl<'a> PurchaseContext<'a> {
 /// What happens to a purchase after it was approved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurchaseEvent {
-    /// A hold was placed, which lasts until a date if the issuer says so.
+    /// A hold was placed; `until` is its last day, if the issuer states one.
     KeptAside { amount: Money, until: Option<Date> },
     /// The shop captured the money.
     Captured { amount: Money },
@@ -461,7 +462,7 @@ impl Words {
         args.set("rest", self.money(rest));
     }
 
-    /// Sets the last day of something and the day after it, or that there is none.
+    /// Sets the last day of a term or a permission and the day after it, or that it has no end.
     fn set_end(
         &self,
         args: &mut FluentArgs<'static>,

@@ -60,7 +60,7 @@ pub enum Notification {
     HeldBack,
     HeldBackUntil,
     HeldBackFree,
-    /// The person asked for the money back, and their cooling time runs.
+    /// The person asked for the money back, and their cooling time has begun.
     HeldBackCools,
     WorkerCardFrozen,
     WorkerCardUnfrozen,
@@ -207,7 +207,7 @@ pub struct NotificationParameters<'a> {
     pub name: Option<&'a str>,
     /// Who must answer next.
     pub assignee: Option<Assignee<'a>>,
-    /// The deadline, end or start.
+    /// The instant that the text names: a deadline, an end or a start.
     pub at: Option<Timestamp>,
     pub on: Option<Date>,
     pub amount: Option<Money>,
@@ -278,7 +278,7 @@ impl Words {
         self.fill(phrase.id(), None, &args)
     }
 
-    /// The reply to the quiet word, which is the same as to any text that is no command.
+    /// The reply to the quiet word: the same as to any text that is not a command.
     pub fn quiet_word_reply(&self) -> String {
         self.text(Phrase::DullReply)
     }

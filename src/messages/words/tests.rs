@@ -42,7 +42,7 @@ const COMMANDS: &[&str] = &[
     "MENU",
 ];
 
-/// The beginnings of words that blame, or that only the card trade understands.
+/// The beginnings of words that blame, or that are jargon of the card industry.
 const BANNED: &[&str] = &[
     "allowed",
     "authori",
@@ -245,7 +245,7 @@ fn sentences(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive(". ").map(str::trim)
 }
 
-/// Asserts that a reader of ten can read `texts`.
+/// Asserts that a ten-year-old can read `texts`.
 fn assert_readable(texts: &[String]) {
     let (mut letters, mut words, mut said) = (0, 0, 0);
     for sentence in texts.iter().flat_map(|text| sentences(text)) {
@@ -256,12 +256,12 @@ fn assert_readable(texts: &[String]) {
         said += 1;
     }
     // The Automated Readability Index, in hundredths: 4.71 letters a word + 0.5 words a sentence
-    // - 21.43. Five is what a reader of ten can read.
+    // - 21.43. Five is what a ten-year-old can read.
     let index = (471 * letters / words + 50 * words / said).saturating_sub(2143);
     assert!(index <= 500, "{index}");
 }
 
-/// Asserts that `text` neither blames nor uses a word of the card trade.
+/// Asserts that `text` neither blames nor uses jargon of the card industry.
 fn assert_plain(text: &str) {
     for word in text.to_lowercase().split(|letter: char| !letter.is_alphanumeric()) {
         assert!(!BANNED.iter().any(|banned| word.starts_with(banned)), "{word:?} in: {text}");

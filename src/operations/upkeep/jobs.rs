@@ -1,4 +1,4 @@
-//! The due jobs: what each reads by the page, and what it does in one transaction.
+//! The due jobs: which rows each reads, page by page, and what it does in one transaction.
 
 use jiff::Timestamp;
 
@@ -17,17 +17,17 @@ pub(super) trait DueJob {
     type Row: Clone + Send + Sync;
     type Error: JobError;
 
-    /// The most rows of one transaction. One where each row is a use case of its own.
+    /// The most rows of one transaction: 1 where each row is a use case of its own.
     const ROWS_PER_TRANSACTION: usize;
 
-    /// The next rows behind `after`, at most `limit`.
+    /// The next rows after the cursor `after`, at most `limit`.
     fn page(
         &self,
         after: Option<&Self::Row>,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Self::Row>, StoreError>> + Send;
 
-    /// Does `rows` in one transaction. Returns how many were still due.
+    /// Processes `rows` in one transaction. Returns how many were still due.
     fn run(&self, rows: &[Self::Row]) -> impl Future<Output = Result<usize, Self::Error>> + Send;
 }
 
@@ -49,7 +49,7 @@ impl JobError for UseCaseError {
     }
 }
 
-/// One job's arguments: whose rows, and what counts as now.
+/// The arguments of a job: the programme whose rows it reads, and the current time.
 pub(super) struct Due<'a> {
     pub(super) context: &'a UpkeepContext,
     pub(super) programme: &'a ProgrammeId,
@@ -89,7 +89,7 @@ impl DueJob for ExpireHolds<'_> {
     }
 }
 
-/// Books parked events whose purchase or claim has become known, of any programme.
+/// Books parked events of any programme whose presentment has been booked since.
 pub(super) struct BookParkedEvents<'a> {
     pub(super) context: &'a UpkeepContext,
     pub(super) now: Timestamp,
@@ -118,7 +118,7 @@ impl DueJob for BookParkedEvents<'_> {
     }
 }
 
-/// Moves overdue asks to the next step.
+/// Escalates overdue asks.
 pub(super) struct EscalateAsks<'a>(pub(super) Due<'a>);
 
 impl DueJob for EscalateAsks<'_> {
@@ -145,7 +145,7 @@ impl DueJob for EscalateAsks<'_> {
     }
 }
 
-/// Reminds of overdue appeals.
+/// Reminds staff of overdue appeals.
 pub(super) struct RemindOfAppeals<'a>(pub(super) Due<'a>);
 
 impl DueJob for RemindOfAppeals<'_> {

@@ -1,6 +1,6 @@
-//! Due work that nobody asks for: holds expire, unconfirmed approvals are counted, parked events
-//! are booked, overdue asks and appeals step up, unanswered proposals end, old idempotency keys are
-//! purged.
+//! Scheduled work: expires holds, counts unconfirmed approvals, books parked events, escalates
+//! overdue asks, reminds of overdue appeals, ends unanswered proposals, and purges old idempotency
+//! keys and revoked tokens.
 //!
 //! Idempotent: it may run at any number of gateways at once, because each job looks again under the
 //! budget's lock before it changes anything.
@@ -27,8 +27,8 @@ use crate::store::{Store, StoreError};
 const FIRST_REVIEW_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 /// The most rows of one page.
 const PAGE_MAX: u32 = 64;
-/// The most purchases or events of one transaction, because authorisations wait for its locks: a
-/// page.
+/// The most purchases or events of one transaction: at most a page, because authorisations wait for
+/// its locks.
 const BATCH_MAX: usize = 64;
 /// How long a response is kept for its idempotency key, as the API documents it.
 const IDEMPOTENCY_RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -47,7 +47,7 @@ pub struct UpkeepReport {
     pub unparked: usize,
     /// Approvals that the issuer has not confirmed in time.
     pub unconfirmed: usize,
-    /// Overdue asks and appeals that went to the next step, or were reminded of.
+    /// Overdue asks that were escalated, and overdue appeals of which staff were reminded.
     pub stepped_up: usize,
     /// Proposals that nobody answered in time. Their lists have not changed.
     pub ended_proposals: usize,
@@ -84,7 +84,7 @@ impl Upkeep {
     ///
     /// # Errors
     ///
-    /// Only if the programmes cannot be read at all.
+    /// Only if the list of programmes cannot be read.
     pub async fn round(&mut self) -> Result<UpkeepReport, StoreError> {
         let now = self.clock.now();
         let context = self.context.clone();

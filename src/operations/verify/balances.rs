@@ -42,15 +42,15 @@ pub(super) struct JournalBalances {
     exchange_kept: i128,
     /// Credits of issuers because of disputes, less what they took back.
     credited: i128,
-    pub(super) totals: Totals,
+    pub(super) totals: BalanceTotals,
 }
 
 /// Loaded, held, spent and left of all pots, then exposure, suspense and disputed money, in minor
 /// units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Totals([i128; 7]);
+pub(super) struct BalanceTotals([i128; 7]);
 
-impl Totals {
+impl BalanceTotals {
     pub(super) const fn list(self) -> [i128; 7] {
         self.0
     }
@@ -326,8 +326,9 @@ impl<'a> BudgetVerifier<'a> {
         }
     }
 
-    /// What limits got back must equal what was paid back. It may be less for a purchase from
-    /// before limits followed refunds, whose id differs from that of the posting that began it.
+    /// The amount credited to limits must equal the amount refunded. It may be less for a purchase
+    /// from before refunds were credited to limits; the id of such a purchase differs from that of
+    /// the posting that began it.
     fn check_limit_back(&mut self, row: &[Value], purchase: &Purchase, begun_by: &str) {
         let Ok(given_back) = purchase.given_back() else { return };
         let is_new = purchase.id.to_string().split_once('_').map(|(_, id)| id)

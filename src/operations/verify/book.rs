@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::balances::{JournalBalances, Totals};
+use super::balances::{BalanceTotals, JournalBalances};
 use super::records::RecordMatcher;
 use super::seals::{SealVerifier, SealedPosition};
 use super::{Events, VerificationReport};
@@ -91,7 +91,7 @@ impl<'a> BudgetVerifier<'a> {
         let mut records = RecordMatcher::of(self);
         let mut chain = ChainCursor::default();
         let mut balances = JournalBalances::default();
-        let mut seal_cursor = SealCursor { sealed, before: Totals::default() };
+        let mut seal_cursor = SealCursor { sealed, before: BalanceTotals::default() };
         let mut links = Vec::new();
         for row in ledger_rows.of(PostingRow::TABLE) {
             let own = journal.remove(PostingRow::TABLE.text(row, "posting_id")).unwrap_or_default();
@@ -221,14 +221,14 @@ impl ChainCursor {
 struct SealCursor<'s> {
     sealed: &'s [SealedPosition],
     /// The totals at the last sealed head.
-    before: Totals,
+    before: BalanceTotals,
 }
 
 impl SealCursor<'_> {
     fn advance(
         &mut self,
         chain: &ChainCursor,
-        totals: Totals,
+        totals: BalanceTotals,
         report: &mut VerificationReport,
         seals: &mut SealVerifier,
     ) {

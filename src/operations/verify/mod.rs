@@ -3,6 +3,11 @@
 //! Each budget is verified on its own: its chain link by link, the records that the links cover (in
 //! both directions), then its purchases, pots and counters from the journal alone. None of the code
 //! that writes balances is used to check them. Seals are verified last.
+//!
+//! `book` and the files of its checks refer to each other: `book` walks a chain once and passes
+//! each link to `records` and `balances`, and the totals of `balances` to `seals`; `records` and
+//! `balances` read the rows and report their findings through the `BudgetVerifier` of `book`. The
+//! chain is read once, and each kind of check has a file of its own.
 
 mod balances;
 mod book;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::VerificationReport;
-use super::balances::Totals;
+use super::balances::BalanceTotals;
 use crate::ledger::record::row::Digest;
 use crate::ledger::record::table::Record as _;
 use crate::ledger::seal::{Seal, seal_root, totals_line};
@@ -31,7 +31,7 @@ pub(super) struct SealedPosition {
 struct SealedTotals {
     key: String,
     totals: String,
-    moved: Totals,
+    moved: BalanceTotals,
 }
 
 impl SealVerifier {
@@ -83,7 +83,7 @@ impl SealVerifier {
         self.sealed_totals.push(SealedTotals {
             key,
             totals: seal.totals,
-            moved: Totals::default(),
+            moved: BalanceTotals::default(),
         });
     }
 
@@ -101,7 +101,7 @@ impl SealVerifier {
     }
 
     /// Adds the change that one chain made between two sealed heads to the later seal.
-    pub(super) fn moved(&mut self, sealed: SealedPosition, totals: Totals) {
+    pub(super) fn moved(&mut self, sealed: SealedPosition, totals: BalanceTotals) {
         if let Some(sealed_totals) = self.sealed_totals.get_mut(sealed.seal) {
             sealed_totals.moved = sealed_totals.moved.plus(totals);
         }
@@ -115,7 +115,7 @@ impl SealVerifier {
                 report.add_finding(Seal::TABLE.name, self.key(*sealed), what);
             }
         }
-        let mut totals = Totals::default();
+        let mut totals = BalanceTotals::default();
         for sealed_totals in self.sealed_totals {
             totals = totals.plus(sealed_totals.moved);
             let proved = totals_line(currency, totals.list());

@@ -222,8 +222,8 @@ impl AdmittedBudget<'_> {
         Ok(Consent { said, words, ..self.consent(side, checked_session(&session)?, parts) })
     }
 
-    /// The stage after an answer that was sent before; none for a new answer. Fails with the
-    /// recorded answer if the proposal was decided and this answer differs.
+    /// The stage, if this answer repeats one that was sent before; none for a new answer. Fails
+    /// with the recorded answer if the proposal was decided and this answer differs.
     async fn repeated_answer(
         &self,
         tx: &mut Tx,
@@ -445,8 +445,8 @@ impl AdmittedBudget<'_> {
     }
 }
 
-/// Expires a proposal or a draft whose time is over. The list does not change. Called by upkeep;
-/// returns whether it expired now.
+/// Expires a proposal or a draft whose time limit has passed. The list does not change. Called by
+/// upkeep; returns whether it expired now.
 pub async fn expire(
     tx: &mut Tx,
     context: UseCaseContext<'_>,
@@ -478,7 +478,7 @@ pub async fn expire(
     Ok(true)
 }
 
-/// The sides that know of a proposal.
+/// The sides that were informed of a proposal.
 async fn informed_sides(
     tx: &mut Tx,
     books: &Books,

@@ -16,7 +16,7 @@ use crate::people::admitted_budget::AdmittedBudget;
 use crate::people::members::{Principal, UseCaseContext, UseCaseError};
 use crate::store::Tx;
 
-/// A list that a law forces, with the consent of who records it.
+/// A list that a law forces, with the consent of the account that records it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LawRequest {
     pub list: List,
@@ -25,7 +25,8 @@ pub struct LawRequest {
     pub session: ConsentSession,
 }
 
-/// Records a change that a law forces. It starts when the other one of worker and manager consents.
+/// Records a change that a law forces. It starts when the other of the two, worker or manager,
+/// consents.
 ///
 /// # Errors
 ///

@@ -64,8 +64,8 @@ impl From<ProposalError> for UseCaseError {
 }
 
 impl AdmittedBudget<'_> {
-    /// The side that the account answers for. Only a person, a worker and a manager have one, and
-    /// none with a conflict of interest.
+    /// The side that the account answers for. Only a person, a worker or a manager has one, and
+    /// only without a conflict of interest.
     fn side(&self) -> Result<ConsentSide, UseCaseError> {
         self.access.check_no_conflict()?;
         match self.access.actor.member.role {

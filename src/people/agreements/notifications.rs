@@ -40,7 +40,7 @@ impl AdmittedBudget<'_> {
             created_at: self.access.at,
             recipient,
             facts: facts.to_text(),
-            matter: None,
+            thread: None,
             due_at: at.filter(|_| notification.has_deadline()),
         });
     }
@@ -140,7 +140,7 @@ pub(super) fn expiry_messages(
             created_at: at,
             recipient: recipient(*side),
             facts: MessageParameters::default().to_text(),
-            matter: None,
+            thread: None,
             due_at: None,
         }
     };

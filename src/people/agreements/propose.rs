@@ -148,9 +148,9 @@ impl AdmittedBudget<'_> {
         Ok(ProposalProgress { proposal: proposal.id, next })
     }
 
-    /// Allows one open joint proposal, and one cooling proposal of the person, at a time. With a
-    /// second one the person could hold a change in reserve whose cooling time is already over. The
-    /// older one must end first. A change that starts at once is always allowed.
+    /// Allows one open joint proposal, and one cooling proposal of the person, at a time: the older
+    /// one must end first. Otherwise the person could keep a second change ready whose cooling time
+    /// has already passed. A change that starts at once is always allowed.
     async fn check_no_other_waits(
         &self,
         tx: &mut Tx,

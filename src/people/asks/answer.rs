@@ -1,10 +1,10 @@
-//! Answers asks: once, and by another human being than the one who asked. A yes takes effect at
+//! Answers asks: once, and by a human being other than the one who asked. A yes takes effect at
 //! once.
 
 use jiff::Timestamp;
 
 use super::ask::facts_of;
-use super::change::LockedAsk;
+use super::change::{AskAnswerRequest, LockedAsk};
 use super::outbox::who;
 use super::{LockedBudget, optional_words};
 use crate::domain::ask::permission::Permission;
@@ -25,14 +25,6 @@ use crate::store::Tx;
 
 /// The kind of the act of reviewing a yes, as stored.
 const LOOKED: &str = "looked_at";
-
-/// An answer to an ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AskAnswerRequest {
-    pub reply: AskReply,
-    /// An optional comment, which the person reads with the answer.
-    pub words: Option<String>,
-}
 
 impl LockedAsk<'_> {
     pub(super) async fn mark_seen(self, tx: &mut Tx) -> Result<Ask, UseCaseError> {

@@ -30,7 +30,7 @@ use crate::people::members::{
 };
 use crate::store::{DueAppeal, Tx};
 
-/// How much earlier than the decline its ask may be recorded, because clocks of gateways differ.
+/// How much earlier than its decline an ask may be recorded, because clocks of gateways differ.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_hours(1);
 
 /// How long an interim permission outlasts the deadline, so that it does not expire at a till.
@@ -40,7 +40,8 @@ const INTERIM_OUTLASTS: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppealAnswerRequest {
     pub appeal: AppealId,
-    /// None to change the decision; to keep it, where the person can go outside of the programme.
+    /// Where the person can turn next outside the programme, if the decision is kept; none if it is
+    /// changed.
     pub next_step: Option<String>,
     /// The reason, in words that the person reads.
     pub words: String,

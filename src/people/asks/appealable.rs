@@ -125,5 +125,5 @@ async fn appealable_restrictions(
 
 /// Whether staff froze the card other than by a pause, which ends by itself.
 pub(super) fn is_frozen(card: &Card) -> bool {
-    card.standing.lasting_state() == CardState::FrozenByStaff
+    card.status.lasting_state() == CardState::FrozenByStaff
 }

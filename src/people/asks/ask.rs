@@ -30,9 +30,10 @@ use crate::store::Tx;
 
 /// The merchant category code of service stations. It means fuel, but they also sell food.
 const FUEL_STATION: &str = "5541";
-/// How long [`fuel_station_rule`] permits food there, and how often. By the end the person and the
-/// worker review the list.
+/// How long a permission of [`fuel_station_rule`] lasts. By its end the person and the worker
+/// review the list.
 const FUEL_FOOD_FOR: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// How many purchases such a permission covers: on average one a day.
 const FUEL_FOOD_USES: i64 = 14;
 
 /// A request for a one-time OK.
@@ -111,8 +112,8 @@ pub async fn ask(
     }
     let cover = tx.cover(&locked.programme_id, &locked.worker, principal.at).await?;
     let mcc = subject.mcc;
-    let new_ask = NewAsk { kind: ask_request.kind, words, subject, cover };
-    let ask = new_ask.into_ask(&locked, &access, context.ids);
+    let input = AskInput { kind: ask_request.kind, words, subject, cover };
+    let ask = input.into_ask(&locked, &access, context.ids);
     let by_rule = fuel_station_rule(&locked, &ask, mcc, context.ids);
     let by_rule = match by_rule {
         Some(by_rule) if !was_answered_by_rule(tx, &locked, principal.at).await? => Some(by_rule),
@@ -203,7 +204,7 @@ async fn subject_of_purchase(
     let found = found.ok_or(UseCaseError::NotFound("purchase"))?;
     let (counted, place) = (&found.counted, found.place.name.clone());
     let shops = locked.programme.rules.shops();
-    let scope = shops.scope_of_purchase(&counted.shop, counted.mcc, place.as_deref());
+    let scope = Scope::for_purchase(&counted.shop, counted.mcc, place.as_deref(), shops);
     let scope =
         scope.ok_or_else(|| UseCaseError::invalid("bought", "nobody knows that shop's name"))?;
     let category = Some(counted.category.clone());
@@ -290,7 +291,7 @@ fn scope_of_refusal(
     category: &Category,
     reach: GrantScope,
 ) -> Scope {
-    match (lifted, reach, shops.scope_of(merchant), merchant.mcc()) {
+    match (lifted, reach, Scope::for_merchant(merchant, shops), merchant.mcc()) {
         // A scope of one machine is useless, because every cash machine has a name of its own.
         (ReasonCode::CashOff, ..) => Scope::Gate(Gate::Cash),
         (_, GrantScope::Place, Some(shop), _) => shop,
@@ -313,14 +314,14 @@ fn total_amount(
 }
 
 /// The inputs of a new ask.
-struct NewAsk {
+struct AskInput {
     kind: AskKind,
     words: Option<String>,
     subject: ResolvedSubject,
     cover: StaffAvailability,
 }
 
-impl NewAsk {
+impl AskInput {
     fn into_ask(self, locked: &LockedBudget, access: &GrantedAccess, ids: &NewIds) -> Ask {
         let Self { kind, words, subject, cover } = self;
         let urgency = Urgency::of(subject.category.as_ref());
@@ -392,7 +393,7 @@ fn fuel_station_rule(
         uses_left,
         given_at: at,
         ends_at,
-        giver: Grantor::Programme,
+        grantor: Grantor::Programme,
         uses: Some(PermissionUsage::none(most.currency())),
     };
     let answer = AskAnswer {

@@ -1,15 +1,14 @@
-//! The changes of an ask that exists. Each locks the budget, and checks that the account may do it.
+//! Changes to an existing ask. Each locks the budget, and checks that the account may make it.
 
 use super::LockedBudget;
-use super::answer::AskAnswerRequest;
 use super::outbox::OutboxWriter;
-use crate::domain::ask::{ActorIdentity, Ask};
+use crate::domain::ask::{ActorIdentity, Ask, AskReply};
 use crate::domain::id::{AskId, BudgetId, PersonId};
 use crate::domain::people::role::Capability;
 use crate::people::members::{GrantedAccess, Principal, UseCaseContext, UseCaseError};
 use crate::store::{StoreError, Tx};
 
-/// A change of an ask.
+/// A change to an ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AskChange {
     /// Marks it as seen by an account that may answer it, which the person can see.
@@ -19,8 +18,8 @@ pub enum AskChange {
     /// counts.
     Answer(AskAnswerRequest),
     /// Records the review of a yes that was given out of hours, by duty staff, or by a rule of the
-    /// programme. Another human being than the one who asked and the one who answered must review
-    /// it.
+    /// programme. The reviewer must be a human being other than the one who asked and the one who
+    /// answered.
     Review { words: Option<String> },
     /// Escalates it to the manager, because it is over the account's own limit or because of a
     /// conflict of interest. The deadlines promised to the person do not change, and the person is
@@ -28,6 +27,14 @@ pub enum AskChange {
     PassOn { words: Option<String> },
     /// Takes it back while it is open.
     TakeBack,
+}
+
+/// An answer to an ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskAnswerRequest {
+    pub reply: AskReply,
+    /// An optional comment, which the person reads with the answer.
+    pub words: Option<String>,
 }
 
 impl AskChange {
@@ -41,7 +48,8 @@ impl AskChange {
     }
 }
 
-/// Changes an ask. Idempotent; an answer or a review for the same account and content only.
+/// Changes an ask. Idempotent, but an answer or a review only if the same account repeats it with
+/// the same content.
 ///
 /// # Errors
 ///

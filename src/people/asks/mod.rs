@@ -33,13 +33,13 @@ use crate::people::members::{UseCaseContext, UseCaseError};
 use crate::programme::directory::Programme;
 use crate::store::{BookRequest, StoreError, Tx};
 
-pub use answer::{AskAnswerRequest, suggest};
+pub use answer::suggest;
 pub use appeal::{
     AppealAnswerRequest, answer_appeal, appeal, remind_of_overdue_appeal, take_back_appeal,
 };
 pub use appealable::appealable;
 pub use ask::{AskRequest, AskTarget, ask};
-pub use change::{AskChange, change};
+pub use change::{AskAnswerRequest, AskChange, change};
 pub use overdue::escalate_overdue;
 pub use safety::{TalkNotes, choose_quiet_word, receive_text, record_custody, record_talk};
 pub use signals::safety_signals;

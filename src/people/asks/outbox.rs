@@ -102,7 +102,7 @@ impl<'a> OutboxWriter<'a> {
             created_at: self.at,
             recipient,
             facts: facts.to_text(),
-            matter: None,
+            thread: None,
             due_at: if notification == Notification::WorkerQuietWord {
                 Some(TOP_PRIORITY)
             } else {

@@ -24,7 +24,7 @@ use crate::programme::card_pause::lift_pause;
 use crate::programme::forced_change::{ForcedChangeReview, revert_forced_change};
 use crate::store::Tx;
 
-/// Overturns a decision. Returns the permission that a refused ask or a decline becomes; none for
+/// Overturns a decision. Returns the permission that replaces a refused ask or a decline; none for
 /// pauses, frozen cards and forced changes.
 pub(super) async fn overturn(
     tx: &mut Tx,
@@ -96,7 +96,7 @@ fn permission_of_people(
     let ends_at = effective_from(at, cooling_days)
         .checked_add(DEFAULT_PERMISSION_LIFETIME)
         .unwrap_or(Timestamp::MAX);
-    Permission { giver: Grantor::People, ..one_time_permission(context, scope, cap, at, ends_at) }
+    Permission { grantor: Grantor::People, ..one_time_permission(context, scope, cap, at, ends_at) }
 }
 
 /// Unfreezes a card that staff froze wrongly.
@@ -107,7 +107,7 @@ async fn unfreeze(
 ) -> Result<(), UseCaseError> {
     let cards = tx.cards_of(&locked.programme_id, &locked.budget).await?;
     let frozen = cards.into_iter().filter(|card| card.token == *token && is_frozen(card));
-    let free = |card: Card| Card { standing: card.standing.made(CardState::Active), ..card };
+    let free = |card: Card| Card { status: card.status.made(CardState::Active), ..card };
     let freed: Vec<_> = frozen.map(free).collect();
     Ok(tx.set_card_states(&locked.programme_id, &freed).await?)
 }
@@ -120,9 +120,9 @@ pub(super) fn one_time_permission(
     at: Timestamp,
     ends_at: Timestamp,
 ) -> Permission {
-    let (id, giver) = (PermissionId::new(context.ids.next(at)), Grantor::Programme);
+    let (id, grantor) = (PermissionId::new(context.ids.next(at)), Grantor::Programme);
     let uses = Some(PermissionUsage::none(cap.currency()));
-    Permission { id, scope, cap, uses_left: 1, given_at: at, ends_at, giver, uses }
+    Permission { id, scope, cap, uses_left: 1, given_at: at, ends_at, grantor, uses }
 }
 
 /// Lifts a wrong pause, unless it is over.

@@ -135,8 +135,8 @@ pub async fn choose_quiet_word(
     Ok(tx.put_quiet_word(&locked.programme_id, &locked.budget, digest).await?)
 }
 
-/// Handles a text message that is no command, and returns the reply. The quiet word alerts the duty
-/// team, and also the manager when nobody is on duty.
+/// Handles a text message that is not a command, and returns the reply. The quiet word alerts the
+/// staff on duty, and also the manager when nobody is on duty.
 ///
 /// Nobody else can notice it: no act is recorded, the person gets no message, and the reply is the
 /// same as to any other text. No card is stopped.
@@ -166,7 +166,7 @@ pub async fn receive_text(
     Ok(Words::english().quiet_word_reply())
 }
 
-/// The letters and digits of `text` in lower case, because case, blanks and marks do not matter.
+/// The letters and digits of `text` in lower case: case, spaces and punctuation do not matter.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

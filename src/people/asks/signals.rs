@@ -56,7 +56,7 @@ fn attempt(decision: &RecordedDecision, programme: &Programme) -> PurchaseAttemp
     let zone = programme.zone();
     let request = decision.request();
     let is_cash = |kind| kind == PurchaseKind::Cash;
-    let matter = match (&decision.outcome, &request) {
+    let thread = match (&decision.outcome, &request) {
         (DecisionOutcome::Declined(codes), Some(request)) => {
             let reason = codes.first().map_or("", |code| code.as_str());
             let identity = programme.rules.shops().identify(&request.merchant);
@@ -69,7 +69,7 @@ fn attempt(decision: &RecordedDecision, programme: &Programme) -> PurchaseAttemp
     PurchaseAttempt {
         at: decision.decided_at,
         on: zone.to_datetime(decision.decided_at).date(),
-        matter,
+        thread,
         is_cash: request.is_some_and(|r| is_cash(r.kind) || r.cash_back.is_positive()),
         paid: match decision.outcome {
             DecisionOutcome::Approved(amount) => Some(amount),

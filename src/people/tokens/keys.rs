@@ -135,8 +135,8 @@ impl TokenKeySet {
     }
 }
 
-/// Creates the first two keys. Concurrent callers get the same pair, because a state that has a key
-/// gets no second one.
+/// Creates the first two keys. Concurrent callers get the same pair, because the store adds no
+/// second key in the state `current` or `next`.
 pub(super) async fn create_initial_keys(store: &Store, now: Timestamp) -> Result<(), IssueError> {
     let keys = [new_key(KeyState::Current, now)?, new_key(KeyState::Next, now)?];
     let mut tx = store.begin().await?;

@@ -378,7 +378,7 @@ impl FiledProposal<'_> {
                 .text("by", name)
                 .text("at", until.to_string())
                 .to_text(),
-            matter: None,
+            thread: None,
             due_at: Some(until).filter(|_| notification.has_deadline()),
         }
     }

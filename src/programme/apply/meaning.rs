@@ -1,11 +1,12 @@
-//! Settings that decide what a listed term means, and what a change of them does to lists in force.
+//! Settings that decide what a listed term means, and how a change of them affects lists in force.
 //!
-//! A programme's own shops decide which tills a term about a shop meets, its home countries which
-//! purchases a term about purchases abroad meets, and the merchant rules which codes a term about a
-//! category meets. A list changes by the yes of two people, so a file is refused that would make a
-//! term about a shop or about purchases abroad mean something else, or would take a code out of a
-//! category that somebody blocks themselves. Whoever has a term about a category that gains or
-//! loses a code is notified instead, because the rules are one table for everybody.
+//! A programme's own shops decide which tills a term about a shop covers, its home countries which
+//! purchases a term about purchases abroad covers, and the merchant rules which codes a term about
+//! a category covers. A list changes only with the consent of two people. A file is therefore
+//! refused if it would change the meaning of a term about a shop or about purchases abroad, or
+//! would take a code out of a category that somebody blocks for themselves. If a category gains or
+//! loses a code otherwise, the people with a term about it are notified, because the rules are one
+//! table for everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +24,7 @@ use crate::store::{ProgrammeRow, TermInForce, Tx};
 /// How many people a refusal names.
 const PEOPLE_NAMED_MAX: usize = 5;
 
-/// What changed settings do to the terms in force.
+/// How changed settings affect the terms in force.
 #[derive(Debug, Default)]
 pub(super) struct MeaningChanges {
     /// Why the file is refused, one message for each shop, country setting or code.

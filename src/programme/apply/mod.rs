@@ -6,6 +6,11 @@
 //! new settings as soon as it is updated, and every other budget uses them once all people are
 //! updated, so that no decision mixes two versions. An interrupted application is finished by the
 //! next process that finds its record.
+//!
+//! `plan` and `list` refer to each other: `list` compares a person's list with the stored state in
+//! the `ApplyPlan`, and `plan` calls that comparison to refuse a file before anything is written.
+//! `person` calls it again under the lock, so that one function decides both what is refused and
+//! what is written.
 
 mod list;
 mod meaning;

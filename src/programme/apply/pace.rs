@@ -3,8 +3,8 @@
 //! SQLite has one writer and no queue for it. A process that finds the file locked tries again
 //! after 1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50 and then every 100 milliseconds, until its
 //! `busy_timeout` is over. If transactions followed each other without a gap, it would find the
-//! file locked again and again, and a gateway would decline for want of a record. PostgreSQL needs
-//! no pause, because a transaction locks only the rows of its own people there.
+//! file locked again and again, and a gateway would decline because it cannot record its decision.
+//! PostgreSQL needs no pause, because a transaction locks only the rows of its own people there.
 
 use std::time::Duration;
 

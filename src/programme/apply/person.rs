@@ -19,14 +19,14 @@ use crate::ledger::record::table::Record as _;
 use crate::platform::ids::NewIds;
 use crate::programme::file::{FiledCard, Load, Person};
 use crate::programme::file_messages::FileMessages;
-use crate::programme::filed_state::{permission, person_row, standing_of};
+use crate::programme::filed_state::{card_status, permission, person_row};
 use crate::programme::version::start_version;
 use crate::store::{
     AgreementCache, ApplicationRow, BookRequest, CardRow, LoadRow, PendingWrites, PotRow, Store,
     StoreError, Tx,
 };
 
-/// How often a transaction is tried before its transient error is returned.
+/// How many times a transaction is tried before its transient error is returned.
 const ATTEMPTS: usize = 5;
 
 /// Result of one transaction.
@@ -214,7 +214,7 @@ impl PersonChange<'_> {
             let is_same =
                 |row: &&CardRow| row.connection_id == card.connection && row.token == card.token;
             let known = known.iter().find(is_same).map(CardRow::status);
-            let status = standing_of(card, known, before).under(paused_until, now);
+            let status = card_status(card, known, before).under(paused_until, now);
             card.row(programme, &self.budget, status)
         };
         let cards: Vec<_> = self.person.cards.iter().map(card).collect();

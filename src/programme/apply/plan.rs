@@ -138,9 +138,9 @@ impl<'a> ApplyPlan<'a> {
         self.before.get(budget).zip(self.settings_before.as_ref())
     }
 
-    /// Tells people of the accounts that the file adds for them, and of codes that leave or join a
-    /// category of their list. New people get no message, because a human tells them about their
-    /// first money.
+    /// Messages to people about accounts that the file adds for them, and about codes that leave or
+    /// join a category of their list. New people get no message, because a human tells them about
+    /// their first money.
     pub(super) fn messages(&self, ids: &NewIds) -> Vec<NewMessage> {
         let writer = FileMessages { ids, now: self.now, settings: self.settings() };
         let added = self.accounts.added(&self.parsed.file);
@@ -190,7 +190,8 @@ impl<'a> ApplyPlan<'a> {
         })
     }
 
-    /// Stored people whom the file omits. They are refused, because they would keep working unseen.
+    /// Stored people whom the file omits. It is refused, because their budgets would stay in use
+    /// although no file shows them.
     fn removed_people(&self, file: &ProgrammeFile) -> Vec<String> {
         let named: BTreeSet<_> =
             file.people.iter().map(|person| BudgetId::of(&person.id)).collect();

@@ -1,8 +1,9 @@
 //! `[[person.card]]`: how a card is read from the file, written to it, and stored.
 
-use super::people::DeclaredKeys;
+use std::collections::BTreeMap;
+
 use super::reader::{FileEntry, NAME_CHARS_MAX};
-use super::settings::FileReferences;
+use super::references::FileReferences;
 use super::write::TomlWriter;
 use crate::domain::card::{CardState, CardStatus};
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, ProgrammeId};
@@ -29,13 +30,16 @@ impl FiledCard {
         budget: &BudgetId,
         status: CardStatus,
     ) -> CardRow {
+        // Every field, so that the compiler asks whether a new one is stored. The state to store is
+        // that of `status`.
+        let Self { connection, token, last_four, state: _ } = self;
         let (state_until, state_after) = status.then.unzip();
         CardRow {
             programme_id: programme.clone(),
-            connection_id: self.connection.clone(),
-            token: self.token.clone(),
+            connection_id: connection.clone(),
+            token: token.clone(),
             budget_id: budget.clone(),
-            last_four: self.last_four.clone(),
+            last_four: last_four.clone(),
             state: status.state,
             state_until,
             state_after,
@@ -46,7 +50,7 @@ impl FiledCard {
 pub(super) fn card(
     entry: &FileEntry<'_>,
     known: &FileReferences<'_>,
-    seen: &mut DeclaredKeys,
+    seen: &mut BTreeMap<(ConnectionId, CardToken), usize>,
 ) -> Option<FiledCard> {
     let connection = entry.parsed::<ConnectionId>("connection");
     if connection.is_some() {
@@ -54,7 +58,7 @@ pub(super) fn card(
     }
     let token = entry.parsed::<CardToken>("token");
     if let (Some(connection), Some(token)) = (&connection, &token) {
-        entry.refuse_duplicate("token", (connection.clone(), token.clone()), &mut seen.cards);
+        entry.refuse_duplicate("token", (connection.clone(), token.clone()), seen);
     }
     let last_four = entry.text("last_four", NAME_CHARS_MAX);
     let last_four = last_four.filter(|digits| {

@@ -8,8 +8,8 @@ use crate::domain::id::{HumanId, MemberId, PersonId, WorkerId};
 use crate::domain::money::Money;
 use crate::domain::people::role::{Delegation, Member, MemberState, Role};
 
-use super::reader::{FileEntry, NAME_CHARS_MAX};
-use super::settings::{FileReferences, all};
+use super::reader::{FileEntry, NAME_CHARS_MAX, all};
+use super::references::FileReferences;
 
 const MEMBER: [&str; 10] = [
     "id",
@@ -92,8 +92,8 @@ fn member(
     let sees = sees(entry);
     let limit = optional(entry, "answer_limit", || entry.money("answer_limit", known.currency));
     let conflicts = conflicts(entry, people);
-    let states = [MemberState::Active, MemberState::Ended];
-    let state = entry.word("state", &states, MemberState::word, Some(MemberState::Active));
+    let active = Some(MemberState::Active);
+    let state = entry.word("state", MemberState::ALL, MemberState::word, active);
     check_role_fields(entry, role?);
     Some(Member {
         id: id?,

@@ -10,6 +10,7 @@ mod members;
 mod people;
 mod problem;
 mod reader;
+mod references;
 mod settings;
 mod shops;
 mod terms;
@@ -278,7 +279,7 @@ pub fn parse(text: &str, rules: &dyn KnownCategories) -> Result<ProgrammeFile, F
     let file = table.as_ref().and_then(|table| {
         let fields = [settings::FIELDS.as_slice(), &["person", "member", "duty"]].concat();
         let root = reader.root(table, &fields);
-        let known = settings::known(&root, rules);
+        let known = references::known(&root, rules);
         let settings = settings::read(&root, &known);
         settings::refuse_without_secrets(&root);
         let people = people::read(&root, &known);
@@ -307,7 +308,7 @@ pub fn parse_settings(text: &str, rules: &dyn KnownCategories) -> Result<Setting
     let table = reader.table();
     let settings = table.as_ref().and_then(|table| {
         let root = reader.root(table, &settings::FIELDS);
-        settings::read(&root, &settings::known(&root, rules))
+        settings::read(&root, &references::known(&root, rules))
     });
     reader.finish(settings)
 }
@@ -326,7 +327,7 @@ pub fn parse_person(
     let table = reader.table();
     let person = table.as_ref().and_then(|table| {
         let root = reader.root(table, &["person"]);
-        let people = people::read(&root, &settings::known_of(settings, rules))?;
+        let people = people::read(&root, &references::known_of(settings, rules))?;
         let mut people = people.into_iter();
         let person = people.next();
         if person.is_none() || people.next().is_some() {

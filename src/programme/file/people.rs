@@ -9,8 +9,9 @@ use crate::domain::pot::PotPlan;
 use crate::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
 
 use super::cards;
-use super::reader::{FileEntry, NAME_CHARS_MAX};
-use super::settings::{FileReferences, all, phone};
+use super::reader::{FileEntry, NAME_CHARS_MAX, all};
+use super::references::FileReferences;
+use super::settings::phone;
 use super::{Load, Person, Pot, terms};
 
 const PERSON: [&str; 9] =
@@ -21,8 +22,8 @@ const RELEASE: [&str; 4] = ["at_once", "amount", "every", "from"];
 
 /// Keys that must be unique across all people, with their lines.
 #[derive(Default)]
-pub(super) struct DeclaredKeys {
-    pub(super) cards: BTreeMap<(ConnectionId, CardToken), usize>,
+struct DeclaredKeys {
+    cards: BTreeMap<(ConnectionId, CardToken), usize>,
     permissions: BTreeMap<PermissionId, usize>,
 }
 
@@ -52,10 +53,10 @@ fn person(
         known.refer_worker(entry);
     }
     let phone = phone(entry);
-    let states = [PersonState::Active, PersonState::Ended];
-    let state = entry.word("state", &states, PersonState::word, Some(PersonState::Active));
+    let active = Some(PersonState::Active);
+    let state = entry.word("state", PersonState::ALL, PersonState::word, active);
     let cards = entry.tables("card", "card", &cards::FIELDS);
-    let cards = all(cards.iter().map(|entry| cards::card(entry, known, seen)));
+    let cards = all(cards.iter().map(|entry| cards::card(entry, known, &mut seen.cards)));
     let mut seen_pots = BTreeMap::new();
     let pots = entry.tables("pot", "pot", &POT);
     let pots = all(pots.iter().map(|entry| pot(entry, known, &mut seen_pots)));

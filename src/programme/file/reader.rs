@@ -23,7 +23,7 @@ pub(super) const NAME_CHARS_MAX: usize = 100;
 /// Maximum length of a reason or a story, in characters.
 pub(super) const TEXT_CHARS_MAX: usize = 1000;
 
-/// The largest amount of a file, in minor units: the sum of a million of them stays far below
+/// The largest amount in a file, in minor units: the sum of a million of them stays below
 /// [`i64::MAX`], so that no ledger overflows after a file was accepted.
 pub(super) const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000;
 
@@ -49,7 +49,7 @@ impl<'t> FileReader<'t> {
     }
 
     /// Parses the TOML. Syntax errors end the reading, because one missing quote would cause many
-    /// problems that are none.
+    /// false problems.
     pub(super) fn table(&self) -> Option<DeTable<'t>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
@@ -410,6 +410,13 @@ impl<'d> FileEntry<'d> {
         }
         Some(amount)
     }
+}
+
+/// All of the values, or `None` if one of them is `None`. Reads every value, so that every problem
+/// is reported.
+pub(super) fn all<T>(values: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let values: Vec<_> = values.collect();
+    values.into_iter().collect()
 }
 
 /// The first 60 characters of a text of any length.

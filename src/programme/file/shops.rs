@@ -6,8 +6,7 @@ use crate::domain::shop::ShopKey;
 use crate::domain::shop::merchant::Mcc;
 use crate::domain::shop::table::{DescriptorPattern, Shop, ShopKind};
 
-use super::reader::{FileEntry, NAME_CHARS_MAX, shortened};
-use super::settings::all;
+use super::reader::{FileEntry, NAME_CHARS_MAX, all, shortened};
 
 const FIELDS: [&str; 7] = ["name", "kind", "prints", "never", "codes", "not_codes", "network_ids"];
 

@@ -1,4 +1,4 @@
-//! Reads agreements: their terms, the scopes of these, and one-off permissions.
+//! Reads agreements, with their terms and scopes, and one-off permissions.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use crate::domain::shop::ShopKey;
 use crate::domain::shop::merchant::Mcc;
 use crate::domain::time::period::Period;
 
-use super::reader::{FileEntry, NAME_CHARS_MAX, TEXT_CHARS_MAX, shortened};
-use super::settings::{FileReferences, all};
+use super::reader::{FileEntry, NAME_CHARS_MAX, TEXT_CHARS_MAX, all, shortened};
+use super::references::FileReferences;
 use super::{AgreementDraft, ListedTerm, PermissionDraft};
 
 /// Under `on`: purchases that no more specific term covers.
@@ -29,10 +29,10 @@ const KEYS_CHARS_MAX: usize = 129;
 /// Under `per`: a single purchase.
 pub(super) const PER_PURCHASE: &str = "purchase";
 
-/// How many purchases one permission of a file may allow: it is an exception to the list, and a
-/// longer one is a term of the list.
+/// Maximum number of purchases that one permission in a file may allow. A permission is an
+/// exception to the list; what is needed more often belongs in the list as a term.
 pub(super) const PERMISSION_USES_MAX: u32 = 100;
-/// How many permissions one person has in a file, because every decision reads all of them.
+/// Maximum number of permissions of one person in a file, because every decision reads all of them.
 const PERMISSIONS_MAX: usize = 50;
 /// A permission for more purchases than this lasts at most [`PERMISSION_LONGEST`].
 const PERMISSION_USES_FEW: u32 = 10;
@@ -85,10 +85,9 @@ fn term(
     // A term about everything has only limits, so its answer is implied.
     let limits_only = entry.raw_text("on") == Some(EVERYTHING);
     let default = limits_only.then_some(TermAnswer::Yes);
-    let answers = [TermAnswer::Yes, TermAnswer::Ask, TermAnswer::No];
-    let answer = entry.word("answer", &answers, TermAnswer::word, default);
-    let who = [Decider::Person, Decider::Together, Decider::Worker];
-    let decides = entry.word("decides", &who, Decider::word, Some(Decider::Together));
+    let answer = entry.word("answer", TermAnswer::ALL, TermAnswer::word, default);
+    let together = Some(Decider::Together);
+    let decides = entry.word("decides", Decider::ALL, Decider::word, together);
     let limits = limits(entry, known);
     let hours = hours(entry);
     let own_block = entry.table("own_block", "own_block", &["cooling_days"]);

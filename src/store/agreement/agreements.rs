@@ -87,6 +87,17 @@ impl Tx {
         found.remove(&key).ok_or(StoreError::Contended("agreement"))
     }
 
+    /// The version of a budget's agreement in force; `None` before the first one starts.
+    pub async fn version_in_force(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Option<u32>, StoreError> {
+        let sql = "SELECT agreement_version FROM budget WHERE programme_id = $1 AND budget_id = $2";
+        let version: Option<Option<u32>> = self.fetch_scalar(sql, &[programme, budget]).await?;
+        Ok(version.flatten())
+    }
+
     /// The agreement in force; `None` before the first version starts.
     pub async fn agreement_in_force(
         &mut self,
@@ -94,9 +105,7 @@ impl Tx {
         budget: &BudgetId,
         currency: Currency,
     ) -> Result<Option<Arc<Agreement>>, StoreError> {
-        let sql = "SELECT agreement_version FROM budget \
-                   WHERE programme_id = $1 AND budget_id = $2";
-        match self.fetch_scalar::<Option<u32>>(sql, &[programme, budget]).await?.flatten() {
+        match self.version_in_force(programme, budget).await? {
             Some(version) => {
                 self.read_agreement(programme, budget, version, currency).await.map(Some)
             }

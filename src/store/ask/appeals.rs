@@ -115,7 +115,7 @@ impl Tx {
         self.insert(&[AppealRow::new(programme, appeal)]).await
     }
 
-    /// Replaces an appeal, such as by its outcome.
+    /// Updates an appeal, for example with its outcome.
     ///
     /// # Errors
     ///

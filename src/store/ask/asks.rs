@@ -166,7 +166,7 @@ impl Tx {
         self.insert(&[AskRow::new(programme, ask)]).await
     }
 
-    /// Replaces an ask, such as by its answer or its review.
+    /// Updates an ask, for example with its answer or its review.
     ///
     /// # Errors
     ///

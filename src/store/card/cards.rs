@@ -45,12 +45,19 @@ impl CardRow {
 
 impl From<CardRow> for Card {
     fn from(row: CardRow) -> Self {
-        Self {
-            standing: row.status(),
-            connection: row.connection_id,
-            token: row.token,
-            last_four: row.last_four,
-        }
+        let status = row.status();
+        // Every column, so that the compiler asks whether the book needs a new one.
+        let CardRow {
+            programme_id: _,
+            connection_id: connection,
+            token,
+            budget_id: _,
+            last_four,
+            state: _,
+            state_until: _,
+            state_after: _,
+        } = row;
+        Self { connection, token, status, last_four }
     }
 }
 
@@ -105,12 +112,12 @@ impl Tx {
         cards: &[Card],
     ) -> Result<(), StoreError> {
         for card in cards {
-            let (state_until, state_after) = card.standing.then.unzip();
+            let (state_until, state_after) = card.status.then.unzip();
             let row = CardStateRow {
                 programme_id: programme.clone(),
                 connection_id: card.connection.clone(),
                 token: card.token.clone(),
-                state: card.standing.state,
+                state: card.status.state,
                 state_until,
                 state_after,
             };

@@ -49,7 +49,7 @@ impl PermissionRow {
         budget: &BudgetId,
         permission: &Permission,
     ) -> Self {
-        let Permission { id, scope, cap, uses_left, given_at, ends_at, giver, uses } = permission;
+        let Permission { id, scope, cap, uses_left, given_at, ends_at, grantor, uses } = permission;
         Self {
             programme_id: programme.clone(),
             budget_id: budget.clone(),
@@ -60,7 +60,7 @@ impl PermissionRow {
             uses_left: *uses_left,
             given_at: *given_at,
             ends_at: *ends_at,
-            giver: *giver,
+            giver: *grantor,
             open_minor: uses.as_ref().map(|uses| uses.open.minor()),
             captured_count: uses.as_ref().map(|uses| uses.captured),
             open_at: uses.as_ref().map(|uses| uses.open_at.clone()),
@@ -79,7 +79,7 @@ impl From<PermissionRow> for Permission {
             uses_left: row.uses_left,
             given_at: row.given_at,
             ends_at: row.ends_at,
-            giver: row.giver,
+            grantor: row.giver,
             uses: uses.map(|((open, captured), open_at)| PermissionUsage {
                 open: money(open),
                 open_at,

@@ -1,16 +1,16 @@
 //! What a programme's file writes about one budget: agreements, pots, loads and permissions.
 
 use std::collections::BTreeMap;
+use std::slice;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::agreement::Agreement;
 use crate::domain::ask::permission::Permission;
 use crate::domain::id::{BudgetId, LoadId, PotId, ProgrammeId};
 use crate::domain::money::Currency;
 use crate::ledger::book::PotBalance;
-use crate::ledger::record::agreement::agreement_rows;
+use crate::ledger::record::agreement::{AgreementRow, TermRow};
 use crate::ledger::record::row::text_value;
 use crate::ledger::record::table::record;
 use crate::store::pot::permissions::PermissionRow;
@@ -32,26 +32,25 @@ record! {
 }
 
 impl Tx {
-    /// Adds a version of an agreement and puts it in force.
+    /// Adds a version of an agreement with its terms, and puts it in force.
     ///
     /// # Errors
     ///
     /// [`StoreError::Contended`] when that version exists.
     pub async fn start_agreement(
         &mut self,
-        programme: &ProgrammeId,
-        agreement: &Agreement,
-        at: Timestamp,
+        agreement: &AgreementRow,
+        terms: &[TermRow],
     ) -> Result<(), StoreError> {
-        let (row, terms) = agreement_rows(programme, agreement, at);
-        let written = self.put(&[row], OnConflict::Keep).await?;
+        let written = self.put(slice::from_ref(agreement), OnConflict::Keep).await?;
         if written != 1 {
             return Err(StoreError::Contended("agreement"));
         }
-        self.put(&terms, OnConflict::Keep).await?;
+        self.put(terms, OnConflict::Keep).await?;
         let sql = "UPDATE budget SET agreement_version = $3 \
                    WHERE programme_id = $1 AND budget_id = $2";
-        self.execute(sql, &[programme, &agreement.budget, &agreement.version]).await?;
+        let AgreementRow { programme_id, budget_id, version, .. } = agreement;
+        self.execute(sql, &[programme_id, budget_id, version]).await?;
         Ok(())
     }
 

@@ -55,7 +55,7 @@ pub struct BookRequest {
 #[derive(Debug, Default)]
 pub struct PrefetchKeys {
     /// Authorisation requests that may already have a recorded decision.
-    pub questions: Vec<(ProgrammeId, ConnectionId, IssuerReference)>,
+    pub requests: Vec<(ProgrammeId, ConnectionId, IssuerReference)>,
     /// Counters that the decision will need, unless the agreement has changed meanwhile.
     pub counters: Vec<(ProgrammeId, BudgetId, CounterKey)>,
 }
@@ -182,7 +182,7 @@ impl Books {
             connection: row.connection_id,
             token: row.token,
             last_four: row.last_four,
-            standing: CardStatus { state: row.state, then: row.state_until.zip(row.state_after) },
+            status: CardStatus { state: row.state, then: row.state_until.zip(row.state_after) },
         };
         let owner = self.open.get_mut(&key).and_then(|open| open.book.owner.as_mut());
         if let Some(owner) = owner {
@@ -305,12 +305,12 @@ impl Tx {
             .into_iter()
             .map(|(p, c, r)| vec![text_value(p), text_value(c), text_value(r)])
             .collect();
-        let questions = reference_keys(&prefetch.questions);
+        let requests = reference_keys(&prefetch.requests);
         let programmes: BTreeSet<_> = wanted.iter().map(|w| &w.programme).collect();
         let programmes: Vec<_> = programmes.into_iter().map(|p| vec![text_value(p)]).collect();
         let statements = Arc::clone(&self.statements);
         let counters = counter_keys(&prefetch.counters);
-        let sets: [&[_]; 5] = [&keys, &questions, &purchases, &counters, &programmes];
+        let sets: [&[_]; 5] = [&keys, &requests, &purchases, &counters, &programmes];
         let found = statements.books.fetch(self.connection(), &sets).await?;
         let [budgets, cards, pots, permissions, answered, purchases, counters, programmes] =
             <[Rows; 8]>::try_from(found).map_err(|_| StoreError::Contended("books"))?;

@@ -141,7 +141,7 @@ impl Tx {
         purchases: &[PurchaseReferenceKey],
     ) -> Result<Vec<RecordedDecision>, StoreError> {
         let key = |(programme, connection, purchase): &PurchaseReferenceKey| {
-            let (first, end) = purchase.questions();
+            let (first, end) = purchase.request_range();
             vec![text_value(programme), text_value(connection), first.into(), end.into()]
         };
         let keys: Vec<_> = purchases.iter().map(key).collect();
@@ -171,7 +171,7 @@ impl Tx {
         let keys = reference_keys(names);
         let statements = Arc::clone(&self.statements);
         let rows = statements.purchases.fetch_records(self.connection(), &keys).await?;
-        let mut purchases = purchases_of(&rows)?;
+        let mut purchases = purchases_of(rows)?;
         self.add_holds(programme, &mut purchases).await?;
         Ok(purchases)
     }
@@ -206,10 +206,11 @@ impl Tx {
         }
         let mut found = Vec::new();
         for row in rows {
+            let programme = row.programme_id.clone();
             let mut purchase = [row.purchase()?];
-            self.add_holds(&row.programme_id, &mut purchase).await?;
+            self.add_holds(&programme, &mut purchase).await?;
             let [purchase] = purchase;
-            found.push((row.programme_id, purchase));
+            found.push((programme, purchase));
         }
         Ok(found)
     }
@@ -234,7 +235,7 @@ impl Tx {
         ids: &[PurchaseId],
     ) -> Result<Vec<Purchase>, StoreError> {
         let rows = self.records_by_id(programme, "purchase_id", ids).await?;
-        let mut purchases = purchases_of(&rows)?;
+        let mut purchases = purchases_of(rows)?;
         self.add_holds(programme, &mut purchases).await?;
         Ok(purchases)
     }
@@ -284,17 +285,6 @@ impl Tx {
             purchase.holds = holds.remove(&purchase.id).unwrap_or_default();
         }
         Ok(())
-    }
-
-    /// The version of a budget's agreement in force; `None` before the first one starts.
-    pub async fn version_in_force(
-        &mut self,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-    ) -> Result<Option<u32>, StoreError> {
-        let sql = "SELECT agreement_version FROM budget WHERE programme_id = $1 AND budget_id = $2";
-        let version: Option<Option<u32>> = self.fetch_scalar(sql, &[programme, budget]).await?;
-        Ok(version.flatten())
     }
 
     /// Up to `most` people of a programme whose budgets match the filter `whose`, in order, after
@@ -370,8 +360,8 @@ pub(in crate::store) fn lookup_statements() -> Vec<(&'static str, String, &'stat
 }
 
 /// The purchases of `rows`, without their holds.
-pub(in crate::store) fn purchases_of(rows: &[PurchaseRow]) -> Result<Vec<Purchase>, CorruptRow> {
-    rows.iter().map(PurchaseRow::purchase).collect()
+pub(in crate::store) fn purchases_of(rows: Vec<PurchaseRow>) -> Result<Vec<Purchase>, CorruptRow> {
+    rows.into_iter().map(PurchaseRow::purchase).collect()
 }
 
 /// The keys of the rows `ids` of a programme.

@@ -72,7 +72,7 @@ pub struct NewMessage {
     /// The data that the text was rendered from, as JSON.
     pub facts: String,
     /// The thread. A message is dropped if its thread already has a recent one.
-    pub matter: Option<MessageThread>,
+    pub thread: Option<MessageThread>,
     /// When the subject, such as a request for an answer, expires.
     pub due_at: Option<Timestamp>,
 }
@@ -99,7 +99,7 @@ impl MessageRow {
             created_at,
             recipient,
             facts,
-            matter,
+            thread,
             due_at,
         } = message;
         Self {
@@ -112,7 +112,7 @@ impl MessageRow {
             created_at: *created_at,
             recipient: *recipient,
             facts: facts.clone(),
-            matter: Added(matter.as_ref().map(|thread| thread.digest)),
+            matter: Added(thread.as_ref().map(|thread| thread.digest)),
             due_at: *due_at,
         }
     }
@@ -120,7 +120,7 @@ impl MessageRow {
 
 impl NewMessage {
     fn thread_query(&self) -> Option<MessageThreadQuery> {
-        let thread = self.matter.as_ref()?;
+        let thread = self.thread.as_ref()?;
         Some(MessageThreadQuery {
             programme_id: self.programme.clone(),
             budget_id: self.budget.clone(),
@@ -150,7 +150,7 @@ impl Tx {
             return Ok(());
         }
         let statements = Arc::clone(&self.statements);
-        let found = statements.matters.fetch_records(self.connection(), &queries).await?;
+        let found = statements.message_threads.fetch_records(self.connection(), &queries).await?;
         let mut known_threads: BTreeSet<MessageThreadKey> = found.into_iter().collect();
         pending_writes
             .messages

@@ -64,7 +64,7 @@ impl Store {
     ) -> Result<Vec<Purchase>, StoreError> {
         let sql = "WHERE programme_id = $1 AND expires_at > $2 AND expires_at <= $3 \
                    AND (word_at IS NULL OR promises LIKE '% %') ORDER BY expires_at LIMIT $4";
-        Ok(purchases_of(&self.fetch_all(sql, &[programme, &from, &to, &most]).await?)?)
+        Ok(purchases_of(self.fetch_all(sql, &[programme, &from, &to, &most]).await?)?)
     }
 
     /// Up to `most` parked events whose presentment has been booked, in the order in which they

@@ -115,8 +115,8 @@ impl BatchStatement {
         Self::new(dialect, table.columns, &template)
     }
 
-    /// Runs the statement over `rows` and returns the number of rows changed. No rows, no
-    /// statement.
+    /// Runs the statement over `rows` and returns the number of rows changed. Runs nothing if there
+    /// are no rows.
     pub(in crate::store) async fn execute(
         &self,
         connection: &mut AnyConnection,

@@ -19,7 +19,7 @@ pub(in crate::store) struct SubQuery {
     pub(in crate::store) key_set: usize,
     pub(in crate::store) columns: &'static [Column],
     /// A template of [`crate::store::sql::batch::BatchStatement::new`]. The order of its rows is
-    /// not kept.
+    /// not preserved.
     pub(in crate::store) template: String,
 }
 
@@ -33,8 +33,8 @@ pub(in crate::store) struct CombinedQuery {
 }
 
 impl CombinedQuery {
-    /// Renders `subqueries` for `dialect`; `key_sets` are the columns of each set of rows that is
-    /// passed.
+    /// Renders `subqueries` for `dialect`; `key_sets` are the columns of each set of rows that
+    /// [`Self::fetch`] is called with.
     pub(in crate::store) fn new(
         dialect: Dialect,
         key_sets: &'static [&'static [Column]],

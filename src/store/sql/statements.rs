@@ -54,7 +54,7 @@ pub(in crate::store) struct Statements {
     pub(in crate::store) decisions_of_purchases: BatchStatement,
     pub(in crate::store) first_links: BatchStatement,
     pub(in crate::store) transfers: BatchStatement,
-    pub(in crate::store) matters: BatchStatement,
+    pub(in crate::store) message_threads: BatchStatement,
     pub(in crate::store) withdrawals: BatchStatement,
     pub(in crate::store) purchases: BatchStatement,
     pub(in crate::store) holds: BatchStatement,
@@ -107,10 +107,10 @@ impl Statements {
             combined_query("agreements", &self.agreements),
             batch("pots", &self.pots),
             batch("decisions", &self.decisions),
-            batch("questions", &self.decisions_of_purchases),
+            batch("decisions_of_purchases", &self.decisions_of_purchases),
             batch("first_links", &self.first_links),
             batch("transfers", &self.transfers),
-            batch("matters", &self.matters),
+            batch("message_threads", &self.message_threads),
             batch("withdrawals", &self.withdrawals),
             batch("purchases", &self.purchases),
             batch("holds", &self.holds),
@@ -142,7 +142,7 @@ impl Statements {
             decisions_of_purchases: batch(PURCHASE_DECISIONS_KEY, &decisions_of_purchases()),
             first_links: batch(POSTING_KEY, FIRST_LINKS),
             transfers: batch(POSTING_KEY, &transfers()),
-            matters: batch(MessageThreadQuery::TABLE.columns, MATTERS),
+            message_threads: batch(MessageThreadQuery::TABLE.columns, MESSAGE_THREADS),
             withdrawals: by_reference(WithdrawalRow::TABLE),
             purchases: by_reference(PurchaseRow::TABLE),
             holds: batch(PURCHASE_KEY, &holds()),
@@ -264,7 +264,7 @@ const FIRST_LINKS: &str = "\
     SELECT t.posting_id FROM {rows} \
     {find first_link t: t.programme_id = r.programme_id AND t.posting_id = r.posting_id}";
 
-const MATTERS: &str = "\
+const MESSAGE_THREADS: &str = "\
     SELECT DISTINCT r.programme_id, r.budget_id, r.matter FROM {rows} \
     {find message t: t.programme_id = r.programme_id AND t.budget_id = r.budget_id \
     AND t.matter = r.matter AND t.created_at > r.since}";

@@ -13,7 +13,8 @@ use crate::people::members::{Principal, UseCaseError};
 use crate::store::{IdempotencyClaim, IdempotencyKey, Tx};
 use crate::web::problem::ApiError;
 
-/// How often a transaction is attempted that fails transiently, for example by a lock conflict.
+/// How many times a transaction is attempted that fails transiently, for example with a lock
+/// conflict.
 const ATTEMPTS_MAX: u32 = 4;
 /// Maximum number of requests with an idempotency key that one account may make in 24 hours. It
 /// bounds everything that an account can create, even where no other limit exists. A staff member

@@ -46,7 +46,18 @@ impl CardBody {
     /// The card with its state at the moment `at`.
     pub(super) fn at(card: CardRow, at: Timestamp) -> Self {
         let state = card.status().at(at);
-        Self { card: card.token.to_string(), last_four: card.last_four, state }
+        // Every column, so that the compiler asks whether a new one is shown.
+        let CardRow {
+            programme_id: _,
+            connection_id: _,
+            token,
+            budget_id: _,
+            last_four,
+            state: _,
+            state_until: _,
+            state_after: _,
+        } = card;
+        Self { card: token.to_string(), last_four, state }
     }
 }
 

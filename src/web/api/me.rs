@@ -124,16 +124,16 @@ impl From<InboxRow> for InboxItem {
 }
 
 /// The cursor of an inbox: `read/due/id`.
-struct PageStart(InboxCursor);
+struct InboxPageStart(InboxCursor);
 
-impl fmt::Display for PageStart {
+impl fmt::Display for InboxPageStart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let InboxCursor { is_read, due, id } = self.0;
         write!(f, "{is_read}/{due}/{id}")
     }
 }
 
-impl FromStr for PageStart {
+impl FromStr for InboxPageStart {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -163,7 +163,8 @@ async fn inbox(
     principal: Principal,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<InboxItem>>, ApiError> {
-    let (most, after) = (page.page_size()?, page.parse_cursor()?.map(|PageStart(place)| place));
+    let (most, after) =
+        (page.page_size()?, page.parse_cursor()?.map(|InboxPageStart(place)| place));
     let inbox_query = InboxQuery { after, ..inbox_query(principal.at, most.saturating_add(1)) };
     let mut tx = api.store.snapshot().await?;
     let actor =
@@ -174,7 +175,7 @@ async fn inbox(
     Ok(Json(Page::from_rows(
         rows,
         most,
-        |row| PageStart(row.cursor()).to_string(),
+        |row| InboxPageStart(row.cursor()).to_string(),
         InboxItem::from,
     )))
 }

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,13 +11,12 @@ use super::Api;
 use super::cards::CardBody;
 use super::document::Problems;
 use super::extract::{ApiPath, ApiQuery, NoParameters, parse_id};
-use super::pots::{GoalBody, HeldBackBody, PotView};
+use super::pots::PotBody;
 use super::representation::{MoneyBody, Page, PageQuery};
 use crate::domain::id::PotId;
-use crate::domain::money::{Currency, Money, MoneyError};
+use crate::domain::money::{Currency, Money};
 use crate::domain::people::person::PersonState;
 use crate::domain::people::role::{Capability, Role};
-use crate::domain::pot::PotPlan;
 use crate::domain::time::period::Moment;
 use crate::ledger::book::PotBalance;
 use crate::people::members::{Principal, UseCaseError};
@@ -62,46 +60,6 @@ struct PersonBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cards: Option<Vec<CardBody>>,
-}
-
-/// A pot. `loaded` is what was put in or moved in from other pots; it is `held` for purchases,
-/// `spent`, or `left`.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PotBody {
-    pot: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    name: Option<String>,
-    stream: String,
-    /// The amount that was promised for it.
-    allocated: MoneyBody,
-    loaded: MoneyBody,
-    held: MoneyBody,
-    spent: MoneyBody,
-    left: MoneyBody,
-    /// The part of `left` that can be spent now; `next` is what is released next.
-    spendable: MoneyBody,
-    /// The next release of money. Left out when there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    next: Option<NextReleaseBody>,
-    /// The part that the person holds back; visible only to them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    held_back: Option<HeldBackBody>,
-    /// Present if the person opened this pot for themselves.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    goal: Option<GoalBody>,
-}
-
-/// Money that is released by itself, at local midnight.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ComingBody)]
-struct NextReleaseBody {
-    #[schema(format = Date)]
-    on: String,
-    amount: MoneyBody,
 }
 
 /// People whom I may see
@@ -183,38 +141,6 @@ async fn person(
         cards: sees_names
             .then(|| cards.into_iter().map(|card| CardBody::at(card, principal.at)).collect()),
     }))
-}
-
-impl PotBody {
-    /// The pot on the day `today`; `is_own` says whether the person themselves reads it.
-    pub(super) fn of(
-        pot: &PotId,
-        plan: Option<&PotPlan>,
-        balance: &PotBalance,
-        today: Date,
-        is_own: bool,
-    ) -> Result<Self, MoneyError> {
-        let PotView { name, spendable, next, held_back, goal } =
-            PotView::of(plan, balance, today, is_own)?;
-        let next = next.map(|coming| NextReleaseBody {
-            on: coming.on.to_string(),
-            amount: coming.amount.into(),
-        });
-        Ok(Self {
-            pot: pot.to_string(),
-            name,
-            stream: balance.stream.to_string(),
-            allocated: balance.allocated.into(),
-            loaded: balance.loaded.into(),
-            held: balance.held.into(),
-            spent: balance.spent.into(),
-            left: balance.left.into(),
-            spendable: spendable.into(),
-            next,
-            held_back,
-            goal,
-        })
-    }
 }
 
 fn total(currency: Currency, pots: &[PotBody], figure: fn(&PotBody) -> MoneyBody) -> Money {

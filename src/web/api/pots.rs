@@ -1,4 +1,5 @@
-//! Money that the person controls alone: held back, in pots of their own, moved between pots.
+//! Pots as the API shows them, and the money in them that the person controls alone: held back, in
+//! pots of their own, moved between pots.
 
 use axum::response::Response;
 use jiff::civil::Date;
@@ -10,7 +11,6 @@ use utoipa_axum::routes;
 use super::action::{ActionContext, ActionResult, ApiAction, ApiPost, ApiResponse};
 use super::document::{IdempotencyKeyHeader, Problems};
 use super::extract::{check_words, parse_id};
-use super::people::PotBody;
 use super::representation::MoneyBody;
 use crate::domain::id::{PersonId, PotId};
 use crate::domain::money::{Money, MoneyError};
@@ -98,9 +98,49 @@ struct PotTransferBody {
     to: PotBody,
 }
 
+/// A pot. `loaded` is what was put in or moved in from other pots; it is `held` for purchases,
+/// `spent`, or `left`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PotBody {
+    pub(super) pot: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    stream: String,
+    /// The amount that was promised for it.
+    allocated: MoneyBody,
+    loaded: MoneyBody,
+    held: MoneyBody,
+    spent: MoneyBody,
+    pub(super) left: MoneyBody,
+    /// The part of `left` that can be spent now; `next` is what is released next.
+    pub(super) spendable: MoneyBody,
+    /// The next release of money. Left out when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next: Option<NextReleaseBody>,
+    /// The part that the person holds back; visible only to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    held_back: Option<HeldBackBody>,
+    /// Present if the person opened this pot for themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    goal: Option<GoalBody>,
+}
+
+/// Money that is released by itself, at local midnight.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ComingBody)]
+struct NextReleaseBody {
+    #[schema(format = Date)]
+    on: String,
+    amount: MoneyBody,
+}
+
 /// The part of a pot that is held back.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct HeldBackBody {
+struct HeldBackBody {
     amount: MoneyBody,
     /// The day on which it is available again; left out: when it is taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,7 +155,7 @@ pub(super) struct HeldBackBody {
 
 /// The settings of a pot that the person opened.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct GoalBody {
+struct GoalBody {
     /// The pot that it is part of.
     of: String,
     /// The amount to save.
@@ -127,18 +167,50 @@ pub(super) struct GoalBody {
     closed: bool,
 }
 
+impl PotBody {
+    /// The pot on the day `today`; `is_own` says whether the person themselves reads it.
+    pub(super) fn of(
+        pot: &PotId,
+        plan: Option<&PotPlan>,
+        balance: &PotBalance,
+        today: Date,
+        is_own: bool,
+    ) -> Result<Self, MoneyError> {
+        let PotView { name, spendable, next, held_back, goal } =
+            PotView::of(plan, balance, today, is_own)?;
+        let next = next.map(|coming| NextReleaseBody {
+            on: coming.on.to_string(),
+            amount: coming.amount.into(),
+        });
+        Ok(Self {
+            pot: pot.to_string(),
+            name,
+            stream: balance.stream.to_string(),
+            allocated: balance.allocated.into(),
+            loaded: balance.loaded.into(),
+            held: balance.held.into(),
+            spent: balance.spent.into(),
+            left: balance.left.into(),
+            spendable: spendable.into(),
+            next,
+            held_back,
+            goal,
+        })
+    }
+}
+
 /// A pot as one reader sees it. What is held back, and the name and the amount to save of a pot
 /// that the person opened, are visible only to the person.
-pub(super) struct PotView {
-    pub(super) name: Option<String>,
-    pub(super) spendable: Money,
-    pub(super) next: Option<NextRelease>,
-    pub(super) held_back: Option<HeldBackBody>,
-    pub(super) goal: Option<GoalBody>,
+struct PotView {
+    name: Option<String>,
+    spendable: Money,
+    next: Option<NextRelease>,
+    held_back: Option<HeldBackBody>,
+    goal: Option<GoalBody>,
 }
 
 impl PotView {
-    pub(super) fn of(
+    fn of(
         plan: Option<&PotPlan>,
         balance: &PotBalance,
         today: Date,

@@ -166,7 +166,7 @@ async fn one_proposal(
     let (mut tx, access) = api.begin_read(&principal, Capability::SeeList, &person).await?;
     let (currency, budget) = (programme.settings.currency, &access.budget);
     let found = tx.proposal(&access.programme, budget, id, currency).await?;
-    // Whoever proposes consents, so a draft is what nobody has consented to, whatever became of it.
+    // Proposing is consenting, so a proposal without any consent is a draft, even after it ended.
     let is_visible = |(proposal, consents): &(Proposal, Vec<Consent>)| {
         !consents.is_empty()
             || proposal.proposed_by == access.actor.member.id

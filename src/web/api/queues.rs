@@ -84,9 +84,9 @@ struct AppealInLine {
 }
 
 /// The cursor of a queue: `key/id`.
-struct PageStart<K, I>(QueueCursor<K, I>);
+struct QueuePageStart<K, I>(QueueCursor<K, I>);
 
-impl<K: FromStr, I: FromStr> FromStr for PageStart<K, I> {
+impl<K: FromStr, I: FromStr> FromStr for QueuePageStart<K, I> {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -142,7 +142,7 @@ fn seconds_left(until: Timestamp, now: Timestamp) -> i64 {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct QueueQuery {
+struct AskQueueQuery {
     /// `waiting` (if left out): asks that wait for an answer; `to_look_at`: yeses that were given
     /// out of hours, or by the programme's own rule, and that nobody has reviewed.
     #[param(inline)]
@@ -167,13 +167,13 @@ enum AskQueue {
 /// From my own caseload, those that I cover for, or the whole programme; the earliest deadline
 /// comes first.
 #[utoipa::path(
-    get, path = "/asks", tag = "asks", params(QueueQuery),
+    get, path = "/asks", tag = "asks", params(AskQueueQuery),
     responses((status = 200, body = Page<AskInLine>), Problems)
 )]
 async fn asks_in_line(
     State(api): State<Api>,
     principal: Principal,
-    ApiQuery(QueueQuery { list, limit, cursor }): ApiQuery<QueueQuery>,
+    ApiQuery(AskQueueQuery { list, limit, cursor }): ApiQuery<AskQueueQuery>,
 ) -> Result<Json<Page<AskInLine>>, ApiError> {
     let page_size = page_size(limit)?;
     let (cursor, limit) = (cursor.as_deref(), page_size.saturating_add(1));
@@ -182,11 +182,11 @@ async fn asks_in_line(
     let actor = actor(&mut tx, &principal, Capability::AnswerAsk).await?;
     let asks = match list.unwrap_or(AskQueue::Waiting) {
         AskQueue::Waiting => {
-            let after = parse_cursor(cursor)?.map(|PageStart(after)| after);
+            let after = parse_cursor(cursor)?.map(|QueuePageStart(after)| after);
             tx.asks_to_answer(programme, &actor, after, limit).await?
         }
         AskQueue::ToLookAt => {
-            let after = parse_cursor(cursor)?.map(|PageStart(after)| after);
+            let after = parse_cursor(cursor)?.map(|QueuePageStart(after)| after);
             tx.asks_to_review(programme, &actor, after, limit).await?
         }
     };
@@ -220,7 +220,7 @@ async fn appeals_in_line(
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<AppealInLine>>, ApiError> {
     let page_size = page.page_size()?;
-    let after = page.parse_cursor()?.map(|PageStart(after)| after);
+    let after = page.parse_cursor()?.map(|QueuePageStart(after)| after);
     let limit = page_size.saturating_add(1);
     let mut tx = api.store.snapshot().await?;
     let actor = actor(&mut tx, &principal, Capability::AnswerAppeal).await?;

@@ -244,7 +244,7 @@ async fn talks(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewQuietWord {
-    /// 4 to 100 letters. Only its digest is kept, so nobody can read it again.
+    /// 4 to 100 letters and digits. Only its digest is kept, so nobody can read it again.
     #[schema(min_length = 4, max_length = 100)]
     word: String,
 }

@@ -62,7 +62,7 @@ struct ShopLine {
     name: String,
     /// How many purchases, without those for which nothing was ever held or captured.
     times: u32,
-    /// Held and captured, less what came back.
+    /// What is held and captured, less refunds and won disputes.
     sum: MoneyBody,
     /// The day of the newest purchase.
     #[schema(format = Date)]
@@ -84,7 +84,7 @@ struct TermMatchesBody {
     name: Option<String>,
     /// How many purchases were searched, the newest first.
     looked_at: usize,
-    /// Held and captured, less what came back.
+    /// What is held and captured, less refunds and won disputes.
     sum: MoneyBody,
     purchases: Vec<TermMatchLine>,
 }
@@ -99,7 +99,7 @@ struct TermMatchLine {
     /// The shop as the card company sent it; empty if it was erased or never sent.
     place: String,
     category: String,
-    /// Held and captured, less what came back.
+    /// What is held and captured, less refunds and won disputes.
     sum: MoneyBody,
 }
 
@@ -245,7 +245,7 @@ async fn term_scope(
 }
 
 /// The shops of the purchases `ids`. A read by anybody but the person is recorded first, with
-/// `words` as its reason: each attempt is a look, also of a request that is repeated or refused.
+/// `words` as its reason: each attempt is recorded, even of a request that is repeated or refused.
 pub(super) async fn shop_scopes(
     api: &Api,
     principal: &Principal,
@@ -291,14 +291,15 @@ async fn shop_scope(
         let answers = tx.decisions_of_purchases(std::slice::from_ref(&name)).await?;
         let answer = answers.into_iter().find(|answer| answer.budget == access.budget);
         let merchant = answer.and_then(|answer| answer.request()).map(|request| request.merchant);
-        merchant.and_then(|merchant| table.scope_of(&merchant))
+        merchant.and_then(|merchant| Scope::for_merchant(&merchant, table))
     };
     scope.ok_or(ApiError::NotFound("shop"))
 }
 
 fn scope_of(table: &ShopTable, purchase: &Purchase) -> Option<Scope> {
     let counted = &purchase.counted;
-    table.scope_of_purchase(&counted.shop, counted.mcc, purchase.place.name.as_deref())
+    let printed = purchase.place.name.as_deref();
+    Scope::for_purchase(&counted.shop, counted.mcc, printed, table)
 }
 
 fn identity(table: &ShopTable, purchase: &Purchase) -> ShopIdentity {

@@ -136,7 +136,8 @@ async fn timeline(
     let mut tx = api.store.snapshot().await?;
     let names = member_names(&mut tx, &principal, acts.iter().map(|act| &act.member_id)).await?;
     tx.commit().await?;
-    // Earlier versions stored the words of a draft here. Whoever could propose it reads them there.
+    // Earlier versions stored the words of a draft here. Accounts that may propose it read them
+    // with the draft.
     let is_private = |act: &ActRow| act.kind == "list_drafted" && act.member_id != principal.member;
     let shown = |act: ActRow| ActBody {
         id: act.act_id.to_string(),
@@ -215,7 +216,7 @@ async fn messages(
 }
 
 /// The recipients whose messages a role may read. Messages to the person name single purchases,
-/// which staff read only with a reason; messages to the duty may be about a worker.
+/// which staff read only with a reason; messages to staff on duty may be about a worker.
 const fn visible_recipients(role: Role) -> &'static [Recipient] {
     match role {
         Role::Person | Role::Helper | Role::Advocate | Role::Planner => &[Recipient::Person],

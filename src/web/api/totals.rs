@@ -40,8 +40,8 @@ struct Totals {
     from: String,
     #[schema(format = Date)]
     to: String,
-    /// Held and captured, less what came back: the sum over the list of purchases, each on the day
-    /// on which it counts.
+    /// What is held and captured, less refunds and won disputes: the sum over the list of
+    /// purchases, each on the day on which it counts.
     total: MoneyBody,
     categories: Vec<CategoryTotal>,
 }

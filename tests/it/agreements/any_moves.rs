@@ -291,7 +291,7 @@ impl AgreementFixture {
         let pauses = tx.pauses_of(&programme, &budget).await.unwrap();
         let cards = tx.cards_of(&programme, &budget).await.unwrap();
         tx.commit().await.unwrap();
-        let cards = cards.iter().map(|card| card.standing.at(self.now())).collect();
+        let cards = cards.iter().map(|card| card.status.at(self.now())).collect();
         let kind = |(proposal, _): &(Proposal, _)| Some((proposal.version?, proposal.kind));
         let kinds = every.iter().filter_map(kind).collect();
         let is_waiting = |proposal: &Proposal| {

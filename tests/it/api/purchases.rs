@@ -62,7 +62,7 @@ fn more(purchase: &Purchase, amount: i64) -> Purchase {
 
 /// The issuer declined by itself: `asked` was never held.
 fn refused(purchase: &Purchase, world: &World, reason: &str, asked: i64) -> Value {
-    let standing = AuthorisationState {
+    let state = AuthorisationState {
         name: reason,
         status: "closed",
         approved: false,
@@ -70,14 +70,14 @@ fn refused(purchase: &Purchase, world: &World, reason: &str, asked: i64) -> Valu
         amount: asked,
         answers: 1,
     };
-    let mut event = purchase.standing("created", world.now(), &standing);
+    let mut event = purchase.snapshot("created", world.now(), &state);
     event["data"]["object"]["amount"] = json!(0);
     event
 }
 
 fn holds(purchase: &Purchase, world: &World, name: &str, amount: i64, answers: usize) -> Value {
     let kind = if name == "created" { "created" } else { "updated" };
-    purchase.standing(kind, world.now(), &AuthorisationState { name, amount, answers, ..APPROVED })
+    purchase.snapshot(kind, world.now(), &AuthorisationState { name, amount, answers, ..APPROVED })
 }
 
 /// One purchase of each kind, with or without a cost for Dee.
@@ -95,7 +95,7 @@ async fn live(world: &World) {
     // No authorisation request, and two captures.
     let fallback = at("FALLBACK", 20_00);
     let by = AuthorisationState { amount: 20_00, reason: "network_fallback", ..APPROVED };
-    world.send_event(&fallback.standing("created", world.now(), &by)).await;
+    world.send_event(&fallback.snapshot("created", world.now(), &by)).await;
     for (claim, amount) in [("a", 12_00), ("b", 8_00)] {
         world.send_event(&fallback.captured(world.now(), claim, amount)).await;
     }
@@ -113,7 +113,7 @@ async fn live(world: &World) {
         amount: 0,
         answers: 3,
     };
-    world.send_event(&rug.standing("created", world.now(), &declined)).await;
+    world.send_event(&rug.snapshot("created", world.now(), &declined)).await;
     // The same without the issuer's confirmation.
     let lamp = at("LAMP", 9_000_00);
     for answers in 0..2 {

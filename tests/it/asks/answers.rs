@@ -305,7 +305,7 @@ async fn no_rule_lifts_what_the_person_set_on_themselves(database: TestDatabase)
         uses_left: 14,
         given_at: town.world.now(),
         ends_at: town.world.now().checked_add((14 * 24).hours()).unwrap(),
-        giver: sayso::domain::ask::permission::Grantor::Programme,
+        grantor: sayso::domain::ask::permission::Grantor::Programme,
         uses: Some(sayso::domain::ask::permission::PermissionUsage::none(gbp(1).currency())),
     };
     let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());

@@ -120,8 +120,8 @@ fn any_interim_move() -> impl Strategy<Value = (Scope, i64, InterimMove)> {
 fn an_interim(scope: Scope, cap: Money, hours: i64) -> Permission {
     let id = PermissionId::new(uuid::Uuid::nil());
     let (given_at, ends_at) = (at(hours), at(hours + 24));
-    let (giver, uses) = (Grantor::Programme, None);
-    Permission { id, scope, cap, uses_left: 1, given_at, ends_at, giver, uses }
+    let (grantor, uses) = (Grantor::Programme, None);
+    Permission { id, scope, cap, uses_left: 1, given_at, ends_at, grantor, uses }
 }
 
 proptest! {

@@ -27,7 +27,7 @@ proptest! {
         beyond in 1..400_00_i64,
     ) {
         let continues = PurchaseContinuation::Nothing;
-        let facts = Facts { continues, begun_as: None, margin: gbp(0), ..facts };
+        let facts = Facts { continues, original_attributes: None, margin: gbp(0), ..facts };
         let most = largest_payment(&request, &facts).unwrap();
         prop_assert!(most.is_zero() || is_paid(&request, &facts, most));
         let more = |minor| most.checked_add(gbp(minor)).unwrap();

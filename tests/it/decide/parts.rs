@@ -203,9 +203,9 @@ fn more_of_an_open_purchase_is_judged_by_what_it_was_and_by_what_it_is() {
     facts.continues = PurchaseContinuation::Open { so_far: gbp(5_00), counted_on: on };
     let home = facts.programme.home.clone();
     let shop = ShopIdentity::of([a_request().merchant.shop_key()]);
-    let began =
+    let original =
         CountingAttributes::new(&a_request(), shop, on, &category("eating"), &home, eating.clone());
-    facts.begun_as = Some(began);
+    facts.original_attributes = Some(original);
     let mut count = |scope: &Scope, minor| {
         let key = CounterKey { scope: scope.clone(), period: Period::Day, first_day: on };
         facts.counters.insert(key, LimitUsage { amount: gbp(minor), purchases: 1 });

@@ -196,7 +196,7 @@ prop_compose! {
             uses_left: uses_left.into(),
             given_at: later(-24 * given_days_ago),
             ends_at: later(ends_in_hours),
-            giver: if is_given { Grantor::People } else { Grantor::Programme },
+            grantor: if is_given { Grantor::People } else { Grantor::Programme },
             uses: open.map(|open| PermissionUsage {
                 open: gbp(open),
                 open_at: BTreeMap::new(),
@@ -263,7 +263,7 @@ prop_compose! {
             open && p.cap.minor() % 2 == 0
         };
         let held_here = permissions.iter().filter(is_open).map(|p| p.id).collect();
-        let begun_as = so_far.filter(|minor| minor % 2 == 0).map(|minor| {
+        let original_attributes = so_far.filter(|minor| minor % 2 == 0).map(|minor| {
             let began = Scope::Category(self::category(CATEGORIES[usize::from(minor % 4 == 0)]));
             let (on, home) = (monday_morning().date, HomeCountries::of("GB"));
             let about = self::category("alcohol");
@@ -279,7 +279,7 @@ prop_compose! {
             permissions,
             held_here,
             exchange: MarginPercent::new(u32::try_from(margin % 9).unwrap()).unwrap(),
-            begun_as,
+            original_attributes,
             counters,
             pots: in_pots,
             margin: gbp(margin),

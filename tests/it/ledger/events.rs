@@ -249,6 +249,46 @@ fn a_refund_from_before_gives_no_limit_back_in_hindsight() {
     assert_eq!(purchase.limit_back, gbp(3_00));
 }
 
+/// The pot has spent most of the gain on another purchase when a dispute recovers money. Only what
+/// is left is returned, and the rest once the pot has money again and another message arrives.
+#[test]
+fn a_gain_that_was_spent_goes_back_once_its_pot_has_money_again() {
+    let exchange = |fixture: &BookFixture| {
+        fixture.purchase("a").exchange.as_ref().map_or(0, |part| part.amount.minor())
+    };
+    let mut fixture = BookFixture::new(&[("week", 20_00)]);
+    fixture.apply_merchant_currency("a");
+    fixture.capture("a", 20_00);
+    fixture.refund("a", 21_40);
+    assert_eq!((fixture.figures("week"), exchange(&fixture)), ([21_40, 0, 0, 21_40], 1_40));
+    fixture.capture("b", 21_00);
+
+    let won = report((DisputeOutcome::Won, Some(DisputeFunds::Credited)), 5_00, 1, "evt_1");
+    assert_eq!(
+        fixture.dispute("a", &won),
+        [
+            "clearing:riverside-stripe -> suspense 500",
+            "pot:week:left -> exchange 40",
+            "exchange -> suspense 40",
+        ]
+    );
+    assert_eq!(fixture.figures("week"), [21_00, 0, 21_00, 0], "the other purchase stays paid");
+    assert_eq!((exchange(&fixture), state(&fixture, "a")), (1_00, [0, 20_00, 0, 5_40]));
+    assert_eq!(state(&fixture, "b"), [0, 21_00, 0, 0]);
+
+    assert!(fixture.dispute("a", &won).is_empty(), "there is nothing to take");
+    fixture.load("week", 3_00);
+    assert_eq!(exchange(&fixture), 1_00, "a load is no message about the purchase");
+    let closing = word(closed(20_00), 2, 1, "evt_2");
+    assert_eq!(
+        fixture.hear("a", closing.clone()),
+        ["pot:week:left -> exchange 100", "exchange -> suspense 100"]
+    );
+    assert_eq!(fixture.figures("week"), [23_00, 0, 21_00, 2_00]);
+    assert_eq!((exchange(&fixture), state(&fixture, "a")), (0, [0, 20_00, 0, 6_40]));
+    assert!(fixture.hear("a", closing).is_empty(), "once");
+}
+
 /// Regardless of the order of partial captures and refunds, the exchange gain goes to the pot that
 /// paid, and what the margin does not explain goes to suspense.
 #[test]
@@ -313,9 +353,9 @@ fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
 #[test]
 fn in_one_second_the_snapshot_that_knows_more_is_true() {
     let at = monday_morning().at;
-    let told = |kind, standing: AuthorisationStatus, answers, listed| {
-        let over = u8::from(!matches!(standing, AuthorisationStatus::Open { .. }));
-        (standing, (kind, answers, listed, over))
+    let told = |kind, status: AuthorisationStatus, answers, listed| {
+        let over = u8::from(!matches!(status, AuthorisationStatus::Open { .. }));
+        (status, (kind, answers, listed, over))
     };
     let (created, updated) = (MessageKind::Created, MessageKind::Updated);
     // Each one knows less than the next one.
@@ -337,13 +377,13 @@ fn in_one_second_the_snapshot_that_knows_more_is_true() {
                 for names in permutations(&["evt_a", "evt_b", "evt_c", "evt_d"]) {
                     let mut purchase = super::a_purchase("a");
                     for number in &order {
-                        let (standing, (kind, answers, listed, over)) = some[*number];
+                        let (status, (kind, answers, listed, over)) = some[*number];
                         let reference = names[*number].parse().unwrap();
                         let position =
                             MessagePosition { at, kind, answers, listed, over, reference };
-                        purchase.apply_snapshot(IssuerSnapshot { standing, position });
+                        purchase.apply_snapshot(IssuerSnapshot { status, position });
                     }
-                    let word = purchase.snapshot.unwrap().standing;
+                    let word = purchase.snapshot.unwrap().status;
                     assert_eq!(word, snapshots[last].0, "{order:?} {names:?}");
                 }
             }
@@ -389,16 +429,16 @@ fn our_own_expiry_gives_way_to_what_the_issuer_knows() {
         (AuthorisationStatus::Declined, 0),
         (AuthorisationStatus::Expired, 0),
     ];
-    for (standing, listed) in later {
+    for (status, listed) in later {
         for name in ["evt_a", "zzz"] {
-            let mut told = word(standing, 1, 1, name);
+            let mut told = word(status, 1, 1, name);
             told.position.listed = listed;
             let mut purchase = super::a_purchase("a");
             purchase.apply_snapshot(known.clone());
             purchase.expire();
             assert!(purchase.is_expired_by_us());
             purchase.apply_snapshot(told);
-            assert_eq!(purchase.snapshot.unwrap().standing, standing, "{name}");
+            assert_eq!(purchase.snapshot.unwrap().status, status, "{name}");
         }
     }
     let mut purchase = super::a_purchase("a");
@@ -508,7 +548,7 @@ fn scenario_38_a_margin_is_held_beyond_what_is_asked_and_claims_come_out_of_both
 
 #[test]
 fn scenario_38_what_is_finally_claimed_or_given_up_has_no_margin() {
-    for (standing, held) in [
+    for (status, held) in [
         (closed(20_61), 20_61),
         (AuthorisationStatus::Reversed, 0),
         (AuthorisationStatus::Expired, 0),
@@ -519,8 +559,8 @@ fn scenario_38_what_is_finally_claimed_or_given_up_has_no_margin() {
         let mut fixture = BookFixture::new(&[("week", 60_00)]);
         fixture.approve("a", 0, 20_00);
         fixture.apply_merchant_currency("a");
-        fixture.hear("a", word(standing, 1, 1, "evt_1"));
-        assert_eq!(state(&fixture, "a"), [held, 0, 0, 0], "{standing:?}");
+        fixture.hear("a", word(status, 1, 1, "evt_1"));
+        assert_eq!(state(&fixture, "a"), [held, 0, 0, 0], "{status:?}");
     }
     // For issuers that report changes: the last capture releases the rest of the hold and the
     // margin.

@@ -491,13 +491,13 @@ fn a_purchase(name: &str) -> Purchase {
 }
 
 /// A snapshot `second` seconds after the first request, with this number of responses.
-fn word(standing: AuthorisationStatus, second: i64, answers: u32, event: &str) -> IssuerSnapshot {
+fn word(status: AuthorisationStatus, second: i64, answers: u32, event: &str) -> IssuerSnapshot {
     let at = monday_morning().at.checked_add(SignedDuration::from_secs(second)).unwrap();
-    let over = u8::from(!matches!(standing, AuthorisationStatus::Open { .. }));
+    let over = u8::from(!matches!(status, AuthorisationStatus::Open { .. }));
     let reference = event.parse().unwrap();
     let kind = MessageKind::Updated;
     IssuerSnapshot {
-        standing,
+        status,
         position: MessagePosition { at, kind, answers, listed: 0, over, reference },
     }
 }

@@ -35,8 +35,8 @@ impl LifeFixture {
         let before = self.fixture.purchase(NAME).clone();
         let answers = self.asked;
         let event = format!("evt_{second}");
-        let hear = |life: &mut Self, standing| {
-            life.fixture.hear(NAME, word(standing, second, answers, &event));
+        let hear = |life: &mut Self, status| {
+            life.fixture.hear(NAME, word(status, second, answers, &event));
         };
         let mut refused = Vec::new();
         match verb {
@@ -283,9 +283,8 @@ fn answers_alone_say_how_it_stands() {
     ] {
         assert_eq!(state_of(&answers, None), Ok(state), "{answers:?}");
     }
-    let told = |standing: AuthorisationStatus, answers: &[RecordedAnswer]| {
-        let purchase =
-            Purchase { snapshot: Some(word(standing, 1, 1, "evt_1")), ..a_purchase(NAME) };
+    let told = |status: AuthorisationStatus, answers: &[RecordedAnswer]| {
+        let purchase = Purchase { snapshot: Some(word(status, 1, 1, "evt_1")), ..a_purchase(NAME) };
         state_of(answers, Some(&purchase)).unwrap()
     };
     assert_eq!(told(AuthorisationStatus::Declined, &[A::Declined]), S::NotPaid);

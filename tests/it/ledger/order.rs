@@ -43,11 +43,11 @@ fn any_snapshot() -> impl Strategy<Value = LedgerMessageBody> {
         AuthorisationStatus::Expired,
         AuthorisationStatus::Declined,
     ];
-    let standing = prop_oneof![
+    let status = prop_oneof![
         3 => (0..=60_00_i64).prop_map(|minor| open(gbp(minor))),
         1 => select(over.to_vec()),
     ];
-    (standing, 0..3_i64, 0..4_u32)
+    (status, 0..3_i64, 0..4_u32)
         .prop_map(|(s, at, answers)| LedgerMessageBody::Snapshot(s, at, answers))
 }
 
@@ -97,8 +97,9 @@ fn play(pots: &[(&str, i64)], messages: &[LedgerMessage]) -> BookFixture {
         }
         match &message.body {
             LedgerMessageBody::Approval(sequence, minor) => fixture.approve("a", *sequence, *minor),
-            LedgerMessageBody::Snapshot(standing, at, answers) => fixture
-                .hear("a", word(*standing, *at, *answers, &format!("evt_{}", message.number))),
+            LedgerMessageBody::Snapshot(status, at, answers) => {
+                fixture.hear("a", word(*status, *at, *answers, &format!("evt_{}", message.number)))
+            }
             LedgerMessageBody::Capture(minor) => fixture.capture("a", *minor),
             LedgerMessageBody::Refund(minor) => fixture.refund("a", *minor),
             LedgerMessageBody::OtherCurrency => fixture.apply_merchant_currency("a"),

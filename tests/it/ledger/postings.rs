@@ -97,15 +97,15 @@ fn a_higher_capture_stays_with_the_pots_that_pay_already() {
 
 #[test]
 fn a_reversal_and_an_expiry_give_the_hold_back() {
-    for standing in
+    for status in
         [AuthorisationStatus::Reversed, AuthorisationStatus::Expired, AuthorisationStatus::Declined]
     {
         let mut fixture = BookFixture::new(&TWO_POTS);
         fixture.approve("vet", 0, 48_00);
         assert_eq!(
-            fixture.hear("vet", word(standing, 1, 1, "evt_1")),
+            fixture.hear("vet", word(status, 1, 1, "evt_1")),
             ["pot:week:held -> pot:week:left 800", "pot:pets:held -> pot:pets:left 4000"],
-            "{standing:?}"
+            "{status:?}"
         );
         assert_eq!(fixture.figures("pets"), [40_00, 0, 0, 40_00]);
     }

@@ -32,7 +32,7 @@ enum Event {
     Expire(i64),
 }
 
-fn any_standing() -> impl Strategy<Value = AuthorisationStatus> {
+fn any_status() -> impl Strategy<Value = AuthorisationStatus> {
     prop_oneof![
         3 => (0..=60_00_i64).prop_map(|minor| open(gbp(minor))),
         1 => select(vec![
@@ -48,7 +48,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (1..=40_00_i64, option::of(1..=2_u128)).prop_map(|(m, by)| Event::Approve(m, by)),
         1 => (0..4_u32).prop_map(Event::Withdraw),
-        3 => (any_standing(), 0..5_i64, 0..4_u32).prop_map(|(s, at, n)| Event::Hear(s, at, n)),
+        3 => (any_status(), 0..5_i64, 0..4_u32).prop_map(|(s, at, n)| Event::Hear(s, at, n)),
         1 => (-40_00..=40_00_i64).prop_map(Event::HoldChange),
         3 => (1..=40_00_i64).prop_map(Event::Capture),
         2 => (1..=40_00_i64).prop_map(Event::Refund),
@@ -74,8 +74,8 @@ fn play(fixture: &mut BookFixture, number: usize, name: &str, event: &Event) {
         Event::Withdraw(sequence) => {
             fixture.withdraw(name, *sequence);
         }
-        Event::Hear(standing, at, answers) => {
-            fixture.hear(name, word(*standing, *at, *answers, &format!("evt_{number}")));
+        Event::Hear(status, at, answers) => {
+            fixture.hear(name, word(*status, *at, *answers, &format!("evt_{number}")));
         }
         Event::HoldChange(by) => {
             fixture.hold_changed(name, *by);

@@ -76,7 +76,7 @@ impl ScriptWriter {
         let said = match words.verb {
             "ask" => self.ask(words),
             "created" | "updated" | "closed" | "reversed" | "expired" => {
-                told(text, &self.standing(words))
+                told(text, &self.snapshot(words))
             }
             "capture" | "refund" => told(text, &self.claim(words)),
             "dispute" => told(text, &self.dispute(words)),
@@ -120,7 +120,7 @@ impl ScriptWriter {
         }
     }
 
-    fn standing(&self, words: MessageWords<'_>) -> Value {
+    fn snapshot(&self, words: MessageWords<'_>) -> Value {
         let is_declined = words.says("declined");
         let status = match words.verb {
             "created" | "updated" if is_declined => "closed",
@@ -139,7 +139,7 @@ impl ScriptWriter {
         let answers = words.after("after").map(|count| count.parse().unwrap());
         // The first snapshot includes only the first response, however late it arrives.
         let known = if words.verb == "created" { 1 } else { self.asked.len().max(1) };
-        let standing = AuthorisationState {
+        let state = AuthorisationState {
             name: &self.said.to_string(),
             status,
             approved: !is_declined,
@@ -148,7 +148,7 @@ impl ScriptWriter {
             answers: answers.unwrap_or(known),
         };
         let kind = if words.verb == "created" { "created" } else { "updated" };
-        let mut body = self.about.standing(kind, self.at(), &AuthorisationState { ..standing });
+        let mut body = self.about.snapshot(kind, self.at(), &AuthorisationState { ..state });
         let object = &mut body["data"]["object"];
         if let Some((currency, _)) = words.in_their_money() {
             object["merchant_currency"] = json!(currency);

@@ -376,7 +376,7 @@ async fn more_of_an_open_purchase_is_judged_by_counters_of_its_own_day(database:
         world.advance_clock(an_hour() * 84);
         let holds =
             AuthorisationState { amount: 12_00, name: &world.now().to_string(), ..APPROVED };
-        world.send_event(&open.standing("updated", world.now(), &holds)).await;
+        world.send_event(&open.snapshot("updated", world.now(), &holds)).await;
     }
     world.apply(&changed()).await;
     let more = Purchase { amount: 3_01, answers: 1, ..open.clone() };

@@ -102,9 +102,9 @@ async fn scenario_07_an_approval_that_nobody_heard_is_withdrawn(database: TestDa
     }
     // The issuer's snapshot settles it: one was declined, the other approved by its own rules.
     let declined = AuthorisationState { approved: false, reason: "webhook_timeout", ..APPROVED };
-    world.send_event(&slow[0].standing("created", world.now(), &declined)).await;
+    world.send_event(&slow[0].snapshot("created", world.now(), &declined)).await;
     let approved = AuthorisationState { reason: "webhook_timeout", amount: 7_00, ..APPROVED };
-    world.send_event(&slow[1].standing("created", world.now(), &approved)).await;
+    world.send_event(&slow[1].snapshot("created", world.now(), &approved)).await;
     assert_eq!(world.figure("dee", "held").await, 7_00);
     world.prove().await;
     world.send_event(&slow[1].captured(world.now(), "c", 7_00)).await;

@@ -48,9 +48,9 @@ async fn scenario_07_what_was_decided_for_nobody_is_withdrawn_and_the_issuer_set
     assert_eq!(world.authorise(&both[0]).await, again);
     // The issuer has decided by itself, and reports how.
     let declined = AuthorisationState { approved: false, reason: "webhook_timeout", ..APPROVED };
-    world.send_event(&both[0].standing("created", world.now(), &declined)).await;
+    world.send_event(&both[0].snapshot("created", world.now(), &declined)).await;
     let approved = AuthorisationState { reason: "webhook_timeout", amount: 7_00, ..APPROVED };
-    world.send_event(&both[1].standing("created", world.now(), &approved)).await;
+    world.send_event(&both[1].snapshot("created", world.now(), &approved)).await;
     assert_eq!(world.figure("dee", "held").await, 7_00);
     world.check().await;
 }
@@ -186,8 +186,8 @@ async fn scenario_07_the_issuers_word_before_the_withdrawal_is_told_once(databas
         ..APPROVED
     };
     let yes = AuthorisationState { reason: "webhook_timeout", amount: 5_00, ..APPROVED };
-    world.send_event(&refused.standing("created", world.now(), &no)).await;
-    world.send_event(&approved.standing("created", world.now(), &yes)).await;
+    world.send_event(&refused.snapshot("created", world.now(), &no)).await;
+    world.send_event(&approved.snapshot("created", world.now(), &yes)).await;
     let fault = "body LIKE '%This was our fault.%'";
     assert_eq!(world.count("message", fault).await, 1, "of the one that was refused");
     assert_eq!(world.exceptions().await, ["decided_without_us"; 2]);

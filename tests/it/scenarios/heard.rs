@@ -31,8 +31,8 @@ async fn an_approval_that_was_not_ours_is_told_whatever_its_reason_is(database: 
     let reasons = ["network_fallback", "card_active", "webhook_approved", "never_heard_of"];
     for (number, reason) in reasons.into_iter().enumerate() {
         let bought = purchase(&format!("Without{number}"), 5_00);
-        let standing = AuthorisationState { reason, amount: 5_00, ..APPROVED };
-        world.send_event(&bought.standing("created", world.now(), &standing)).await;
+        let state = AuthorisationState { reason, amount: 5_00, ..APPROVED };
+        world.send_event(&bought.snapshot("created", world.now(), &state)).await;
         let kinds = world.exceptions().await;
         assert_eq!(kinds, vec!["decided_without_us"; number + 1], "{reason}");
     }
@@ -51,8 +51,8 @@ async fn each_question_that_was_answered_without_us_is_told_once(database: TestD
     let bought = purchase("Raised", 10_00);
     assert!(world.authorise(&bought).await.is_approved());
     let told = |name: &'static str, amount, answers| {
-        let standing = AuthorisationState { name, amount, answers, ..APPROVED };
-        bought.standing("updated", world.now(), &standing)
+        let state = AuthorisationState { name, amount, answers, ..APPROVED };
+        bought.snapshot("updated", world.now(), &state)
     };
     world.send_event(&told("three", 30_00, 3)).await;
     assert_eq!(world.exceptions().await, ["decided_without_us"; 2], "two increments");
@@ -88,7 +88,7 @@ async fn a_capture_on_a_stopped_card_is_told_unless_we_approved_it(database: Tes
         reason: "webhook_declined",
         ..APPROVED
     };
-    world.send_event(&refused.standing("created", world.now(), &declined)).await;
+    world.send_event(&refused.snapshot("created", world.now(), &declined)).await;
     assert_eq!(world.exceptions().await, ["captured_on_stopped_card"]);
     world.send_event(&purchase("Unlinked", 5_00).forced(world.now(), "one", 5_00)).await;
     assert_eq!(world.exceptions().await, ["capture_without_question", "captured_on_stopped_card"]);
@@ -184,7 +184,7 @@ async fn what_a_later_message_explains_is_settled(database: TestDatabase) {
         reason: "webhook_declined",
         ..APPROVED
     };
-    world.send_event(&early.standing("created", world.now(), &declined)).await;
+    world.send_event(&early.snapshot("created", world.now(), &declined)).await;
     assert_eq!(world.exceptions().await, ["captured_though_declined"]);
     let settled = "settled_at IS NOT NULL \
                    AND settled_by = 'riverside-stripe/evt_iauth_1TestEarly_created_approved'";
@@ -203,7 +203,7 @@ async fn what_a_later_message_explains_is_settled(database: TestDatabase) {
     let closed = purchase("Closed", 10_00);
     assert!(world.authorise(&unheard).await.is_approved());
     assert!(world.authorise(&closed).await.is_approved());
-    let mut over = closed.standing(
+    let mut over = closed.snapshot(
         "updated",
         world.now(),
         &AuthorisationState { status: "closed", ..APPROVED },
@@ -273,7 +273,7 @@ async fn a_purchase_is_named_by_the_posting_that_begins_it(database: TestDatabas
     world.send_event(&purchase("Told", 5_00).created(world.now(), 5_00)).await;
     world.send_event(&purchase("Claimed", 5_00).forced(world.now(), "one", 5_00)).await;
     world
-        .send_event(&purchase("Declined", 5_00).standing(
+        .send_event(&purchase("Declined", 5_00).snapshot(
             "created",
             world.now(),
             &AuthorisationState {

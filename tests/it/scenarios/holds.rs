@@ -25,8 +25,8 @@ async fn ask(world: &World, purchase: &Purchase) {
 /// A snapshot of an open authorisation that holds `amount` after `answers` requests.
 fn open(purchase: &Purchase, at: Timestamp, amount: i64, answers: usize) -> Value {
     let name = format!("{amount}_{answers}_{}", at.as_second());
-    let standing = AuthorisationState { name: &name, amount, answers, ..APPROVED };
-    purchase.standing("updated", at, &standing)
+    let state = AuthorisationState { name: &name, amount, answers, ..APPROVED };
+    purchase.snapshot("updated", at, &state)
 }
 
 /// The till retries under another reference. Both are held until one is reversed.
@@ -78,8 +78,8 @@ async fn scenario_21_reversals_give_back_what_is_held_and_no_more(database: Test
     }
     // Another reversal with its own event id.
     world.advance_clock(1.minute());
-    let standing = AuthorisationState { name: "again", status: "reversed", ..APPROVED };
-    world.send_event(&bought.standing("updated", world.now(), &standing)).await;
+    let state = AuthorisationState { name: "again", status: "reversed", ..APPROVED };
+    world.send_event(&bought.snapshot("updated", world.now(), &state)).await;
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
     assert_eq!(world.count("hold", "held_minor <> 0").await, 0);
     world.check().await;

@@ -177,7 +177,7 @@ async fn a_capture_of_another_shop_is_paid_by_the_pots_for_it(database: TestData
     assert_eq!(world.exceptions().await, ["link_does_not_fit"; 2]);
     // The issuer lists both captures under the purchase at Tesco: nothing is held for them.
     world.advance_clock(1.minute());
-    let mut closed = tesco.standing(
+    let mut closed = tesco.snapshot(
         "updated",
         world.now(),
         &AuthorisationState { status: "closed", ..APPROVED },

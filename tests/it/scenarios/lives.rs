@@ -35,10 +35,10 @@ async fn ask(world: &World, purchase: &Purchase) {
 }
 
 /// A snapshot whose event id is derived from its contents.
-fn stands(purchase: &Purchase, at: Timestamp, standing: &AuthorisationState<'_>) -> Value {
-    let AuthorisationState { status, amount, answers, .. } = *standing;
+fn stands(purchase: &Purchase, at: Timestamp, state: &AuthorisationState<'_>) -> Value {
+    let AuthorisationState { status, amount, answers, .. } = *state;
     let name = format!("{status}_{amount}_{answers}_{}", at.as_second());
-    purchase.standing("updated", at, &AuthorisationState { name: &name, ..*standing })
+    purchase.snapshot("updated", at, &AuthorisationState { name: &name, ..*state })
 }
 
 async fn scenario_15_a_capture_before_its_authorisation_counts_once(database: TestDatabase) {
@@ -305,11 +305,11 @@ async fn scenario_36_what_the_issuer_ends_is_released(database: TestDatabase) {
         ask(&world, &bought).await;
         assert_eq!(world.figures("dee").await, [12_50, 0, DEE_HAS - 12_50], "{id}");
         let news = match id {
-            "declined" => bought.standing("created", world.now(), &declined),
+            "declined" => bought.snapshot("created", world.now(), &declined),
             // The issuer declined it for its own lack of funds.
             "unknown" => {
                 let reason = "insufficient_funds";
-                bought.standing("created", world.now(), &AuthorisationState { reason, ..declined })
+                bought.snapshot("created", world.now(), &AuthorisationState { reason, ..declined })
             }
             over => bought.over(world.now(), over),
         };
@@ -328,13 +328,13 @@ async fn scenario_8_what_was_approved_without_us_holds_what_there_is(database: T
     let world = World::open(database).await;
     let ana = Purchase { card: ANA.to_owned(), ..purchase("Network", 5_00) };
     let fallback = AuthorisationState { reason: "network_fallback", amount: 5_00, ..APPROVED };
-    world.send_event(&ana.standing("created", world.now(), &fallback)).await;
+    world.send_event(&ana.snapshot("created", world.now(), &fallback)).await;
     assert_eq!(world.figures("ana").await, [5_00, 0, 40_00]);
     assert_eq!(world.exceptions().await, ["decided_without_us"]);
 
     let much = purchase("Timeout", 90_00);
     let timeout = AuthorisationState { reason: "webhook_timeout", amount: 90_00, ..APPROVED };
-    world.send_event(&much.standing("created", world.now(), &timeout)).await;
+    world.send_event(&much.snapshot("created", world.now(), &timeout)).await;
     assert_eq!(world.figures("dee").await, [FOOD_HAS, 0, DEE_HAS - FOOD_HAS]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0), "nothing is owed before it is claimed");
     let without_us = ["decided_without_us"; 2];
@@ -351,7 +351,7 @@ async fn scenario_8_what_was_approved_without_us_holds_what_there_is(database: T
     // The issuer's own rules declined it: nothing is held.
     let refused = purchase("Refused", 2_00);
     let no = AuthorisationState { approved: false, status: "closed", ..timeout };
-    world.send_event(&refused.standing("created", world.now(), &no)).await;
+    world.send_event(&refused.snapshot("created", world.now(), &no)).await;
     assert_eq!(world.figures("dee").await[0], 0);
     world.check().await;
 }

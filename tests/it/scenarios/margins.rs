@@ -59,8 +59,8 @@ async fn refused(world: &World, purchase: &Purchase) -> String {
 /// `issuing_authorization.updated`, closed after `answers` requests, with these captures in its
 /// list.
 fn closed(world: &World, purchase: &Purchase, answers: usize, claims: &[i64]) -> Value {
-    let standing = AuthorisationState { name: "closed", status: "closed", answers, ..APPROVED };
-    let mut event = in_euros(purchase.standing("updated", world.now(), &standing));
+    let state = AuthorisationState { name: "closed", status: "closed", answers, ..APPROVED };
+    let mut event = in_euros(purchase.snapshot("updated", world.now(), &state));
     let claim = |minor: &i64| json!({"type": "capture", "amount": -minor});
     event["data"]["object"]["transactions"] = claims.iter().map(claim).collect();
     event
@@ -173,7 +173,7 @@ async fn scenario_38_an_increment_is_paid_from_the_margin_before_it_is_refused(
     ask(&world, &rest).await;
     assert_eq!(world.figure("dee", "held").await, held + 25_00);
     let all = AuthorisationState { amount: 25_00, answers: 4, name: "all", ..APPROVED };
-    world.send_event(&in_euros(bought.standing("updated", world.now(), &all))).await;
+    world.send_event(&in_euros(bought.snapshot("updated", world.now(), &all))).await;
     assert_eq!(world.figure("dee", "held").await, held + 25_00);
     // According to this snapshot the issuer approved all four requests, one of which was declined
     // here.
@@ -237,7 +237,7 @@ async fn scenario_38_a_margin_is_that_of_the_day_on_which_the_purchase_began(
     assert_eq!(held().await, 37_30);
     world.apply(&with_margin(0)).await;
     let both = AuthorisationState { amount: 24_00, answers: 2, name: "both", ..APPROVED };
-    world.send_event(&in_euros(early.standing("updated", world.now(), &both))).await;
+    world.send_event(&in_euros(early.snapshot("updated", world.now(), &both))).await;
     world.send_event(&in_euros(late.created(world.now(), 10_00))).await;
     assert_eq!(held().await, 37_30);
     let last = Purchase { amount: 2_00, answers: 2, ..early };
@@ -274,12 +274,12 @@ async fn scenario_38_any_order_of_messages_in_another_currency_ends_the_same(
     for (number, order) in orders(5).into_iter().enumerate() {
         let bought = purchase(&format!("Order{number}"), 10);
         let more = Purchase { amount: 5, answers: 1, ..bought.clone() };
-        let standing = |answers, amount, name| {
-            let standing = AuthorisationState { name, amount, answers, ..APPROVED };
-            bought.standing("updated", world.now(), &standing)
+        let snapshot = |answers, amount, name| {
+            let state = AuthorisationState { name, amount, answers, ..APPROVED };
+            bought.snapshot("updated", world.now(), &state)
         };
         // The first snapshot does not contain the currency.
-        let (first, both) = (standing(1, 10, "first"), in_euros(standing(2, 15, "second")));
+        let (first, both) = (snapshot(1, 10, "first"), in_euros(snapshot(2, 15, "second")));
         let claim = in_euros(bought.captured(world.now(), "one", 9));
         let order: Vec<_> = if number % 2 == 0 { order } else { [&order[..], &order[..]].concat() };
         for message in order {

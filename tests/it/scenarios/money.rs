@@ -358,7 +358,7 @@ async fn scenario_43_an_increment_counts_on_the_day_of_its_purchase(database: Te
     assert!(world.authorise(&femi("Morning", 25_00)).await.is_approved());
     // Reversed and requested again, it starts anew: it counts on this day.
     let undone = AuthorisationState { status: "reversed", name: "undone", answers: 4, ..APPROVED };
-    world.send_event(&first.standing("updated", world.now(), &undone)).await;
+    world.send_event(&first.snapshot("updated", world.now(), &undone)).await;
     let anew = Purchase { amount: 5_01, answers: 4, ..first.clone() };
     assert_eq!(world.authorise(&anew).await.reason(), "over_period");
     let fits = Purchase { amount: 5_00, answers: 5, ..first.clone() };

@@ -288,7 +288,7 @@ fn a_life(bought: &Purchase, start: Timestamp) -> Vec<Value> {
     let raised = AuthorisationState { name: "raised", amount: 12_50, ..APPROVED };
     vec![
         bought.created(after(0), 12_50),
-        bought.standing("updated", after(1), &raised),
+        bought.snapshot("updated", after(1), &raised),
         bought.captured(after(2), "first", 5_00),
         bought.captured(after(3), "second", 6_00),
         bought.refunded(after(4), "back", 2_00),

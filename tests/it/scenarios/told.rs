@@ -30,7 +30,7 @@ async fn told(world: &World, who: &str) -> Vec<String> {
 
 fn refused(purchase: &Purchase, world: &World, reason: &str, answers: usize) -> Value {
     let name = reason;
-    let standing = AuthorisationState {
+    let state = AuthorisationState {
         name,
         status: "closed",
         approved: false,
@@ -38,7 +38,7 @@ fn refused(purchase: &Purchase, world: &World, reason: &str, answers: usize) -> 
         amount: 20_00,
         answers,
     };
-    let mut event = purchase.standing("created", world.now(), &standing);
+    let mut event = purchase.snapshot("created", world.now(), &state);
     event["data"]["object"]["amount"] = json!(0);
     event
 }
@@ -59,7 +59,7 @@ async fn what_comes_after_is_told_with_the_fact_and_once(database: TestDatabase)
     assert!(world.authorise(&pump).await.is_approved());
     let less = AuthorisationState { name: "less", amount: 12_00, ..APPROVED };
     world.advance_clock(1.second());
-    world.send_event(&pump.standing("updated", world.now(), &less)).await;
+    world.send_event(&pump.snapshot("updated", world.now(), &less)).await;
     world.send_event(&pump.captured(world.now(), "all", 12_00)).await;
     let gone = purchase("Gone", 8_00);
     assert!(world.authorise(&gone).await.is_approved());

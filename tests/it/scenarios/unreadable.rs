@@ -80,10 +80,10 @@ async fn what_the_issuer_signed_is_kept_whatever_it_says(database: TestDatabase)
     let name = world.database.rows(names).await[0][0].clone();
     assert!(name.contains("TEST \u{fffd} GRO\u{fffd}CER 😀"), "{name}");
     // A snapshot of the year 292277026596 is an exception.
-    let mut standing = purchase("Far", 1_00).over(world.now(), "reversed");
-    standing["created"] = json!(i64::MAX);
+    let mut snapshot = purchase("Far", 1_00).over(world.now(), "reversed");
+    snapshot["created"] = json!(i64::MAX);
     for _ in 0..2 {
-        assert_eq!(world.send_event_body(&standing.to_string()).await.status, 200);
+        assert_eq!(world.send_event_body(&snapshot.to_string()).await.status, 200);
     }
     assert_eq!(world.exceptions().await, ["not_understood"]);
     assert_eq!(world.count("issuer_event", "state = 'kept'").await, 1);

@@ -155,8 +155,8 @@ fn a_lost_key_is_told_and_what_it_sealed_can_be_written_anew() {
     assert!(place.is_good());
 }
 
-fn key_id(standing: SealingKeyStatus) -> String {
-    match standing {
+fn key_id(status: SealingKeyStatus) -> String {
+    match status {
         SealingKeyStatus::Active { key, has_plaintext_remains: false } => key.to_string(),
         SealingKeyStatus::Active { has_plaintext_remains: true, .. }
         | SealingKeyStatus::NotSealed => panic!("not sealed"),

@@ -29,7 +29,7 @@ async fn a_claim_of_the_same_shop_fits_whatever_it_prints(database: TestDatabase
         let bought = at(asked, number, "5411");
         assert!(world.authorise(&bought).await.is_approved(), "{asked}");
         world
-            .send_event(&bought.standing(
+            .send_event(&bought.snapshot(
                 "created",
                 world.now(),
                 &AuthorisationState { amount: 2_00, ..APPROVED },

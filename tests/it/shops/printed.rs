@@ -145,9 +145,9 @@ fn a_shop_that_no_table_has_is_known_by_its_name_or_its_number() {
     assert!(!same(at("TESCO STORES", "7"), at("COSTA", "7")));
     assert!(same(at("365", ""), at("365", "")) && !same(at("365", ""), at("99", "")));
     let unknown = Merchant::new(Mcc::parse("5942").ok(), "XQMKT*2E").with_network_id("0012");
-    assert!(matches!(shops().scope_of(&unknown), Some(Scope::OneShop(..))));
+    assert!(matches!(Scope::for_merchant(&unknown, shops()), Some(Scope::OneShop(..))));
     let known = Merchant::new(None, "TESCO STORES 3278").with_network_id("0012");
-    assert_eq!(shops().scope_of(&known), shops().key_of("tesco").map(Scope::Shop));
+    assert_eq!(Scope::for_merchant(&known, shops()), shops().key_of("tesco").map(Scope::Shop));
 }
 
 #[test]

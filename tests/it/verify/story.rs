@@ -89,10 +89,10 @@ impl Story {
     /// purchase.
     async fn morning(&self, committer: &Committer) {
         self.ask(committer, ANA, "food-1", 12_50, 0).await;
-        self.standing(committer, ANA, "food-1", AuthorisationStatus::Open { total: pounds(12_50) })
+        self.snapshot(committer, ANA, "food-1", AuthorisationStatus::Open { total: pounds(12_50) })
             .await;
         self.present(committer, ANA, "food-1", PresentmentDirection::Capture, 10_00).await;
-        self.standing(
+        self.snapshot(
             committer,
             ANA,
             "food-1",
@@ -118,14 +118,14 @@ impl Story {
         self.ask(committer, ANA, "food-3", 30_00, 0).await;
         self.withdraw("food-3").await;
         self.ask(committer, ANA, "food-4", 25_00, 3_00).await;
-        self.standing(committer, ANA, "food-4", AuthorisationStatus::Open { total: pounds(20_00) })
+        self.snapshot(committer, ANA, "food-4", AuthorisationStatus::Open { total: pounds(20_00) })
             .await;
         self.present(committer, ANA, "late-1", PresentmentDirection::Capture, 4_00).await;
         self.present(committer, ANA, "cash-1", PresentmentDirection::Capture, 8_00).await;
         self.ask(committer, BOB, "food-5", 1_00, 0).await;
         self.steer().await;
         self.ask(committer, ANA, "open-1", 11_00, 0).await;
-        self.standing(committer, ANA, "gone-1", AuthorisationStatus::Reversed).await;
+        self.snapshot(committer, ANA, "gone-1", AuthorisationStatus::Reversed).await;
     }
 
     /// Ana holds money back, and transfers some into a pot of her own, which then pays.
@@ -206,24 +206,24 @@ impl Story {
         tx.commit().await.unwrap();
     }
 
-    async fn standing(
+    async fn snapshot(
         &self,
         committer: &Committer,
         card: &str,
         purchase: &str,
-        standing: AuthorisationStatus,
+        status: AuthorisationStatus,
     ) {
         let position = MessagePosition {
             at: self.clock.now(),
             kind: MessageKind::Updated,
             answers: 1,
             listed: 0,
-            over: u8::from(!matches!(standing, AuthorisationStatus::Open { .. })),
+            over: u8::from(!matches!(status, AuthorisationStatus::Open { .. })),
             reference: "evt".parse().unwrap(),
         };
         let purchase = purchase.parse().unwrap();
         let (about, answers) = (about(card), Vec::new());
-        let report = AuthorisationSnapshot { purchase, about, standing, position, answers };
+        let report = AuthorisationSnapshot { purchase, about, status, position, answers };
         self.book(committer, EventBody::Snapshot(Box::new(report))).await;
     }
 
