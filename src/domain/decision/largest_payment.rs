@@ -1,6 +1,6 @@
 //! The largest amount that a shop would be paid.
 
-use super::authorisation::{AuthorisationRequest, Decision, Facts, PartialApproval};
+use super::authorisation::{AuthorisationRequest, Decision, Facts};
 use super::decide::decide;
 use crate::domain::money::{Money, MoneyError};
 
@@ -35,13 +35,8 @@ pub fn is_paid(request: &AuthorisationRequest, facts: &Facts, amount: Money) -> 
         if approval.amount == amount)
 }
 
-/// The request for another amount, all of it for goods, and none of it in part.
+/// The request for another amount, all of it for goods.
 pub fn with_amount(request: &AuthorisationRequest, amount: Money) -> AuthorisationRequest {
-    AuthorisationRequest {
-        amount,
-        transaction_amount: amount,
-        cash_back: Money::zero(amount.currency()),
-        partial: PartialApproval::NotAllowed,
-        ..request.clone()
-    }
+    let cash_back = Money::zero(amount.currency());
+    AuthorisationRequest { amount, cash_back, ..request.clone() }
 }

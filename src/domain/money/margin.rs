@@ -100,6 +100,13 @@ mod tests {
     }
 
     #[test]
+    fn a_margin_is_held_only_for_another_currency_and_only_above_zero() {
+        let agreed = Margin::agreed(MarginPercent::new(5).unwrap());
+        assert!(!agreed.is_held() && agreed.held().is_held());
+        assert!(!Margin::NONE.held().is_held());
+    }
+
+    #[test]
     fn scenario_38_a_margin_is_rounded_up_to_a_whole_minor_unit() {
         for (percent, asked, margin) in [
             (0, 20_00, 0),

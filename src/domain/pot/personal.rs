@@ -273,6 +273,14 @@ mod tests {
             (held(20_00, later, 7), 19_99, later, 7, Some(HoldBackError::Cooling)),
             (held(20_00, None, 7), 20_00, later, 7, Some(HoldBackError::Cooling)),
             (held(20_00, later, 7), 30_00, later, 6, Some(HoldBackError::Cooling)),
+            (held(20_00, later, 7), 20_00, Some(date(2026, 12, 25)), 7, None),
+            (
+                held(20_00, later, 7),
+                20_00,
+                Some(date(2026, 12, 23)),
+                7,
+                Some(HoldBackError::Cooling),
+            ),
             (held(20_00, later, 0), 1, Some(date(2026, 11, 24)), 0, None),
         ] {
             let made = HoldBack::new(gbp(amount), until, days, Some(&known), TODAY);
@@ -301,6 +309,12 @@ mod tests {
         );
         assert!(asked.is_active_on(date(2027, 6, 1)), "silence takes nothing back");
         assert_eq!(asked.take_back(from), HoldBackRelease::Free);
+        assert_eq!(asked.take_back(at("2026-12-02T09:59:59Z")), HoldBackRelease::Free);
+        let late = at("2026-12-02T10:00:00Z");
+        let HoldBackRelease::CoolingOff(anew, _) = asked.take_back(late) else {
+            panic!("a week after the cooling time the request counts no more");
+        };
+        assert_eq!(anew.asked_at, Some(late));
     }
 
     fn plan(id: &str, stream: &str) -> PotPlan {

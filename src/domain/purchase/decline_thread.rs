@@ -65,3 +65,43 @@ impl<'a> DeclineThread<'a> {
         at.checked_sub(self.within()).unwrap_or(Timestamp::MIN)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::shop::merchant::Merchant;
+
+    fn thread<'a>(card: &'a CardToken, presence: Presence, minor: i64) -> DeclineThread<'a> {
+        let amount = Money::from_minor(minor, "GBP".parse().unwrap());
+        DeclineThread { card, shop: "shop", reason: "no_money", presence, amount }
+    }
+
+    #[test]
+    fn a_shop_is_its_first_key_or_else_its_code() {
+        let mcc = Mcc::parse("5411").ok();
+        let key = Merchant::new(mcc, "TESCO").shop_key().unwrap();
+        assert_eq!(shop_of(&ShopIdentity::of([Some(key.clone())]), mcc), key.to_string());
+        assert_eq!(shop_of(&ShopIdentity::default(), mcc), "5411");
+        assert_eq!(shop_of(&ShopIdentity::default(), None), "");
+    }
+
+    /// Online a retry may ask for another amount, for a day. At a till another amount is another
+    /// purchase, and so is the same one ten minutes later.
+    #[test]
+    fn a_retry_belongs_to_the_thread_of_the_first_decline() {
+        let card: CardToken = "ic_1".parse().unwrap();
+        let key = |presence, minor| thread(&card, presence, minor).thread_key();
+        assert_eq!(key(Presence::Remote, 5_00), key(Presence::Remote, 4_00));
+        assert_ne!(key(Presence::InPerson, 5_00), key(Presence::InPerson, 4_00));
+        assert_ne!(key(Presence::InPerson, 5_00), key(Presence::Remote, 5_00));
+        let other: CardToken = "ic_2".parse().unwrap();
+        assert_ne!(
+            key(Presence::Remote, 5_00),
+            thread(&other, Presence::Remote, 5_00).thread_key()
+        );
+        let at: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        let since = |presence| thread(&card, presence, 5_00).since(at).to_string();
+        assert_eq!(since(Presence::Remote), "2026-11-22T10:00:00Z");
+        assert_eq!(since(Presence::InPerson), "2026-11-23T09:50:00Z");
+    }
+}

@@ -2,15 +2,15 @@
 
 use proptest::prelude::*;
 
-use sayso::domain::agreement::{Scope, Term, TermAnswer, TermDraft};
+use sayso::domain::agreement::{Gate, Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::card::CardState;
-use sayso::domain::decision::authorisation::{Facts, PurchaseContinuation};
+use sayso::domain::decision::authorisation::{AuthorisationRequest, Facts, PurchaseContinuation};
 use sayso::domain::decision::largest_payment::{is_paid, largest_payment};
 use sayso::domain::money::limit::Limit;
 
 use super::agreed;
 use super::properties::{any_facts, any_request};
-use crate::values::{a_draft, a_request, gbp, some_facts};
+use crate::values::{a_draft, a_request, gbp, no, some_facts};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -55,6 +55,13 @@ fn a_limit_is_paid_to_the_penny() {
         assert!(is_paid(&a_request(), &facts, gbp(most)));
         assert!(!is_paid(&a_request(), &facts, gbp(most + 1)), "not even in part");
     }
+}
+
+#[test]
+fn cash_back_of_the_template_is_not_asked_about() {
+    let request = AuthorisationRequest { cash_back: gbp(5_00), ..a_request() };
+    let facts = agreed(|agreement| agreement.terms.push(no(Scope::Gate(Gate::CashBack))));
+    assert!(!largest_payment(&request, &facts).unwrap().is_zero());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The decision: reasons and their order, limits, permissions, and which pots pay.
 
 mod calendar;
+mod counting;
 mod golden;
 mod largest_payment;
 mod limits;

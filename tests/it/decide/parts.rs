@@ -41,7 +41,7 @@ fn asking(minor: i64) -> AuthorisationRequest {
     AuthorisationRequest { amount: gbp(minor), partial, ..a_request() }
 }
 
-fn payable(request: &AuthorisationRequest, facts: &Facts) -> Option<Money> {
+pub(super) fn payable(request: &AuthorisationRequest, facts: &Facts) -> Option<Money> {
     match decide(request, facts) {
         Decision::Approve(approval) => panic!("approved: {approval:?}"),
         Decision::Decline(reasons) => reasons.payable,

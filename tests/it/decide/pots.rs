@@ -324,6 +324,60 @@ fn what_is_not_let_out_yet_pays_nothing_and_the_day_it_comes_is_told() {
     assert_eq!(told(&week_of_stages(50_00), 11_01), [not_yet(11_00, 15_00)]);
 }
 
+/// Facts of Monday 23 November with two pots, each of which releases an amount a week since Monday
+/// 16 November or `days` days later, and has nothing left that is released.
+fn waiting(pots: [(&str, i64, i8); 2]) -> Facts {
+    facts_with(|facts| {
+        let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+        let plan = |(id, amount, days): (&str, i64, i8)| {
+            let from = date(2026, 11, 16 + days);
+            let release = ReleaseSchedule::new(gbp(0), gbp(amount), ReleaseInterval::Week, from);
+            PotPlan { release, ..a_pot(id, "homes") }
+        };
+        // From Monday on two of nine stages have begun, from a later day on only one.
+        let funds = |(id, amount, days): (&str, i64, i8)| {
+            let left = if days == 0 { 7 * amount } else { 8 * amount };
+            let funds = PotFunds { loaded: Some(gbp(9 * amount)), ..gbp(left).into() };
+            (pot(id), funds)
+        };
+        Arc::make_mut(agreement).pots = pots.map(plan).to_vec();
+        facts.pots = BTreeMap::from(pots.map(funds));
+    })
+}
+
+#[test]
+fn the_release_that_comes_first_is_told_and_those_of_one_day_together() {
+    for (week, pets, comes, day) in [
+        ((20_00, 0), (5_00, 0), 25_00, 30),
+        ((20_00, 0), (5_00, 1), 5_00, 24),
+        ((20_00, 1), (5_00, 0), 20_00, 24),
+        ((20_00, 1), (5_00, 2), 20_00, 24),
+        ((20_00, 2), (5_00, 1), 5_00, 24),
+        ((20_00, 2), (5_00, 2), 25_00, 25),
+    ] {
+        let facts = waiting([("week", week.0, week.1), ("pets", pets.0, pets.1)]);
+        let (left, comes, on) = (gbp(0), gbp(comes), date(2026, 11, day));
+        let not_yet = DeclineReason::NotYet { left, comes, on };
+        assert_eq!(reasons(&a_request(), &facts), [not_yet], "{week:?} {pets:?}");
+    }
+}
+
+/// Money that the person holds back is there sooner than the next release.
+#[test]
+fn held_back_money_that_covers_the_gap_is_told_before_a_release() {
+    for (held_back, covers) in [(9_99, false), (10_00, true), (10_01, true)] {
+        let mut facts = waiting([("week", 20_00, 0), ("pets", 5_00, 0)]);
+        let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+        Arc::make_mut(agreement).pots.push(a_pot("emergency", "homes"));
+        let funds = PotFunds { held_back: Some(gbp(held_back)), ..gbp(held_back).into() };
+        facts.pots.insert(pot("emergency"), funds);
+        let told = reasons(&a_request(), &facts);
+        let (left, gap, held_back) = (gbp(0), gbp(10_00), gbp(held_back));
+        let no_money = DeclineReason::NoMoney { left, gap, held_back };
+        assert_eq!(told == [no_money], covers, "{held_back}: {told:?}");
+    }
+}
+
 #[test]
 fn scenario_38_a_margin_is_held_where_there_is_money_and_never_a_reason() {
     let asks = |left: i64, margin: i64| {
