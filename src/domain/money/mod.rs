@@ -129,13 +129,13 @@ impl Money {
     /// Subtracts an amount of the same currency; a negative result becomes zero.
     pub fn saturating_sub(self, other: Self) -> Result<Self, MoneyError> {
         let difference = self.checked_sub(other)?;
-        Ok(if difference.minor < 0 { Self::zero(self.currency) } else { difference })
+        Ok(Self::from_minor(difference.minor.max(0), self.currency))
     }
 
     /// The smaller of two amounts of one currency.
     pub fn least(self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        Ok(if other.minor < self.minor { other } else { self })
+        Ok(Self::from_minor(self.minor.min(other.minor), self.currency))
     }
 
     /// Adds up `amounts`; zero `currency` for an empty iterator.
@@ -216,6 +216,21 @@ mod tests {
         assert_eq!(least.checked_sub(penny), Err(MoneyError::Overflow));
         assert!(Money::parse("92233720368547758.08", currency("GBP")).is_err());
         assert!(Money::parse("92233720368547758.07", currency("GBP")).is_ok());
+    }
+
+    #[test]
+    fn money_is_written_with_the_decimal_places_of_its_currency() {
+        for (minor, code, major, written) in [
+            (12_34, "GBP", "12.34", "GBP 12.34"),
+            (12_00, "GBP", "12.00", "GBP 12.00"),
+            (-5, "GBP", "-0.05", "GBP -0.05"),
+            (1234, "JPY", "1234", "JPY 1234"),
+            (1234, "KWD", "1.234", "KWD 1.234"),
+        ] {
+            let money = Money::from_minor(minor, currency(code));
+            assert_eq!(money.major().to_string(), major);
+            assert_eq!(money.to_string(), written);
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::domain::shop::merchant::Merchant;
 
-    fn thread<'a>(card: &'a CardToken, presence: Presence, minor: i64) -> DeclineThread<'a> {
+    fn thread(card: &CardToken, presence: Presence, minor: i64) -> DeclineThread<'_> {
         let amount = Money::from_minor(minor, "GBP".parse().unwrap());
         DeclineThread { card, shop: "shop", reason: "no_money", presence, amount }
     }
@@ -80,7 +80,7 @@ mod tests {
     fn a_shop_is_its_first_key_or_else_its_code() {
         let mcc = Mcc::parse("5411").ok();
         let key = Merchant::new(mcc, "TESCO").shop_key().unwrap();
-        assert_eq!(shop_of(&ShopIdentity::of([Some(key.clone())]), mcc), key.to_string());
+        assert_eq!(shop_of(&ShopIdentity::of([Some(key)]), mcc), key.to_string());
         assert_eq!(shop_of(&ShopIdentity::default(), mcc), "5411");
         assert_eq!(shop_of(&ShopIdentity::default(), None), "");
     }

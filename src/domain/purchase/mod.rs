@@ -250,10 +250,8 @@ impl Purchase {
 
     /// What was approved less what was released, for issuers without snapshots.
     fn approved(&self) -> Result<Money, MoneyError> {
-        let approved_total = self.approved_total()?;
-        let approved =
-            if approved_total.minor() > self.raised.minor() { approved_total } else { self.raised };
-        approved.saturating_sub(self.lowered)
+        let approved = self.approved_total()?.minor().max(self.raised.minor());
+        Money::from_minor(approved, self.currency).saturating_sub(self.lowered)
     }
 
     /// The part of the total, captures included, that may still change with the exchange rate
@@ -337,11 +335,9 @@ impl Purchase {
     /// recovered some of it, because that credit is in the card's currency and no exchange rate
     /// increases it.
     pub fn exchange_difference(&self) -> Result<Money, MoneyError> {
-        let nothing = Money::zero(self.currency);
         let is_too_much = |sums: MerchantSums| sums.refunded.minor() > sums.captured.minor();
-        let is_recovered = self.recovered.is_positive();
-        if is_recovered || self.merchant_sums.is_some_and(is_too_much) || self.captured.is_zero() {
-            return Ok(nothing);
+        if self.recovered.is_positive() || self.merchant_sums.is_some_and(is_too_much) {
+            return Ok(Money::zero(self.currency));
         }
         self.refunded.saturating_sub(self.captured)?.least(self.margin.on(self.captured)?)
     }
@@ -361,12 +357,11 @@ impl Purchase {
         self.margin.apply_currency(theirs, self.currency);
     }
 
-    /// Applies a snapshot unless a later one is known.
+    /// Applies a snapshot unless one with the same rank or a later one is known.
     pub fn apply_snapshot(&mut self, snapshot: IssuerSnapshot) {
-        if let AuthorisationStatus::Open { total } = snapshot.status
-            && total.minor() > self.most_held.minor()
-        {
-            self.most_held = total;
+        if let AuthorisationStatus::Open { total } = snapshot.status {
+            let most = self.most_held.minor().max(total.minor());
+            self.most_held = Money::from_minor(most, self.currency);
         }
         self.anomalies.is_declined |= snapshot.status == AuthorisationStatus::Declined;
         if self.snapshot.as_ref().is_none_or(|known| known.rank() < snapshot.rank()) {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::date;
+
 use sayso::domain::agreement::Scope;
+use sayso::domain::card::{CardState, CardStatus};
 use sayso::domain::money::Money;
 use sayso::domain::money::limit::CounterKey;
 use sayso::domain::purchase::IssuerSnapshot;
@@ -10,7 +13,7 @@ use sayso::domain::purchase::dispute::{DisputeFunds, DisputeOutcome};
 use sayso::domain::purchase::position::{MessageKind, MessagePosition};
 use sayso::domain::purchase::presentment::AuthorisationStatus;
 use sayso::domain::time::period::Period;
-use sayso::ledger::book::LedgerError;
+use sayso::ledger::book::{Card, LedgerError};
 use sayso::ledger::posting::PostingKind;
 
 use super::{BookFixture, USES, closed, key, open, permission, report, word};
@@ -195,6 +198,31 @@ fn a_counter_is_not_begun_by_what_counted_before() {
     assert!(fixture.book.counters.is_empty(), "{:?}", fixture.book.counters);
 }
 
+/// Its amount is zero, but limits on the number of purchases counted it.
+#[test]
+fn a_counter_is_not_begun_by_a_purchase_that_was_refunded() {
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.capture("a", 10_00);
+    fixture.refund("a", 10_00);
+    fixture.book.counters.clear();
+    fixture.capture("a", 5_00);
+    assert!(fixture.book.counters.is_empty(), "{:?}", fixture.book.counters);
+}
+
+#[test]
+fn a_counter_of_a_period_that_is_over_is_not_begun() {
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.add("a");
+    let purchase = fixture.book.purchases.get_mut(&key("a")).unwrap();
+    purchase.counted.on = date(2026, 10, 23); // a month ago
+    fixture.capture("a", 10_00);
+    let counted = fixture.book.counters.iter();
+    let counted: Vec<_> = counted
+        .map(|(key, used)| (&key.scope, key.period, used.amount.minor(), used.purchases))
+        .collect();
+    assert_eq!(counted, [(&Scope::Everything, Period::Agreement, 10_00, 1)]);
+}
+
 #[test]
 fn scenario_44_a_refund_gives_the_limit_back_and_the_purchase_still_counts() {
     let mut fixture = BookFixture::new(&[("week", 60_00)]);
@@ -335,6 +363,25 @@ fn a_gain_that_is_held_goes_back_when_a_dispute_is_won() {
         assert_eq!(fixture.figures("week"), [9_75, 9_75, 0, 0], "{order:?}");
         assert_eq!(fixture.purchase("a").suspense, gbp(41_63), "{order:?}");
     }
+}
+
+/// What the foreign currency explains of a refund fills the hold that the pot could not cover.
+#[test]
+fn a_gain_that_a_message_about_the_hold_reveals_is_held_at_once() {
+    let mut fixture = BookFixture::new(&[("week", 10_00)]);
+    fixture.capture("a", 10_00);
+    fixture.refund("a", 10_50);
+    fixture.hear("a", word(open(gbp(50_00)), 1, 1, "evt_1"));
+    assert_eq!(state(&fixture, "a"), [10_00, 10_00, 0, 50]);
+    assert_eq!(
+        fixture.apply_merchant_currency("a"),
+        [
+            "suspense -> exchange 50",
+            "exchange -> pot:week:left 50",
+            "pot:week:left -> pot:week:held 50",
+        ]
+    );
+    assert_eq!(fixture.figures("week"), [10_50, 10_50, 0, 0]);
 }
 
 fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
@@ -491,6 +538,34 @@ fn an_increment_that_is_withdrawn_gives_its_own_permission_back() {
     assert_eq!(uses(&fixture), [USES - 1, USES]);
     fixture.withdraw("a", 0);
     assert_eq!(uses(&fixture), [USES, USES]);
+}
+
+#[test]
+fn only_the_permission_that_a_purchase_uses_is_written_back() {
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.book.permissions = vec![permission(1), permission(2)];
+    fixture.approve_by("a", 0, 10_00, Some(permission(2).id));
+    assert_eq!(fixture.book.changes().permissions, BTreeSet::from([permission(2).id]));
+}
+
+#[test]
+fn a_card_is_found_by_its_connection_and_its_token() {
+    let card = |connection: &str, token: &str| Card {
+        connection: connection.parse().unwrap(),
+        token: token.parse().unwrap(),
+        status: CardStatus::lasting(CardState::Active),
+        last_four: "4242".to_owned(),
+    };
+    let cards = vec![card("stripe", "one"), card("stripe", "two"), card("other", "one")];
+    let mut book = BookFixture::new(&[]).book;
+    book.owner.as_mut().unwrap().cards.clone_from(&cards);
+    for known in &cards {
+        assert_eq!(book.card(&known.connection, &known.token), Some(known));
+    }
+    let unknown = card("other", "two");
+    assert_eq!(book.card(&unknown.connection, &unknown.token), None);
+    book.owner = None;
+    assert_eq!(book.card(&cards[0].connection, &cards[0].token), None, "the house has no cards");
 }
 
 #[test]

@@ -6,6 +6,8 @@ mod notices;
 mod order;
 mod postings;
 mod properties;
+mod purchase;
+mod rows;
 mod stages;
 
 use std::collections::BTreeMap;

@@ -1,9 +1,12 @@
 //! The table of postings: the transfers of each event.
 
+use sayso::domain::pot::personal::{PotTransfer, TransferEnd};
 use sayso::domain::purchase::presentment::AuthorisationStatus;
+use sayso::ledger::posting::PostingKind;
+use sayso::ledger::postings::pot_transfers;
 
 use super::{BookFixture, closed, open, word};
-use crate::values::gbp;
+use crate::values::{a_pot, gbp};
 
 const TWO_POTS: [(&str, i64); 2] = [("pets", 40_00), ("week", 60_00)];
 
@@ -15,6 +18,22 @@ fn a_load_moves_stream_funds_to_the_pot() {
         postings.iter().flat_map(|p| &p.entry.transfers).map(super::shown).collect();
     assert_eq!(moved, ["stream:homes -> pot:pets:left 4000", "stream:homes -> pot:week:left 6000"]);
     assert_eq!(fixture.figures("pets"), [40_00, 0, 0, 40_00]);
+}
+
+#[test]
+fn a_pot_transfer_moves_what_one_pot_has_left_to_the_other() {
+    let mut fixture = BookFixture::new(&TWO_POTS);
+    let plans = ["pets", "week"].map(|id| a_pot(id, "homes"));
+    let [pets, week] =
+        plans.each_ref().map(|plan| TransferEnd { pot: &plan.id, plan, is_closed: false });
+    let moved = pot_transfers(&PotTransfer::new(pets, week, gbp(15_00), gbp(40_00)).unwrap());
+    let shown: Vec<_> = moved.iter().map(super::shown).collect();
+    assert_eq!(shown, ["pot:pets:left -> pot:week:left 1500"]);
+    let cause = fixture.cause(PostingKind::PotTransfer);
+    fixture.book.post(cause, moved).unwrap();
+    fixture.check();
+    assert_eq!(fixture.figures("pets"), [25_00, 0, 0, 25_00]);
+    assert_eq!(fixture.figures("week"), [75_00, 0, 0, 75_00]);
 }
 
 #[test]

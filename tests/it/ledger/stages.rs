@@ -171,6 +171,18 @@ proptest! {
     }
 }
 
+#[test]
+fn only_a_pot_with_staged_release_says_what_was_loaded() {
+    let mut fixture = BookFixture::new(&[("pets", 40_00), ("week", 60_00)]);
+    let from = date(2026, 11, 30);
+    let release = ReleaseSchedule::new(gbp(0), gbp(20_00), ReleaseInterval::Week, from).unwrap();
+    let owner = fixture.book.owner.as_mut().unwrap();
+    Arc::make_mut(&mut owner.agreement).pots[1].release = Some(release);
+    let pots = fixture.book.in_pots(from).unwrap();
+    let figures = ["pets", "week"].map(|id| (pots[&pot(id)].left, pots[&pot(id)].loaded));
+    assert_eq!(figures, [(gbp(40_00), None), (gbp(60_00), Some(gbp(60_00)))]);
+}
+
 /// The number of stages begun so far, counted day by day.
 fn stages_by_counting(every: ReleaseInterval, from: Date, today: Date) -> i64 {
     let days = from.series(1.day()).take_while(|day| *day <= today);
