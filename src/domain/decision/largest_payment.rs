@@ -17,9 +17,12 @@ pub fn largest_payment(request: &AuthorisationRequest, facts: &Facts) -> Result<
     let currency = request.amount.currency();
     let funds = Money::sum(currency, facts.pots.values().map(|pot| pot.left))?;
     // Every amount up to `paid` is approved, and none from `declined` on.
-    let (mut paid, mut declined) = (0, funds.minor().saturating_add(1));
-    while declined.saturating_sub(paid) > 1 {
+    let (mut paid, mut declined) = (0_i64, funds.minor().saturating_add(1));
+    for _ in 0..i64::BITS {
         let amount = paid.midpoint(declined);
+        if amount == paid {
+            break;
+        }
         if is_paid(request, facts, Money::from_minor(amount, currency)) {
             paid = amount;
         } else {

@@ -250,5 +250,5 @@ fn raised_without_us(purchase: &Purchase) -> Result<Option<Finding>, MoneyError>
 }
 
 fn larger(one: Money, other: Money) -> Money {
-    if other.minor() > one.minor() { other } else { one }
+    Money::from_minor(one.minor().max(other.minor()), one.currency())
 }

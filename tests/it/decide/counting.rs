@@ -39,10 +39,10 @@ fn a_shop_is_known_again_by_any_of_its_keys_and_not_without_one() {
 fn a_shop_of_a_name_and_a_number_is_met_by_either() {
     let key = a_request().merchant.shop_key().unwrap();
     let other = sayso::domain::shop::merchant::Merchant::new(None, "ELSEWHERE").shop_key().unwrap();
-    let counted = counting_at(ShopIdentity::of([Some(key.clone())]));
-    assert!(counted.is_within(&Scope::OneShop(key.clone(), other.clone())));
-    assert!(counted.is_within(&Scope::OneShop(other.clone(), key)));
-    assert!(!counted.is_within(&Scope::OneShop(other.clone(), other)));
+    let counted = counting_at(ShopIdentity::of([Some(key)]));
+    assert!(counted.is_within(&Scope::OneShop(key, other)));
+    assert!(counted.is_within(&Scope::OneShop(other, key)));
+    assert!(!counted.is_within(&Scope::OneShop(other, other)));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod calendar;
 mod counting;
+mod facts_record;
 mod golden;
 mod largest_payment;
 mod limits;

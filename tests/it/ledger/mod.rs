@@ -1,7 +1,9 @@
 //! The book of one budget: the transfers of each event, and the invariants after any events in any
 //! order.
 
+mod disputes;
 mod events;
+mod findings;
 mod notices;
 mod order;
 mod postings;
@@ -9,6 +11,7 @@ mod properties;
 mod purchase;
 mod rows;
 mod stages;
+mod states;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

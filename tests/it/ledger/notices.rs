@@ -1,12 +1,12 @@
 //! The notifications of a purchase after its response, and its resulting state: in order, and the
 //! same in every order.
 
-use sayso::domain::purchase::Purchase;
-use sayso::domain::purchase::dispute::DisputeOutcome;
+use sayso::domain::purchase::dispute::{DisputeOutcome, DisputeReport};
 use sayso::domain::purchase::issuer_decline::{IssuerDecline, IssuerDeclineReason};
 use sayso::domain::purchase::notice::{NoticeContext, PurchaseNotice, notices};
 use sayso::domain::purchase::presentment::AuthorisationStatus;
 use sayso::domain::purchase::state::{PurchaseState, RecordedAnswer, state_of};
+use sayso::domain::purchase::{ApprovedIncrement, IncrementState, Purchase};
 
 use super::{BookFixture, a_purchase, closed, open, report, word};
 use crate::values::gbp;
@@ -306,4 +306,146 @@ fn answers_alone_say_how_it_stands() {
         notices(&known, &known, around).unwrap(),
         [PurchaseNotice::RefusedByIssuer(refused)]
     );
+}
+
+fn a_refusal(minor: i64) -> IssuerDecline {
+    let why = IssuerDeclineReason::Mismatch;
+    IssuerDecline { asked: gbp(minor), why, was_approved_by_us: true }
+}
+
+/// The last snapshot has this status and includes our approval of £20.00.
+fn approved_and_now(status: AuthorisationStatus) -> Purchase {
+    let (sequence, amount, state) = (0, gbp(20_00), IncrementState::Kept);
+    Purchase {
+        increments: vec![ApprovedIncrement { sequence, amount, permission: None, state }],
+        snapshot: Some(word(status, 1, 1, "evt_1")),
+        ..a_purchase(NAME)
+    }
+}
+
+#[test]
+fn what_is_held_again_up_to_our_approval_is_kept() {
+    use PurchaseNotice as N;
+    let before = approved_and_now(AuthorisationStatus::Reversed);
+    for (minor, notice) in [
+        (19_99, N::Kept { amount: gbp(19_99) }),
+        (20_00, N::Kept { amount: gbp(20_00) }),
+        (20_01, N::HeldWithoutApproval { amount: gbp(20_01) }),
+    ] {
+        let after = approved_and_now(open(gbp(minor)));
+        assert_eq!(notices(&before, &after, NoticeContext::default()), Ok(vec![notice]), "{minor}");
+    }
+}
+
+#[test]
+fn a_decline_is_told_instead_of_the_release_that_it_explains() {
+    use PurchaseNotice as N;
+    let before = approved_and_now(open(gbp(20_00)));
+    let [first, last] = [12_00, 20_00].map(a_refusal);
+    for (status, refused, told) in [
+        (AuthorisationStatus::Declined, vec![], vec![N::GivenBack { freed: gbp(20_00) }]),
+        (AuthorisationStatus::Declined, vec![first, last], vec![N::RefusedByIssuer(last)]),
+        (
+            AuthorisationStatus::Reversed,
+            vec![first],
+            vec![N::RefusedByIssuer(first), N::GivenBack { freed: gbp(20_00) }],
+        ),
+        (
+            open(gbp(12_00)),
+            vec![first],
+            vec![N::RefusedByIssuer(first), N::Lowered { keeps: gbp(12_00), freed: gbp(8_00) }],
+        ),
+        (open(gbp(20_00)), vec![first], vec![N::RefusedByIssuer(first)]),
+    ] {
+        let around = NoticeContext { refused: &refused, is_card_stopped: false };
+        let shown = format!("{status:?} {refused:?}");
+        assert_eq!(notices(&before, &approved_and_now(status), around), Ok(told), "{shown}");
+    }
+}
+
+#[test]
+fn a_stopped_card_changes_nothing_where_we_had_approved() {
+    let before = approved_and_now(open(gbp(20_00)));
+    let after = Purchase { captured: gbp(25_00), ..before.clone() };
+    let around = NoticeContext { refused: &[], is_card_stopped: true };
+    let more = PurchaseNotice::CapturedMore { took: gbp(25_00), asked: gbp(20_00) };
+    assert_eq!(notices(&before, &after, around), Ok(vec![more]));
+}
+
+/// The margin of 7 % is 1.40 of 20.00. It explains a capture, but not a change of what is held.
+#[test]
+fn the_rate_explains_a_capture_that_differs_by_the_margin_at_most() {
+    use PurchaseNotice as N;
+    let asked = gbp(20_00);
+    let held = |minor| {
+        let mut purchase = approved_and_now(open(gbp(minor)));
+        purchase.apply_merchant_currency("EUR".parse().unwrap());
+        purchase
+    };
+    let took = |minor| {
+        let mut purchase = held(0);
+        purchase.snapshot = Some(word(closed(minor), 2, 1, "evt_2"));
+        Purchase { captured: gbp(minor), ..purchase }
+    };
+    for (after, told) in [
+        (took(21_40), None),
+        (took(21_41), Some(N::CapturedMore { took: gbp(21_41), asked })),
+        (took(18_60), None),
+        (took(18_59), Some(N::CapturedLess { took: gbp(18_59), freed: gbp(1_41) })),
+        (held(19_00), Some(N::Lowered { keeps: gbp(19_00), freed: gbp(1_00) })),
+        (held(21_00), Some(N::HeldWithoutApproval { amount: gbp(1_00) })),
+    ] {
+        let told: Vec<_> = told.into_iter().collect();
+        assert_eq!(notices(&held(20_00), &after, NoticeContext::default()), Ok(told), "{after:?}");
+    }
+}
+
+#[test]
+fn a_refund_of_a_known_purchase_before_its_capture_is_no_news() {
+    assert_eq!(lived("ask 20, open 20, refund 20").heard, []);
+    assert_eq!(
+        lived("ask 20, open 20, capture 20, closed 20, refund 25").heard,
+        [PurchaseNotice::MoneyBack { amount: gbp(20_00) }],
+        "what is beyond the capture waits for finance"
+    );
+}
+
+#[test]
+fn each_dispute_is_told_by_itself() {
+    let first = report((DisputeOutcome::Open, None), 20_00, 1, "evt_1");
+    let second = DisputeReport { reference: "idp_2".parse().unwrap(), ..first.clone() };
+    let won = report((DisputeOutcome::Won, None), 20_00, 2, "evt_2");
+    let mut purchase = a_purchase(NAME);
+    let [opened, is_won] = [
+        PurchaseNotice::DisputeOpened { amount: gbp(20_00) },
+        PurchaseNotice::DisputeWon { amount: gbp(20_00) },
+    ];
+    for (report, told) in [
+        (&first, vec![opened]),
+        (&first, vec![]),
+        (&second, vec![opened]),
+        (&won, vec![is_won]),
+        (&second, vec![]),
+    ] {
+        let before = purchase.clone();
+        purchase.apply_dispute(report);
+        let heard = notices(&before, &purchase, NoticeContext::default());
+        assert_eq!(heard, Ok(told), "{report:?}");
+    }
+}
+
+#[test]
+fn only_a_stopped_card_is_for_duty_and_only_a_decline_is_refused() {
+    use PurchaseNotice as N;
+    let amount = gbp(20_00);
+    let refused = a_refusal(20_00);
+    for (notice, is_for_duty, decline) in [
+        (N::StoppedCardPaid { amount }, true, None),
+        (N::RefusedByIssuer(refused), false, Some(refused)),
+        (N::Kept { amount }, false, None),
+        (N::PaidAfterAll { took: amount }, false, None),
+        (N::DisputeLost { amount }, false, None),
+    ] {
+        assert_eq!((notice.is_for_duty(), notice.refused()), (is_for_duty, decline), "{notice:?}");
+    }
 }
