@@ -2,8 +2,8 @@
 //!
 //! An adapter is a pure translation. The HTTP handler passes a [`SignedMessage`], gets domain
 //! values or a [`RefusedMessage`], and sends back an [`EncodedResponse`] unchanged, so it depends
-//! on no issuer. A new issuer is a file here, one in [`wire`], an arm in each `match`, and an entry
-//! in [`Issuer::ALL`].
+//! on no issuer. A new issuer is a file here, one in [`wire`], a variant of [`Issuer`], and an arm
+//! in each `match`.
 
 mod json;
 pub mod signature;
@@ -22,13 +22,15 @@ use crate::domain::id::{ConnectionId, DecisionId, ProgrammeId};
 use crate::domain::money::Money;
 use crate::domain::purchase::issuer_decline::IssuerDeclineReason;
 use crate::domain::purchase::presentment::IssuerEvent;
+use crate::domain::stored_enum::stored_enum;
 use crate::issuers::signature::{SecretError, SignatureError};
 
-/// A supported issuer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Issuer {
-    Stripe,
-}
+stored_enum!(
+    /// A supported issuer, with its name in a programme's file.
+    Issuer {
+        Stripe => "stripe",
+    }
+);
 
 /// A name that no supported issuer has, cut to 40 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,26 +41,13 @@ impl FromStr for Issuer {
     type Err = ParseIssuerError;
 
     fn from_str(name: &str) -> Result<Self, ParseIssuerError> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|issuer| issuer.name() == name)
-            .ok_or_else(|| ParseIssuerError(name.chars().take(40).collect()))
+        Self::from_word(name).ok_or_else(|| ParseIssuerError(name.chars().take(40).collect()))
     }
 }
 
 impl Issuer {
-    pub const ALL: &[Self] = &[Self::Stripe];
-
-    /// The name in a programme's file.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Stripe => "stripe",
-        }
-    }
-
     fn names() -> String {
-        Self::ALL.iter().map(|issuer| issuer.name()).collect::<Vec<_>>().join(", ")
+        Self::ALL.iter().map(|issuer| issuer.word()).collect::<Vec<_>>().join(", ")
     }
 
     /// Checks that `secret` has the format of this issuer's signing secrets, for configuration.
@@ -119,9 +108,9 @@ impl Issuer {
     }
 
     /// Maps the issuer's reason for a decline; `None` if the outcome was our own response.
-    pub fn refusal(self, reason: Option<&str>) -> Option<IssuerDeclineReason> {
+    pub fn decline_reason(self, reason: Option<&str>) -> Option<IssuerDeclineReason> {
         match self {
-            Self::Stripe => stripe::refusal(reason),
+            Self::Stripe => stripe::decline_reason(reason),
         }
     }
 
@@ -186,7 +175,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedResponse {
     pub status: u16,
-    /// Names in lower case.
+    /// Names in any case. The handler leaves out a header that HTTP does not allow.
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
 }

@@ -281,7 +281,7 @@ fn parse_time(created: Option<i64>) -> Option<Timestamp> {
 /// Maps Stripe's reason for a decline; `None` if the outcome was our own response.
 ///
 /// Source: "Request history reasons" of an Issuing authorisation in Stripe's documentation.
-pub(super) fn refusal(reason: Option<&str>) -> Option<IssuerDeclineReason> {
+pub(super) fn decline_reason(reason: Option<&str>) -> Option<IssuerDeclineReason> {
     Some(match reason.unwrap_or_default() {
         "webhook_declined" | "webhook_approved" => return None,
         "verification_failed" => IssuerDeclineReason::Mismatch,

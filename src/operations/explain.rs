@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::domain::card::CardState;
 use crate::domain::decision::authorisation::{AuthorisationRequest, Decision, Facts};
 use crate::domain::decision::decide::{VERSION, decide};
+use crate::domain::decision::largest_payment::payable_rest;
 use crate::domain::id::{
     BudgetId, ConnectionId, DecisionId, IssuerReference, PotId, ProgrammeId, PurchaseReference,
     WorkerId,
@@ -273,21 +274,23 @@ impl ExplanationContext<'_> {
         let plans = agreement.iter().flat_map(|agreement| &agreement.pots);
         let pot_names: BTreeMap<PotId, String> =
             plans.map(|pot| (pot.id.clone(), pot.name.clone())).collect();
+        let (payable, rest) = match decision {
+            Decision::Approve(_) => (None, None),
+            Decision::Decline(reasons) => (reasons.payable, payable_rest(request, facts, reasons)),
+        };
         let purchase_context = PurchaseContext {
             person_name: owner.map_or("", |owner| &owner.name),
             worker_name: worker.as_ref().map_or("", |worker| programme.worker_name(worker)),
             amount: request.amount,
             so_far: facts.continues.so_far(),
+            rest,
             place: Some(request.merchant.name()).filter(|name| !name.is_empty()),
             category_name: programme.category_name(&facts.category),
             is_sensitive: programme.rules.is_sensitive(&facts.category),
             hides_card: *hides_card,
             is_app_bill: programme.is_app_bill(&request.merchant),
             till: request.point_of_sale(),
-            payable: match decision {
-                Decision::Approve(_) => None,
-                Decision::Decline(reasons) => reasons.payable,
-            },
+            payable,
             card_last_four: used.map_or("", |card| &card.last_four),
             new_card_last_four: other.map(|card| card.last_four.as_str()),
             zone: programme.zone(),

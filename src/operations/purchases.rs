@@ -189,14 +189,14 @@ async fn origins(
     let ids: Vec<PurchaseId> =
         links.iter().filter(begins).filter_map(|link| link.purchase_id).collect();
     let purchases = tx.purchases_by_id(id, &ids).await?;
-    let refusals = only_answered(tx, budget_ref, links).await?;
+    let declined = only_answered(tx, budget_ref, links).await?;
     let mut origins = Vec::new();
     for link in links {
         let purchase = link.purchase_id.filter(|_| begins(&link));
         let purchase = purchase.and_then(|id| purchases.iter().find(|known| known.id == id));
         let name = match purchase {
             Some(known) => (id.clone(), known.connection.clone(), known.reference.clone()),
-            None => match refusals.get(&link.posting_id) {
+            None => match declined.get(&link.posting_id) {
                 Some(name) => name.clone(),
                 None => continue,
             },
@@ -293,7 +293,7 @@ async fn load_summaries(
         let answers = by_name.remove(&name).unwrap_or_default();
         summaries.push(summarise(budget_ref, at, answers, &withdrawn, purchase)?);
     }
-    add_refusals(tx, budget_ref, &mut summaries).await?;
+    add_issuer_declines(tx, budget_ref, &mut summaries).await?;
     Ok(summaries)
 }
 
@@ -340,7 +340,7 @@ fn our_answer(answer: &RecordedDecision, withdrawn: &BTreeSet<IssuerReference>) 
 }
 
 /// Adds the issuer's own declines, read from its latest messages.
-async fn add_refusals(
+async fn add_issuer_declines(
     tx: &mut Tx,
     budget_ref: BudgetRef<'_>,
     summaries: &mut [PurchaseSummary],
@@ -364,9 +364,9 @@ async fn add_refusals(
         let settings = &budget_ref.programme.settings;
         let issuer = settings.connections.iter().find(|known| known.id == connection);
         let issuer = issuer.map(|known| known.issuer);
-        let refusal = text.zip(issuer).and_then(|(text, issuer)| last_refusal(issuer, text));
+        let decline = text.zip(issuer).and_then(|(text, issuer)| last_decline(issuer, text));
         let approved_total = purchase.approved_total()?;
-        summary.refused = Some(match refusal {
+        summary.refused = Some(match decline {
             Some((asked, why)) => IssuerDecline { asked, why, was_approved_by_us },
             None => IssuerDecline {
                 asked: approved_total,
@@ -379,15 +379,14 @@ async fn add_refusals(
 }
 
 /// The amount that a message says was declined last, and why.
-fn last_refusal(issuer: Issuer, text: &str) -> Option<(Money, IssuerDeclineReason)> {
+fn last_decline(issuer: Issuer, text: &str) -> Option<(Money, IssuerDeclineReason)> {
     let event = issuer.decode_event(text.as_bytes()).ok()?;
     match event.body {
         EventBody::Snapshot(report) => {
             let last = report.answers.iter().rev().find(|answer| !answer.is_approved)?;
             // `None` means that the decline was ours. It has no record, so we failed to decide.
-            let why =
-                issuer.refusal(last.reason.as_deref()).unwrap_or(IssuerDeclineReason::OurFault);
-            Some((last.amount, why))
+            let why = issuer.decline_reason(last.reason.as_deref());
+            Some((last.amount, why.unwrap_or(IssuerDeclineReason::OurFault)))
         }
         EventBody::HoldChange(_)
         | EventBody::Presentment(_)

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use axum::http::{HeaderName, HeaderValue};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -950,6 +951,22 @@ fn issuers_have_names() {
     assert_eq!("stripe".parse(), Ok(Issuer::Stripe));
     let error = "Stripe".parse::<Issuer>().unwrap_err().to_string();
     assert_eq!(error, "\"Stripe\" is not an issuer we understand: use one of stripe");
+}
+
+#[test]
+fn every_header_of_every_response_is_one_that_http_allows() {
+    let amount = gbp(12_50);
+    let verdicts = [
+        Verdict::Approved { amount, asked: amount },
+        Verdict::Declined { reason: ReasonCode::NoMoney },
+    ];
+    for (issuer, verdict) in Issuer::ALL.iter().flat_map(|issuer| verdicts.map(|v| (issuer, v))) {
+        let response = AuthorisationResponse { decision: None, verdict };
+        for (name, value) in issuer.encode(&response, "2026-10-28.endive").headers {
+            assert!(HeaderName::from_bytes(name.as_bytes()).is_ok(), "{issuer:?}: {name}");
+            assert!(HeaderValue::from_str(&value).is_ok(), "{issuer:?}: {name}: {value}");
+        }
+    }
 }
 
 #[test]

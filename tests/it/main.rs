@@ -19,6 +19,8 @@ mod days;
 #[cfg(test)]
 mod decide;
 #[cfg(test)]
+mod file_fields;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod issuers;

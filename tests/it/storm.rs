@@ -82,7 +82,7 @@ async fn the_past_is_asked_about_again_and_differences_are_told(database: TestDa
     world.check().await;
 }
 
-/// A person with every field that a programme file can have.
+/// Streams and people that with those of the demo have every field (see `file_fields`).
 const EVERYTHING: &str = include_str!("every_field.toml");
 
 /// Recorded purchases as offices export them, of people with every field. The books of the

@@ -61,7 +61,7 @@ impl Books {
     pub(crate) fn decide(&self, request: &AuthorisationRequest, at: i64) -> ExpectedDecision {
         let decline = |reason| ExpectedDecision::Decline(BTreeSet::from([reason]));
         let known = request.person.and_then(|index| Some((index, self.people.get(index)?)));
-        let (index, person) = match (known, request.card.refusal()) {
+        let (index, person) = match (known, request.card.decline_reason()) {
             (None, _) => return decline("unknown_card"),
             (Some(_), Some(reason)) => return decline(reason),
             (Some(known), None) => known,
@@ -127,7 +127,7 @@ impl Books {
         at: i64,
     ) -> Vec<TermViolation<'a>> {
         let terms = ApplicableTerms::of(person, request.shop, &self.home, &self.local(at));
-        let mut violations = terms.refusals(request.shop);
+        let mut violations = terms.violations(request.shop);
         violations.extend(self.limits_broken(request, index, &terms, at));
         violations
     }
@@ -142,13 +142,13 @@ impl Books {
         let first = violations.iter().map(|violation| violation.check).min();
         let nearest = violations.iter().filter(|violation| Some(violation.check) == first);
         let reasons = nearest.map(|violation| violation.reason);
-        reasons.chain(self.permission_refusal(request, at)).collect()
+        reasons.chain(self.permission_shortfall(request, at)).collect()
     }
 }
 
 impl CardState {
     /// Why a card in this state is declined; `None` for an active card.
-    const fn refusal(self) -> Option<&'static str> {
+    const fn decline_reason(self) -> Option<&'static str> {
         match self {
             Self::Active => None,
             Self::NotStarted => Some("not_started"),

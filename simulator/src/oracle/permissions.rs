@@ -27,7 +27,7 @@ impl Books {
     }
 
     /// Why the latest permission that covers the purchase does not help.
-    pub(super) fn permission_refusal(
+    pub(super) fn permission_shortfall(
         &self,
         request: &AuthorisationRequest,
         at: i64,

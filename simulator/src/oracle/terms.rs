@@ -48,7 +48,7 @@ impl<'a> ApplicableTerms<'a> {
     }
 
     /// The terms that refuse the purchase or want it to be asked for.
-    pub(super) fn refusals(&self, shop: &Shop) -> Vec<TermViolation<'a>> {
+    pub(super) fn violations(&self, shop: &Shop) -> Vec<TermViolation<'a>> {
         let refused = |term: &&Term| matches!(term.answer, Some(TermAnswer::Ask | TermAnswer::No));
         let gates = self.gates.iter().copied().filter(refused).filter_map(|term| {
             let reason = match term.on {

@@ -80,8 +80,8 @@ const OPAQUE_FIELDS: [&str; 3] = ["on", "hours", "own_block"];
 /// Fields with an amount, which the file writes as text in major units.
 const AMOUNT_FIELDS: [&str; 4] = ["amount", "allocated", "up_to", "at_once"];
 
-/// A note for every unknown field, once for each path.
-pub(super) fn unknown_fields(file: &Table) -> Vec<String> {
+/// A note for every field of `file` that the books do not know, once for each path.
+pub fn unknown_fields(file: &Table) -> Vec<String> {
     let mut notes = Vec::new();
     collect_unknown("", file, &mut notes);
     notes.sort();

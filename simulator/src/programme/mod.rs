@@ -2,6 +2,8 @@
 
 mod fields;
 
+pub use fields::unknown_fields;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
@@ -393,7 +395,7 @@ impl Programme {
         const WHAT: &str = "the programme file cannot be read";
 
         let mut table: toml::Table = text.parse().context(WHAT)?;
-        let notes = fields::unknown_fields(&table);
+        let notes = unknown_fields(&table);
         let code = table.get("programme").and_then(|header| header.get("currency")?.as_str());
         let code = code.unwrap_or_default().to_owned();
         for value in table.iter_mut().map(|(_, value)| value) {
@@ -489,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_that_the_gateway_knows_is_read_or_of_no_matter() {
+    fn optional_fields_of_a_person_are_read() {
         let programme = demo_with(
             "[[person]]\n",
             "[[person]]\nid = \"all\"\nname = \"All\"\nworker = \"amina\"\nstate = \"ended\"\n\

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::card::CardState;
 use crate::domain::decision::authorisation::{AuthorisationRequest, DeclineReasons, Facts};
+use crate::domain::decision::largest_payment::payable_rest;
 use crate::domain::decision::reason::DeclineReason;
 use crate::domain::id::{DecisionId, WorkerId};
 use crate::domain::purchase::decline_thread::{DeclineThread, shop_of};
@@ -90,6 +91,7 @@ impl DeclineMessage<'_> {
             worker_name,
             amount: request.amount,
             so_far: facts.continues.so_far(),
+            rest: payable_rest(request, facts, reasons),
             place: None,
             category_name: programme.category_name(&facts.category),
             is_sensitive: programme.rules.is_sensitive(&facts.category),

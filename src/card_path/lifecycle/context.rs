@@ -111,7 +111,7 @@ impl LifecycleContext<'_> {
         self.note_answers(&change, message, pending_writes);
         self.note_presentment(&change, message, pending_writes);
         self.note_dispute(&change, message, pending_writes);
-        let refused = self.issuer_refusals(message, before);
+        let refused = self.issuer_declines(message, before);
         self.notify(&change, &refused, pending_writes)?;
         Ok(())
     }

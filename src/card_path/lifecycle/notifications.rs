@@ -132,9 +132,9 @@ impl LifecycleContext<'_> {
         }
     }
 
-    /// The requests that the issuer refused by itself and that are new: those after the last
+    /// The requests that the issuer declined by itself and that are new: those after the last
     /// approval, and not reported before.
-    pub(super) fn issuer_refusals(
+    pub(super) fn issuer_declines(
         &self,
         message: &PurchaseMessage<'_>,
         before: &Purchase,
@@ -158,7 +158,7 @@ impl LifecycleContext<'_> {
             let is_ours = is_withdrawn || message.own_declines.contains(&sequence);
             if sequence >= known_answers && !is_ours {
                 // A decline of ours without a record was sent because of our own fault.
-                let why = issuer.refusal(answer.reason.as_deref());
+                let why = issuer.decline_reason(answer.reason.as_deref());
                 let why = why.unwrap_or(IssuerDeclineReason::OurFault);
                 let was_approved_by_us = increment.is_some();
                 refused.push(IssuerDecline { asked: answer.amount, why, was_approved_by_us });
@@ -183,7 +183,7 @@ fn facts(notice: &PurchaseNotice, purchase: &Purchase) -> String {
     facts.optional("why", why).to_text()
 }
 
-/// Repeated refusals by the issuer share one thread, as our own declines do.
+/// Repeated declines by the issuer share one thread, as our own declines do.
 fn message_thread(
     notice: &PurchaseNotice,
     purchase: &Purchase,

@@ -41,7 +41,7 @@ pub(super) struct PurchaseMessage<'a> {
     /// Whether we declined the only known request of the purchase.
     pub(super) is_declined: bool,
     /// Sequences of the requests of the purchase that we declined ourselves, for a snapshot with
-    /// refusals.
+    /// declines.
     pub(super) own_declines: BTreeSet<u32>,
 }
 

@@ -116,7 +116,8 @@ stored_enum!(
         Ask => "ask",
         Pause => "pause",
         Version => "version",
-        Refusal => "refusal",
+        /// The word is the API's, and stored.
+        Decline => "refusal",
         Card => "card",
     }
 );
@@ -129,7 +130,7 @@ pub enum AppealSubject {
     /// A version of the list that a law forced: its proposal.
     Version(ProposalId),
     /// A purchase that was declined because of the list, without an ask.
-    Refusal(DecisionId),
+    Decline(DecisionId),
     /// A card that staff froze without an end.
     Card(CardToken),
 }
@@ -139,7 +140,7 @@ impl AppealSubject {
     /// for as long as it is in force.
     pub fn until(&self, decided_at: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Ask(_) | Self::Refusal(_) => {
+            Self::Ask(_) | Self::Decline(_) => {
                 Some(decided_at.checked_add(APPEAL_WINDOW).unwrap_or(Timestamp::MAX))
             }
             Self::Pause(_) | Self::Version(_) | Self::Card(_) => None,
@@ -152,7 +153,7 @@ impl AppealSubject {
             Self::Ask(_) => AppealSubjectKind::Ask,
             Self::Pause(_) => AppealSubjectKind::Pause,
             Self::Version(_) => AppealSubjectKind::Version,
-            Self::Refusal(_) => AppealSubjectKind::Refusal,
+            Self::Decline(_) => AppealSubjectKind::Decline,
             Self::Card(_) => AppealSubjectKind::Card,
         }
     }
@@ -165,7 +166,7 @@ impl fmt::Display for AppealSubject {
             Self::Ask(id) => write!(f, "{kind}:{id}"),
             Self::Pause(id) => write!(f, "{kind}:{id}"),
             Self::Version(id) => write!(f, "{kind}:{id}"),
-            Self::Refusal(id) => write!(f, "{kind}:{id}"),
+            Self::Decline(id) => write!(f, "{kind}:{id}"),
             Self::Card(token) => write!(f, "{kind}:{token}"),
         }
     }
@@ -185,7 +186,7 @@ impl FromStr for AppealSubject {
             AppealSubjectKind::Ask => id.parse().ok().map(Self::Ask),
             AppealSubjectKind::Pause => id.parse().ok().map(Self::Pause),
             AppealSubjectKind::Version => id.parse().ok().map(Self::Version),
-            AppealSubjectKind::Refusal => id.parse().ok().map(Self::Refusal),
+            AppealSubjectKind::Decline => id.parse().ok().map(Self::Decline),
             AppealSubjectKind::Card => id.parse().ok().map(Self::Card),
         };
         about.ok_or(ParseAppealSubjectError)

@@ -175,6 +175,10 @@ struct PurchaseAssessment<'a> {
 }
 
 impl PurchaseAssessment<'_> {
+    /// Runs steps 2 to 6 after the `state_reasons` of step 1.
+    ///
+    /// The order in which this function adds reasons is the order of the recorded reasons; the
+    /// first one is shown.
     fn evaluate(&self, state_reasons: &[DeclineReason]) -> Result<Decision, MoneyError> {
         let mut reasons = state_reasons.to_vec();
         reasons.extend(self.stream_rule());
@@ -196,6 +200,8 @@ impl PurchaseAssessment<'_> {
             };
             return Ok(Decision::Approve(Approval { amount, parts, matched: scope, permission }));
         }
+        // Step 5 before steps 3 and 4: why a permission is not sufficient tells the person more
+        // than the objection that it was given for.
         match permission_override {
             PermissionOverride::Nothing => {}
             PermissionOverride::By(_) => objections.clear(),
@@ -204,76 +210,6 @@ impl PurchaseAssessment<'_> {
         reasons.extend(objections.into_iter().map(|objection| objection.reason));
         reasons.extend(self.funds_reason()?);
         Ok(decline(reasons))
-    }
-
-    /// The largest partial amount that every limit allows, if a partial approval is possible.
-    /// `None` if any objection is not a limit on an amount.
-    fn part_within(&self, objections: &[Objection]) -> Result<Option<Money>, MoneyError> {
-        if !gives_parts(self.facts) {
-            return Ok(None);
-        }
-        let mut most = self.request.amount;
-        for objection in objections {
-            let Some(leaves) = objection.leaves else { return Ok(None) };
-            most = most.least(leaves)?;
-        }
-        Ok(Some(most).filter(|most| self.may_pay_part(*most)))
-    }
-
-    /// The approved amount, up to `most`, and the pots that hold it; `None` if the funds are too
-    /// low.
-    fn funded_parts(&self, most: Money) -> Result<Option<(Money, Vec<PotPart>)>, MoneyError> {
-        let parts = drain(most.checked_add(self.margin(most)?)?, &self.sources()?)?;
-        // The margin never causes a decline: as much of it is held as the pots have.
-        let amount = most.least(self.sum_parts(&parts)?)?;
-        let is_enough = amount == self.request.amount || self.may_pay_part(amount);
-        Ok(is_enough.then_some((amount, parts)))
-    }
-
-    /// The margin to hold beyond `amount`, which is the requested amount or a part of it.
-    fn margin(&self, amount: Money) -> Result<Money, MoneyError> {
-        let whole = self.facts.margin;
-        let rest = self.request.amount.checked_sub(amount)?;
-        if rest.is_zero() {
-            return Ok(whole);
-        }
-        match self.facts.continues {
-            PurchaseContinuation::Nothing | PurchaseContinuation::OtherPerson => {
-                whole.least(self.facts.exchange.of(amount)?)
-            }
-            // The margin of earlier approvals stays whole; only the share of the amount not
-            // approved is subtracted, less one minor unit, because shares are rounded up and the
-            // reservation must not be below what will be held.
-            PurchaseContinuation::Open { .. } => {
-                let less = self.facts.exchange.of(rest)?;
-                let one = Money::from_minor(i64::from(less.is_positive()), less.currency());
-                whole.saturating_sub(less.checked_sub(one)?)
-            }
-        }
-    }
-
-    fn sum_parts(&self, parts: &[PotPart]) -> Result<Money, MoneyError> {
-        Money::sum(self.request.amount.currency(), parts.iter().map(|part| part.amount))
-    }
-
-    /// Step 6: why the pots that may pay cover neither the requested amount nor an allowed partial
-    /// one.
-    fn funds_reason(&self) -> Result<Option<DeclineReason>, MoneyError> {
-        let wanted = self.request.amount.checked_add(self.facts.margin)?;
-        let held = self.sum_parts(&drain(wanted, &self.sources()?)?)?;
-        let left = self.request.amount.least(held)?;
-        let gap = self.request.amount.checked_sub(left)?;
-        if !gap.is_positive() || self.may_pay_part(left) {
-            return Ok(None);
-        }
-        let held_back = self.held_back()?;
-        Ok(Some(match self.next_release()? {
-            // Only if the held-back money does not cover the gap, because that is available sooner.
-            Some(NextRelease { amount: comes, on }) if held_back.minor() < gap.minor() => {
-                DeclineReason::NotYet { left, comes, on }
-            }
-            Some(_) | None => DeclineReason::NoMoney { left, gap, held_back },
-        }))
     }
 
     /// Step 2: categories that the funding streams may never pay for. No permission lifts this.
@@ -487,6 +423,76 @@ impl PurchaseAssessment<'_> {
         let original = self.facts.original_attributes.as_ref();
         let began_within = original.is_some_and(|original| original.is_within(&permission.scope));
         began_within || self.counted(matched).is_within(&permission.scope)
+    }
+
+    /// The largest partial amount that every limit allows, if a partial approval is possible.
+    /// `None` if any objection is not a limit on an amount.
+    fn part_within(&self, objections: &[Objection]) -> Result<Option<Money>, MoneyError> {
+        if !gives_parts(self.facts) {
+            return Ok(None);
+        }
+        let mut most = self.request.amount;
+        for objection in objections {
+            let Some(leaves) = objection.leaves else { return Ok(None) };
+            most = most.least(leaves)?;
+        }
+        Ok(Some(most).filter(|most| self.may_pay_part(*most)))
+    }
+
+    /// The approved amount, up to `most`, and the pots that hold it; `None` if the funds are too
+    /// low.
+    fn funded_parts(&self, most: Money) -> Result<Option<(Money, Vec<PotPart>)>, MoneyError> {
+        let parts = drain(most.checked_add(self.margin(most)?)?, &self.sources()?)?;
+        // The margin never causes a decline: as much of it is held as the pots have.
+        let amount = most.least(self.sum_parts(&parts)?)?;
+        let is_enough = amount == self.request.amount || self.may_pay_part(amount);
+        Ok(is_enough.then_some((amount, parts)))
+    }
+
+    /// The margin to hold beyond `amount`, which is the requested amount or a part of it.
+    fn margin(&self, amount: Money) -> Result<Money, MoneyError> {
+        let whole = self.facts.margin;
+        let rest = self.request.amount.checked_sub(amount)?;
+        if rest.is_zero() {
+            return Ok(whole);
+        }
+        match self.facts.continues {
+            PurchaseContinuation::Nothing | PurchaseContinuation::OtherPerson => {
+                whole.least(self.facts.exchange.of(amount)?)
+            }
+            // The margin of earlier approvals stays whole; only the share of the amount not
+            // approved is subtracted, less one minor unit, because shares are rounded up and the
+            // reservation must not be below what will be held.
+            PurchaseContinuation::Open { .. } => {
+                let less = self.facts.exchange.of(rest)?;
+                let one = Money::from_minor(i64::from(less.is_positive()), less.currency());
+                whole.saturating_sub(less.checked_sub(one)?)
+            }
+        }
+    }
+
+    fn sum_parts(&self, parts: &[PotPart]) -> Result<Money, MoneyError> {
+        Money::sum(self.request.amount.currency(), parts.iter().map(|part| part.amount))
+    }
+
+    /// Step 6: why the pots that may pay cover neither the requested amount nor an allowed partial
+    /// one.
+    fn funds_reason(&self) -> Result<Option<DeclineReason>, MoneyError> {
+        let wanted = self.request.amount.checked_add(self.facts.margin)?;
+        let held = self.sum_parts(&drain(wanted, &self.sources()?)?)?;
+        let left = self.request.amount.least(held)?;
+        let gap = self.request.amount.checked_sub(left)?;
+        if !gap.is_positive() || self.may_pay_part(left) {
+            return Ok(None);
+        }
+        let held_back = self.held_back()?;
+        Ok(Some(match self.next_release()? {
+            // Only if the held-back money does not cover the gap, because that is available sooner.
+            Some(NextRelease { amount: comes, on }) if held_back.minor() < gap.minor() => {
+                DeclineReason::NotYet { left, comes, on }
+            }
+            Some(_) | None => DeclineReason::NoMoney { left, gap, held_back },
+        }))
     }
 
     /// The pots that may pay with their funds, in drain order: each agreed pot is preceded by the

@@ -1,7 +1,8 @@
 //! The largest amount that a shop would be paid.
 
-use super::authorisation::{AuthorisationRequest, Decision, Facts};
+use super::authorisation::{AuthorisationRequest, Decision, DeclineReasons, Facts};
 use super::decide::decide;
+use super::reason::DeclineReason;
 use crate::domain::money::{Money, MoneyError};
 
 /// The largest amount that [`decide`] approves in full for `request`, whatever amount it has; zero
@@ -30,6 +31,26 @@ pub fn largest_payment(request: &AuthorisationRequest, facts: &Facts) -> Result<
         }
     }
     Ok(Money::from_minor(paid, currency))
+}
+
+/// How much more of an open purchase would be approved, if the declined increment exceeds a limit
+/// or a permission for the purchase as a whole; `None` if nothing more would be.
+///
+/// [`DeclineReasons::payable`] does not subtract what the purchase has used, so it is mostly `None`
+/// for an increment.
+pub fn payable_rest(
+    request: &AuthorisationRequest,
+    facts: &Facts,
+    reasons: &DeclineReasons,
+) -> Option<Money> {
+    let so_far = facts.continues.so_far()?;
+    let (DeclineReason::OverPurchase { limit: most } | DeclineReason::OkSmall { cap: most }) =
+        reasons.first
+    else {
+        return None;
+    };
+    let rest = || most.saturating_sub(so_far).ok().filter(|rest| rest.is_positive());
+    reasons.payable.or_else(|| rest().filter(|rest| is_paid(request, facts, *rest)))
 }
 
 /// Whether all of `amount` would be approved.

@@ -16,7 +16,8 @@
 #   $kind          named or hidden; $category is there when it is named
 #   $place-told    yes or no; $place is there when it is yes
 #   $card-named    yes, or no when somebody else has the card: then no ending is told
-#   $till          pump or counter, where a smaller sum helps; $payable is there then; or nobody
+#   $some-payable  yes or no: whether a smaller sum would be paid; $payable is there when it is yes
+#   $till          pump or counter, where somebody there can take $payable; or nobody
 #   $app-bill      yes for a bill of an app shop, which comes from another country
 #   $room          ample, or tight when a text message would be too long
 
@@ -228,11 +229,12 @@ at-the-till = { $till ->
    *[counter] Ask for { $payable } on this card and the rest another way.
 }
 
-# Of a purchase that was paid in part before: what it may still come to.
+# Of a purchase that was paid in part before: how much more of it would be paid.
 as-much-more = { $more-of ->
     [some] You can pay { $rest } more, or reply ASK.
-   *[all] Reply ASK to ask for more.
+   *[unknown] { ask-for-more }
 }
+ask-for-more = Reply ASK to ask for more.
 
 ## One-time OKs
 
@@ -261,7 +263,10 @@ ok-small =
     }
     .next = { $till ->
         [nobody] { $more-of ->
-            [nothing] Pay { $cap } or less, or reply ASK to ask again.
+            [nothing] { $some-payable ->
+                [yes] Pay { $payable } or less, or reply ASK to ask again.
+               *[no] Reply ASK to ask { $worker } again.
+            }
            *[other] { as-much-more }
         }
        *[other] { at-the-till }
@@ -271,6 +276,8 @@ ok-small =
 
 ## Limits
 
+ask-for-an-ok = Reply ASK to ask { $worker } for a one-time OK.
+
 over-purchase =
     .person = { $more-of ->
         [nothing] One purchase can be up to { $limit }. This was { $amount }.
@@ -278,7 +285,10 @@ over-purchase =
     }
     .next = { $till ->
         [nobody] { $more-of ->
-            [nothing] Pay { $limit } or less, or reply ASK.
+            [nothing] { $some-payable ->
+                [yes] Pay { $payable } or less, or reply ASK.
+               *[no] { ask-for-an-ok }
+            }
            *[other] { as-much-more }
         }
        *[other] { at-the-till }
@@ -309,6 +319,10 @@ limit-at-the-till = { $till ->
        *[ample] { limit-of-period }{" "}
     }
 }
+when-it-starts-again = { $ends ->
+    [yes] It starts again on { $after }. Or reply ASK.
+   *[no] { ask-for-an-ok }
+}
 over-period =
     .person = { $some-left ->
         [yes] { $ends ->
@@ -317,14 +331,14 @@ over-period =
         }
        *[no] { limit-of-period } That is all used now.
     }
-    .next = { $some-left ->
+    .next = { $some-payable ->
         [yes] { $till ->
-            [nobody] Pay { $left } or less, or reply ASK.
+            [nobody] Pay { $payable } or less, or reply ASK.
            *[other] { at-the-till }
         }
-       *[no] { $ends ->
-            [yes] It starts again on { $after }. Or reply ASK.
-           *[no] Reply ASK to ask { $worker } for a one-time OK.
+       *[no] { $some-left ->
+            [yes] { ask-for-more }
+           *[no] { when-it-starts-again }
         }
     }
     .worker = { $ends ->
@@ -346,10 +360,7 @@ purchases = { $limit ->
 }
 too-many =
     .person = You can buy this { times } { per-period }. You have done that.
-    .next = { $ends ->
-        [yes] It starts again on { $after }. Or reply ASK.
-       *[no] Reply ASK to ask { $worker } for a one-time OK.
-    }
+    .next = { when-it-starts-again }
     .worker = { $ends ->
         [yes] { $person } can make { purchases } { per-period } of this. It starts again on { $after }. { $amount } was not paid.
        *[no] { $person } can make { purchases } { per-period } of this. { $amount } was not paid.
@@ -359,8 +370,8 @@ too-many =
 ## Money
 
 more-later = { $room ->
-    [tight] Pay { $left } or less.
-   *[ample] Pay { $left } or less. Reply NEXT to see when more money comes.
+    [tight] Pay { $payable } or less.
+   *[ample] Pay { $payable } or less. Reply NEXT to see when more money comes.
 }
 no-money =
     .person = { $holds-back ->
@@ -370,7 +381,7 @@ no-money =
            *[other] You have { $left } for this. This was { $amount }.
         }
     }
-    .next = { $some-left ->
+    .next = { $some-payable ->
         [yes] { $till ->
             [nobody] { more-later }
            *[other] { at-the-till }
@@ -392,9 +403,9 @@ not-yet =
            *[ample] { comes-later }
         }
     }
-    .next = { $some-left ->
+    .next = { $some-payable ->
         [yes] { $till ->
-            [nobody] Pay { $left } or less, or wait until then.
+            [nobody] Pay { $payable } or less, or wait until then.
            *[other] { at-the-till }
         }
        *[no] You can try again then.

@@ -33,6 +33,7 @@ mod notification;
 #[expect(dead_code, reason = "the build script reads the lists in it")]
 mod phrase;
 mod purchase_notices;
+mod reason_args;
 mod signals;
 mod sms;
 #[cfg(test)]
@@ -66,6 +67,8 @@ pub struct PurchaseContext<'a> {
     pub amount: Money,
     /// The amount approved before, if the request was an increment.
     pub so_far: Option<Money>,
+    /// For such an increment, how much more would be approved.
+    pub rest: Option<Money>,
     /// The shop; none when it is unknown or must not be named: in a text message that we start, and
     /// when the person chose quiet texts.
     pub place: Option<&'a str>,
@@ -104,6 +107,7 @@ impl<'a> PurchaseContext<'a> {
             worker_name: "",
             amount,
             so_far: None,
+            rest: None,
             place: None,
             category_name: "",
             is_sensitive: true,
@@ -345,6 +349,7 @@ impl Words {
             (PointOfSale::Nobody, _) | (_, None) => "nobody",
         };
         args.set("till", till);
+        args.set("some-payable", yes_if_some(purchase_context.payable));
         if let Some(payable) = purchase_context.payable {
             args.set("payable", self.money(payable));
         }
@@ -365,101 +370,6 @@ impl Words {
         }
         args.set("room", if context.detail() == DetailLevel::Minimal { "tight" } else { "ample" });
         args
-    }
-
-    /// The arguments of the texts of a reason.
-    fn reason_args(
-        &self,
-        reason: &DeclineReason,
-        context: NotificationContext,
-        purchase_context: &PurchaseContext<'_>,
-    ) -> FluentArgs<'static> {
-        let mut args = self.common_args(context, purchase_context);
-        match reason {
-            DeclineReason::OutsideHours { hours } => {
-                args.set("from", self.time(hours.from));
-                args.set("to", self.time(hours.to));
-            }
-            DeclineReason::OkOver { ended_at } => {
-                let ended = purchase_context.zone.to_datetime(*ended_at);
-                args.set("ended", self.date_for(context, ended.date()));
-                args.set("ended-at", self.time(ended.time()));
-            }
-            DeclineReason::OkHeld { held } => args.set("held", self.money(*held)),
-            DeclineReason::OkSmall { cap } => {
-                args.set("cap", self.money(*cap));
-                self.set_rest(&mut args, *cap, purchase_context.so_far);
-            }
-            DeclineReason::OverPurchase { limit } => {
-                args.set("limit", self.money(*limit));
-                self.set_rest(&mut args, *limit, purchase_context.so_far);
-            }
-            DeclineReason::OverPeriod { period, limit, left, until } => {
-                args.set("period", period.word());
-                args.set("limit", self.money(*limit));
-                self.set_left(&mut args, *left);
-                self.set_end(&mut args, context, *until);
-            }
-            DeclineReason::TooMany { period, limit, until } => {
-                args.set("period", period.word());
-                args.set("limit", *limit);
-                self.set_end(&mut args, context, *until);
-            }
-            DeclineReason::NoMoney { left, gap, held_back } => {
-                self.set_left(&mut args, *left);
-                args.set("gap", self.money(*gap));
-                args.set("held", self.money(*held_back));
-                args.set(
-                    "holds-back",
-                    yes_if_some(Some(held_back).filter(|held| held.is_positive())),
-                );
-            }
-            DeclineReason::NotYet { left, comes, on } => {
-                self.set_left(&mut args, *left);
-                args.set("comes", self.money(*comes));
-                args.set("on", self.date_for(context, *on));
-            }
-            DeclineReason::UnknownCard
-            | DeclineReason::NotStarted
-            | DeclineReason::FrozenSelf
-            | DeclineReason::FrozenStaff
-            | DeclineReason::CardLost
-            | DeclineReason::OldCard
-            | DeclineReason::Expired
-            | DeclineReason::Ended
-            | DeclineReason::Paused
-            | DeclineReason::OtherCurrency
-            | DeclineReason::FunderRule { .. }
-            | DeclineReason::PlaceOff
-            | DeclineReason::CategoryOff { .. }
-            | DeclineReason::CategoryAsk { .. }
-            | DeclineReason::Unsorted
-            | DeclineReason::CashOff
-            | DeclineReason::CashBackOff
-            | DeclineReason::OnlineOff
-            | DeclineReason::AbroadOff
-            | DeclineReason::OkUsed
-            | DeclineReason::Conflict
-            | DeclineReason::OurFault => {}
-        }
-        args
-    }
-
-    fn set_left(&self, args: &mut FluentArgs<'static>, left: Money) {
-        args.set("left", self.money(left));
-        args.set("some-left", yes_if_some(Some(left).filter(|left| left.is_positive())));
-    }
-
-    /// Sets what is left of `most` for an increment, after `so_far`.
-    fn set_rest(&self, args: &mut FluentArgs<'static>, most: Money, so_far: Option<Money>) {
-        let rest = so_far.and_then(|so_far| Some((so_far, most.saturating_sub(so_far).ok()?)));
-        let Some((so_far, rest)) = rest else {
-            args.set("more-of", "nothing");
-            return;
-        };
-        args.set("more-of", if rest.is_positive() { "some" } else { "all" });
-        args.set("so-far", self.money(so_far));
-        args.set("rest", self.money(rest));
     }
 
     /// Sets the last day of a term or a permission and the day after it, or that it has no end.

@@ -153,7 +153,7 @@ impl Words {
             return self.text_message(&DeclineReason::OurFault, &purchase_context);
         }
         let context = NotificationContext::Push(DetailLevel::Full);
-        let mut args = self.issuer_refusal_args(refused, context, &purchase_context);
+        let mut args = self.issuer_decline_args(refused, context, &purchase_context);
         let why = self.fill(Phrase::IssuerRefused.id(), Some(Audience::Person.text()), &args);
         args.set("next", self.issuer_refused_next(refused.why));
         args.set("why", why);
@@ -189,7 +189,7 @@ impl Words {
         match *end {
             PurchaseStateDetails::RefusedByIssuer(refused) => {
                 let first = page(Phrase::NotPaidAtAll, refused.asked);
-                let args = self.issuer_refusal_args(
+                let args = self.issuer_decline_args(
                     refused,
                     NotificationContext::Page(audience),
                     purchase_context,
@@ -271,7 +271,7 @@ impl Words {
         self.fill(phrase.id(), Some(audience.text()), &args)
     }
 
-    fn issuer_refusal_args(
+    fn issuer_decline_args(
         &self,
         refused: IssuerDecline,
         context: NotificationContext,

@@ -68,7 +68,7 @@ impl LockedAsk<'_> {
             require_talk(tx, locked, access.at).await?;
         }
         if let Some(permission) = &permission {
-            self.check_yes(permission)?;
+            self.check_yes(tx, permission).await?;
             locked.grant(tx, permission).await?;
         }
         self.save(tx, &after).await?;
@@ -96,9 +96,8 @@ impl LockedAsk<'_> {
     }
 
     /// Refuses a yes that the funders' rules or the account's own limit forbid.
-    fn check_yes(&self, permission: &Permission) -> Result<(), UseCaseError> {
-        let is_barred = |category| self.locked.is_barred(category, self.access.at);
-        if self.ask.category.as_ref().is_some_and(is_barred) {
+    async fn check_yes(&self, tx: &mut Tx, permission: &Permission) -> Result<(), UseCaseError> {
+        if self.locked.is_ask_barred(tx, &self.ask, self.access.at).await? {
             return Err(UseCaseError::invalid(
                 "reply",
                 "no money of this person may ever buy this; the only answer is law_of_money",

@@ -1,7 +1,7 @@
 //! Appeals: another human being reviews a decision by a deadline.
 
 use super::overturn::{
-    forced_proposal, is_funder_rule, one_time_permission, overturn, refused_decision,
+    declined_decision, forced_proposal, is_funder_rule, one_time_permission, overturn,
 };
 use std::collections::BTreeSet;
 
@@ -163,7 +163,7 @@ async fn context_of(
                 decided_by.ok_or_else(|| UseCaseError::Conflict("no law forced it".to_owned()))?;
             Ok(AppealedDecision { decided_by, urgency: Urgency::Ordinary, ask: None })
         }
-        AppealSubject::Refusal(id) => subject_of_refusal(tx, locked, *id, now).await,
+        AppealSubject::Decline(id) => subject_of_decline(tx, locked, *id, now).await,
         AppealSubject::Card(token) => {
             let cards = tx.cards_of(&locked.programme_id, &locked.budget).await?;
             let card = cards.iter().find(|card| card.token == *token).ok_or(not_there)?;
@@ -192,15 +192,15 @@ fn check_not_too_late(
 
 /// A decline that the list caused and no ask is about. The staff who agreed to the list decided on
 /// it, so they cannot review it.
-async fn subject_of_refusal(
+async fn subject_of_decline(
     tx: &mut Tx,
     locked: &LockedBudget,
     id: DecisionId,
     now: Timestamp,
 ) -> Result<AppealedDecision, UseCaseError> {
-    let recorded = refused_decision(tx, locked, id).await?;
+    let recorded = declined_decision(tx, locked, id).await?;
     let wanted = subject_of_decision(locked, &recorded, GrantScope::Place)?;
-    check_not_too_late(&AppealSubject::Refusal(id), recorded.decided_at, now)?;
+    check_not_too_late(&AppealSubject::Decline(id), recorded.decided_at, now)?;
     let (programme, budget) = (&locked.programme_id, &locked.budget);
     let since = recorded.decided_at.checked_sub(CLOCKS_DIFFER).unwrap_or(Timestamp::MIN);
     if tx.decisions_with_asks(programme, budget, since).await?.contains(&id) {
@@ -232,9 +232,8 @@ async fn interim_permission(
     let Some(ask) = &appealed.ask else { return Ok(None) };
     let is_fair = ask.urgency == Urgency::Essential
         && ask.state == AskState::NotThisTime
-        && !is_funder_rule(locked, ask, at)
         && locked.cooling_days(ask.wanted()).is_none();
-    if !is_fair {
+    if !is_fair || is_funder_rule(tx, locked, ask, at).await? {
         return Ok(None);
     }
     let (rules, currency) = (&locked.programme.settings.asks, locked.currency());

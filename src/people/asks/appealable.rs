@@ -30,7 +30,7 @@ pub async fn appealable(
 ) -> Result<Vec<Appealable>, UseCaseError> {
     let access = principal.admit_to_read(tx, Capability::Appeal, person).await?;
     let since = principal.at.checked_sub(APPEAL_WINDOW).unwrap_or(Timestamp::MIN);
-    let mut found = appealable_refusals(tx, &access, since).await?;
+    let mut found = appealable_declines(tx, &access, since).await?;
     let (programme, budget) = (&access.programme, &access.budget);
     let noes = tx.refused_asks_since(programme, budget, since, DECLINED_ASKS_MAX).await?;
     found.extend(noes.into_iter().filter_map(appealable_no));
@@ -48,7 +48,7 @@ pub async fn appealable(
 }
 
 /// Declines after `since` that the list caused and that no ask is about.
-async fn appealable_refusals(
+async fn appealable_declines(
     tx: &mut Tx,
     access: &GrantedAccess,
     since: Timestamp,
@@ -60,14 +60,14 @@ async fn appealable_refusals(
     let decisions = tx.decisions_by_id(programme, &ids).await?;
     let is_open_to_appeal =
         |decision: &&RecordedDecision| decision.decided_at > since && !asked.contains(&decision.id);
-    Ok(decisions.iter().filter(is_open_to_appeal).filter_map(appealable_refusal).collect())
+    Ok(decisions.iter().filter(is_open_to_appeal).filter_map(appealable_decline).collect())
 }
 
-fn appealable_refusal(decision: &RecordedDecision) -> Option<Appealable> {
+fn appealable_decline(decision: &RecordedDecision) -> Option<Appealable> {
     let DecisionOutcome::Declined(codes) = &decision.outcome else { return None };
     let lifted = askable(codes).ok()?;
     let request = decision.request()?;
-    let about = AppealSubject::Refusal(decision.id);
+    let about = AppealSubject::Decline(decision.id);
     Some(Appealable {
         until: about.until(decision.decided_at),
         about,

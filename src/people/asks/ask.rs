@@ -51,7 +51,7 @@ pub struct AskRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AskTarget {
     /// A declined purchase; none for the latest one.
-    Refusal {
+    Decline {
         decision: Option<DecisionId>,
         reach: GrantScope,
     },
@@ -75,7 +75,7 @@ pub(super) struct ResolvedSubject {
     pub(super) amount: Money,
     decision: Option<DecisionId>,
     pub(super) refused_for: Option<ReasonCode>,
-    mcc: Option<Mcc>,
+    pub(super) mcc: Option<Mcc>,
 }
 
 /// Creates an ask. Idempotent: returns the open ask with the same kind, scope, amount and decision,
@@ -160,8 +160,8 @@ async fn resolve_subject(
     at: Timestamp,
 ) -> Result<ResolvedSubject, UseCaseError> {
     let mut subject = match &ask_request.about {
-        AskTarget::Refusal { decision, reach } => {
-            subject_of_refusal(tx, locked, *decision, *reach).await?
+        AskTarget::Decline { decision, reach } => {
+            subject_of_decline(tx, locked, *decision, *reach).await?
         }
         AskTarget::Shop { name } => {
             let key = locked.programme.rules.shops().key_of(name);
@@ -181,7 +181,7 @@ async fn resolve_subject(
             subject_without_purchase(locked, scope, Some(category.clone()))
         }
     };
-    if subject.category.as_ref().is_some_and(|category| locked.is_barred(category, at)) {
+    if locked.is_barred(subject.category.as_ref(), subject.mcc, at) {
         return Err(not_askable(locked, NotAskableError::FunderRule));
     }
     if let Some(up_to) = ask_request.up_to {
@@ -231,7 +231,7 @@ fn not_askable(locked: &LockedBudget, why: NotAskableError) -> UseCaseError {
 
 /// The subject of an ask about a declined purchase: that of `decision`, or the latest of which the
 /// person was notified.
-async fn subject_of_refusal(
+async fn subject_of_decline(
     tx: &mut Tx,
     locked: &LockedBudget,
     decision: Option<DecisionId>,
@@ -240,7 +240,7 @@ async fn subject_of_refusal(
     let decision = if decision.is_some() {
         decision
     } else {
-        let told = tx.latest_refusal(&locked.programme_id, &locked.budget).await?;
+        let told = tx.latest_decline(&locked.programme_id, &locked.budget).await?;
         told.and_then(|told| told.subject.parse().ok())
     };
     // A retry at the same shop sends no message, so the latest message is about the first attempt.
@@ -268,7 +268,7 @@ pub(super) fn subject_of_decision(
     let category = locked.programme.rules.category_of(request.merchant.mcc()).clone();
     let place = Some(request.merchant.name().to_owned()).filter(|name| !name.is_empty());
     Ok(ResolvedSubject {
-        scope: scope_of_refusal(
+        scope: scope_of_decline(
             locked.programme.rules.shops(),
             &request.merchant,
             lifted,
@@ -284,7 +284,7 @@ pub(super) fn subject_of_decision(
     })
 }
 
-fn scope_of_refusal(
+fn scope_of_decline(
     shops: &ShopTable,
     merchant: &Merchant,
     lifted: ReasonCode,

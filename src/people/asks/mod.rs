@@ -24,10 +24,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::agreement::Agreement;
 use crate::domain::ask::clock::AskClock;
 use crate::domain::ask::permission::Permission;
-use crate::domain::ask::{AskSubject, cooling_days};
+use crate::domain::ask::{Ask, AskSubject, cooling_days};
 use crate::domain::id::{BudgetId, ProgrammeId, WorkerId};
 use crate::domain::money::Currency;
-use crate::domain::shop::merchant::{Category, ShopCategories};
+use crate::domain::shop::merchant::{Category, Mcc, ShopCategories};
 use crate::domain::time::working_time::WorkingTime;
 use crate::people::members::{UseCaseContext, UseCaseError};
 use crate::programme::directory::Programme;
@@ -125,11 +125,31 @@ impl LockedBudget {
         cooling_days(&self.agreement, &self.programme.rules, wanted)
     }
 
-    /// Whether no stream of this person may pay for `category`. No agreement and no permission
-    /// lifts that.
-    fn is_barred(&self, category: &Category, at: Timestamp) -> bool {
-        let (streams, kinds) = (&self.programme.settings.streams, ShopCategories::only(category));
-        self.agreement.barred(streams, kinds, self.today(at)).is_some()
+    /// Whether no stream of this person may pay for `category`, or for what else shops with the
+    /// code `mcc` sell. No agreement and no permission lifts that.
+    ///
+    /// False without a category: that of a shop which an ask only names is unknown until the shop
+    /// requests a payment.
+    fn is_barred(&self, category: Option<&Category>, mcc: Option<Mcc>, at: Timestamp) -> bool {
+        let also = self.programme.rules.kinds_of(mcc).also;
+        let streams = &self.programme.settings.streams;
+        category.is_some_and(|category| {
+            let kinds = ShopCategories { category, also };
+            self.agreement.barred(streams, kinds, self.today(at)).is_some()
+        })
+    }
+
+    /// As [`Self::is_barred`], for what `ask` is for, with the code of its declined purchase.
+    async fn is_ask_barred(
+        &self,
+        tx: &mut Tx,
+        ask: &Ask,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let declined = tx.decisions_by_id(&self.programme_id, ask.decision.as_slice()).await?.pop();
+        let request = declined.and_then(|declined| declined.request());
+        let mcc = request.and_then(|request| request.merchant.mcc());
+        Ok(self.is_barred(ask.category.as_ref(), mcc, at))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::domain::id::{PermissionId, ProgrammeId};
 use crate::domain::people::recipient::Recipient;
 use crate::messages::words::{Notification, NotificationParameters};
 use crate::people::members::{UseCaseContext, UseCaseError};
-use crate::store::{DueAsk, Tx};
+use crate::store::{DueAsk, StoreError, Tx};
 
 /// Escalates the ask `waiting` if it is overdue at `now`. Returns the step taken; none if the ask
 /// is closed or not yet due.
@@ -29,7 +29,8 @@ pub async fn escalate_overdue(
         return Ok(None);
     };
     let cover = tx.cover(programme, &locked.worker, now).await?;
-    let late = locked.clock().overdue_step(&ask, now, cover, silence_is_yes(&locked, &ask, now));
+    let is_yes = silence_is_yes(tx, &locked, &ask, now).await?;
+    let late = locked.clock().overdue_step(&ask, now, cover, is_yes);
     match late {
         OverdueStep::Escalate { step, answer_by } => {
             let after = Ask { step, answer_by, ..ask.clone() };
@@ -74,10 +75,15 @@ pub async fn escalate_overdue(
 }
 
 /// Whether the programme approves this ask when nobody answers in time.
-fn silence_is_yes(locked: &LockedBudget, ask: &Ask, now: Timestamp) -> bool {
+async fn silence_is_yes(
+    tx: &mut Tx,
+    locked: &LockedBudget,
+    ask: &Ask,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let most = locked.programme.settings.asks.silence_up_to(locked.currency());
-    let is_barred = ask.category.as_ref().is_some_and(|category| locked.is_barred(category, now));
-    ask.may_approve_on_timeout(most, locked.cooling_days(ask.wanted()), is_barred)
+    let is_barred = locked.is_ask_barred(tx, ask, now).await?;
+    Ok(ask.may_approve_on_timeout(most, locked.cooling_days(ask.wanted()), is_barred))
 }
 
 async fn notify_overdue(

@@ -15,14 +15,13 @@ use crate::domain::ask::{
 use crate::domain::card::CardState;
 use crate::domain::id::{AskId, CardToken, DecisionId, PauseId, PermissionId, ProposalId};
 use crate::domain::money::Money;
-use crate::domain::shop::merchant::Category;
 use crate::domain::time::period::Moment;
 use crate::ledger::book::Card;
 use crate::ledger::record::decision::RecordedDecision;
 use crate::people::members::{GrantedAccess, UseCaseContext, UseCaseError};
 use crate::programme::card_pause::lift_pause;
 use crate::programme::forced_change::{ForcedChangeReview, revert_forced_change};
-use crate::store::Tx;
+use crate::store::{StoreError, Tx};
 
 /// Overturns a decision. Returns the permission that replaces a refused ask or a decline; none for
 /// pauses, frozen cards and forced changes.
@@ -39,11 +38,11 @@ pub(super) async fn overturn(
         AppealSubject::Ask(id) => {
             Ok(Some(permission_of_overturned_no(tx, locked, context, *id, at).await?))
         }
-        AppealSubject::Refusal(id) => {
-            let recorded = refused_decision(tx, locked, *id).await?;
-            let ResolvedSubject { scope, category, amount, refused_for, .. } =
+        AppealSubject::Decline(id) => {
+            let recorded = declined_decision(tx, locked, *id).await?;
+            let ResolvedSubject { scope, category, amount, refused_for, mcc, .. } =
                 subject_of_decision(locked, &recorded, GrantScope::Place)?;
-            if is_barred(locked, category.as_ref(), at) {
+            if locked.is_barred(category.as_ref(), mcc, at) {
                 return Err(funder_rule_error());
             }
             let wanted = AskSubject { scope: &scope, category: category.as_ref(), refused_for };
@@ -75,7 +74,7 @@ async fn permission_of_overturned_no(
 ) -> Result<Permission, UseCaseError> {
     let ask = tx.ask(&locked.programme_id, &locked.budget, ask).await?;
     let ask = ask.ok_or(UseCaseError::NotFound("ask"))?;
-    if is_funder_rule(locked, &ask, at) {
+    if is_funder_rule(tx, locked, &ask, at).await? {
         return Err(funder_rule_error());
     }
     if let Some(less) = ask.answer.as_ref().and_then(|answer| answer.permission) {
@@ -166,14 +165,15 @@ async fn revert_forced_list(
     Ok(())
 }
 
-fn is_barred(locked: &LockedBudget, category: Option<&Category>, at: Timestamp) -> bool {
-    category.is_some_and(|category| locked.is_barred(category, at))
-}
-
 /// Whether a funder's rule is the cause, which nobody in the programme can change.
-pub(super) fn is_funder_rule(locked: &LockedBudget, ask: &Ask, at: Timestamp) -> bool {
+pub(super) async fn is_funder_rule(
+    tx: &mut Tx,
+    locked: &LockedBudget,
+    ask: &Ask,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
     let reason = ask.answer.as_ref().and_then(|answer| answer.reason);
-    reason == Some(AskRefusalReason::Law) || is_barred(locked, ask.category.as_ref(), at)
+    Ok(reason == Some(AskRefusalReason::Law) || locked.is_ask_barred(tx, ask, at).await?)
 }
 
 fn funder_rule_error() -> UseCaseError {
@@ -182,7 +182,7 @@ fn funder_rule_error() -> UseCaseError {
 }
 
 /// The decision `id`, if it is about this budget.
-pub(super) async fn refused_decision(
+pub(super) async fn declined_decision(
     tx: &mut Tx,
     locked: &LockedBudget,
     id: DecisionId,

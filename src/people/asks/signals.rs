@@ -61,8 +61,8 @@ fn attempt(decision: &RecordedDecision, programme: &Programme) -> PurchaseAttemp
             let reason = codes.first().map_or("", |code| code.as_str());
             let identity = programme.rules.shops().identify(&request.merchant);
             let shop = shop_of(&identity, request.merchant.mcc());
-            let refusal = DeclineThread::of(request, &shop, reason);
-            Some((refusal.thread_key(), refusal.within()))
+            let thread = DeclineThread::of(request, &shop, reason);
+            Some((thread.thread_key(), thread.within()))
         }
         (DecisionOutcome::Declined(_) | DecisionOutcome::Approved(_), _) => None,
     };

@@ -48,7 +48,7 @@ impl SecretChanges {
                 Ok(value) => self.rows.push(SecretRow {
                     programme: settings.id.clone(),
                     connection: connection.id.clone(),
-                    issuer: connection.issuer.name().to_owned(),
+                    issuer: connection.issuer.word().to_owned(),
                     name: secret.name.clone(),
                     secret: Some(value),
                     live_until: secret.until,
@@ -113,5 +113,5 @@ fn is_same_secret(one: &SecretRow, other: &SecretRow) -> bool {
 }
 
 fn connections(settings: &Settings) -> Vec<(ConnectionId, String)> {
-    settings.connections.iter().map(|c| (c.id.clone(), c.issuer.name().to_owned())).collect()
+    settings.connections.iter().map(|c| (c.id.clone(), c.issuer.word().to_owned())).collect()
 }

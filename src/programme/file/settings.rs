@@ -169,7 +169,7 @@ fn connections(root: &FileEntry<'_>) -> Option<Vec<Connection>> {
         if let Some(id) = &id {
             entry.refuse_duplicate("name", id.clone(), &mut seen);
         }
-        let issuer = entry.word("issuer", Issuer::ALL, Issuer::name, None);
+        let issuer = entry.word("issuer", Issuer::ALL, Issuer::word, None);
         let api_version = entry.optional_text("api_version", NAME_CHARS_MAX);
         let deadline_ms = entry.number("deadline_ms", 1..=u32::MAX);
         let answer_within_ms = entry.number("answer_within_ms", 1..=u32::MAX);

@@ -15,7 +15,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::people::person::PersonState;
 use crate::domain::people::role::{Member, MemberState};
 use crate::domain::pot::release::ReleaseSchedule;
-use crate::domain::shop::home::UnknownCountry;
+use crate::domain::shop::home::{HomeCountries, UnknownCountry};
 use crate::domain::shop::merchant::{Category, Mcc};
 use crate::domain::shop::table::{DescriptorPattern, Shop, ShopKind};
 use crate::domain::time::period::Period;
@@ -134,48 +134,68 @@ impl TomlWriter {
     }
 
     fn settings(&mut self, settings: &Settings, secrets: SecretOutput) {
+        // Every field is named, so that the compiler names a new one that is not written.
+        let Settings {
+            id,
+            name,
+            zone_name,
+            zone: _,
+            currency,
+            home,
+            exchange_margin,
+            manager_above,
+            state,
+            hours,
+            asks,
+            workers,
+            connections,
+            streams,
+            shops,
+            start,
+        } = settings;
+        let HomeCountries { country, others, unknown } = home;
         self.header("[programme]");
-        self.text("id", settings.id.as_str());
-        self.text("name", &settings.name);
-        self.text("time_zone", &settings.zone_name);
-        self.text("currency", settings.currency.code());
-        self.text("country", &settings.home.country);
-        if !settings.home.others.is_empty() {
-            let others: Vec<_> = settings.home.others.iter().map(|code| quoted(code)).collect();
+        self.text("id", id.as_str());
+        self.text("name", name);
+        self.text("time_zone", zone_name);
+        self.text("currency", currency.code());
+        self.text("country", country);
+        if !others.is_empty() {
+            let others: Vec<_> = others.iter().map(|code| quoted(code)).collect();
             self.list("home_countries", &others);
         }
-        if settings.home.unknown != UnknownCountry::Home {
-            self.text("unknown_country", settings.home.unknown.word());
+        if *unknown != UnknownCountry::Home {
+            self.text("unknown_country", unknown.word());
         }
-        if settings.exchange_margin != MarginPercent::NONE {
-            self.field("exchange_margin_percent", settings.exchange_margin.number());
+        if *exchange_margin != MarginPercent::NONE {
+            self.field("exchange_margin_percent", exchange_margin.number());
         }
-        if let Some(sum) = settings.manager_above {
-            self.text("manager_above", &major(sum));
+        if let Some(sum) = manager_above {
+            self.text("manager_above", &major(*sum));
         }
-        match settings.state {
+        match state {
             ProgrammeState::Running => {}
             ProgrammeState::Paused => self.field("paused", true),
         }
-        if settings.hours != WorkingHours::default() {
-            self.hours(&settings.hours);
+        if *hours != WorkingHours::default() {
+            self.hours(hours);
         }
-        if settings.asks != AskRules::default() {
-            self.asks(&settings.asks);
+        if *asks != AskRules::default() {
+            self.asks(asks);
         }
-        for worker in &settings.workers {
+        for worker in workers {
             self.worker(worker);
         }
-        for connection in &settings.connections {
+        for connection in connections {
             self.connection(connection, secrets);
         }
-        for stream in &settings.streams {
+        for stream in streams {
             self.stream(stream);
         }
-        for shop in &settings.shops {
+        for shop in shops {
             self.shop(shop);
         }
-        for term in &settings.start {
+        for term in start {
             self.header("[[start.term]]");
             self.term(term);
         }
@@ -190,15 +210,24 @@ impl TomlWriter {
     }
 
     fn asks(&mut self, asks: &AskRules) {
+        let AskRules {
+            answer_hours,
+            silence_up_to,
+            fuel_food_up_to,
+            interim_up_to,
+            interim_week_up_to,
+            worker_up_to,
+            duty_up_to,
+        } = asks;
         self.header("[asks]");
-        self.field("answer_hours", asks.answer_hours);
+        self.field("answer_hours", answer_hours);
         for (key, sum) in [
-            ("silence_up_to", asks.silence_up_to),
-            ("fuel_food_up_to", asks.fuel_food_up_to),
-            ("interim_up_to", asks.interim_up_to),
-            ("interim_week_up_to", asks.interim_week_up_to),
-            ("worker_up_to", asks.worker_up_to),
-            ("duty_up_to", asks.duty_up_to),
+            ("silence_up_to", silence_up_to),
+            ("fuel_food_up_to", fuel_food_up_to),
+            ("interim_up_to", interim_up_to),
+            ("interim_week_up_to", interim_week_up_to),
+            ("worker_up_to", worker_up_to),
+            ("duty_up_to", duty_up_to),
         ] {
             self.optional_text(key, sum.map(major).as_deref());
         }
@@ -214,7 +243,7 @@ impl TomlWriter {
     fn connection(&mut self, connection: &Connection, secrets: SecretOutput) {
         self.header("[[connection]]");
         self.text("name", connection.id.as_str());
-        self.text("issuer", connection.issuer.name());
+        self.text("issuer", connection.issuer.word());
         self.optional_text("api_version", connection.api_version.as_deref());
         self.field("deadline_ms", connection.deadline_ms);
         self.field("answer_within_ms", connection.answer_within_ms);
@@ -233,17 +262,18 @@ impl TomlWriter {
     }
 
     fn stream(&mut self, stream: &Stream) {
+        let Stream { id, name, funder, never, ends_on, drains_first } = stream;
         self.header("[[stream]]");
-        self.text("id", stream.id.as_str());
-        self.text("name", &stream.name);
-        self.text("funder", &stream.funder);
-        if !stream.never.is_empty() {
-            self.categories("never", &stream.never);
+        self.text("id", id.as_str());
+        self.text("name", name);
+        self.text("funder", funder);
+        if !never.is_empty() {
+            self.categories("never", never);
         }
-        if let Some(ends_on) = stream.ends_on {
+        if let Some(ends_on) = ends_on {
             self.field("ends_on", ends_on);
         }
-        if stream.drains_first {
+        if *drains_first {
             self.field("drains_first", true);
         }
     }

@@ -284,7 +284,7 @@ impl Tx {
     }
 
     /// The latest notification of a declined purchase (kind `not_paid`) of a budget.
-    pub async fn latest_refusal(
+    pub async fn latest_decline(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,

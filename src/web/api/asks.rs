@@ -109,7 +109,7 @@ impl NewAsk {
                     "latest" => None,
                     id => Some(id.parse().map_err(|_| ApiError::NotFound("purchase"))?),
                 };
-                AskTarget::Refusal { decision, reach }
+                AskTarget::Decline { decision, reach }
             }
             (None, None, Some(bought), None) => {
                 let purchase = bought.parse().map_err(|_| ApiError::NotFound("purchase"))?;

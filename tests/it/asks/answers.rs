@@ -12,7 +12,7 @@ use sayso::people::members::UseCaseError;
 use super::town::{AskFixture, NOT_NOW, YES, handset, is_conflict, is_not_allowed, latest};
 use crate::support::TestDatabase;
 use crate::values::{category, gbp};
-use crate::world::{Purchase, purchase};
+use crate::world::{DEMO, Purchase, patient, purchase};
 
 on_both_databases!(
     a_yes_pays_the_next_try_at_every_gateway,
@@ -23,6 +23,7 @@ on_both_databases!(
     own_limits_and_links_go_to_the_manager,
     the_first_answer_counts_and_the_second_is_told,
     what_no_ok_can_lift_cannot_be_asked_for,
+    a_rule_of_the_funder_about_anything_that_the_shop_sells_forbids_a_yes,
     three_asks_may_wait_and_one_can_be_taken_back,
     food_at_a_fuel_station_is_ok_at_once,
     no_rule_lifts_what_the_person_set_on_themselves,
@@ -224,6 +225,37 @@ async fn what_no_ok_can_lift_cannot_be_asked_for(database: TestDatabase) {
     town.world.check().await;
 }
 
+/// A duty-free shop counts as a big shop, and also sells alcohol and tobacco.
+async fn a_rule_of_the_funder_about_anything_that_the_shop_sells_forbids_a_yes(
+    database: TestDatabase,
+) {
+    let town = AskFixture::open(database).await;
+    let shop = "DUTY FREE".to_owned();
+    let duty_free = Purchase { mcc: "5309".into(), shop, ..purchase("Scent", 20_00) };
+    assert_eq!(town.world.authorise(&duty_free).await.reason(), "category_off");
+    let asked = town.ask().await;
+    let barred = r#"never = ["gambling", "tobacco"]"#;
+    let file = patient(DEMO).replacen(r#"never = ["gambling"]"#, barred, 1);
+    let duty = ["omar", "lena"].map(|name| {
+        format!("[[member]]\nid = {name:?}\nhuman = {name:?}\nname = {name:?}\nrole = \"duty\"")
+    });
+    town.world.apply(&format!("{file}\n{}", duty.join("\n"))).await;
+    let refused = town.try_answer("amina", asked.id, YES).await.unwrap_err();
+    assert!(refused.to_string().contains("no money of this person may ever buy"), "{refused}");
+    let law = AskReply::NotThisTime(AskRefusalReason::Law);
+    assert_eq!(town.answer("amina", asked.id, law).await.state, AskState::NotThisTime);
+    let refused = town.try_authorise("dee", &latest(GrantScope::Place)).await.unwrap_err();
+    assert!(refused.to_string().contains("It is the funder's rule, not Amina's."), "{refused}");
+    // What is known by its name only may be anything, so it can be asked for.
+    let named = AskRequest {
+        about: AskTarget::Shop { name: "Duty Free".to_owned() },
+        up_to: Some(gbp(20_00)),
+        ..latest(GrantScope::Place)
+    };
+    assert_eq!(town.try_authorise("dee", &named).await.unwrap().category, None);
+    town.world.check().await;
+}
+
 async fn three_asks_may_wait_and_one_can_be_taken_back(database: TestDatabase) {
     let town = AskFixture::open(database).await;
     let wish = |name: &str| AskRequest {
@@ -258,10 +290,10 @@ fn sandwich(name: &str, amount: i64) -> Purchase {
 }
 
 async fn food_at_a_fuel_station_is_ok_at_once(database: TestDatabase) {
-    let fixed = crate::world::DEMO.find("# Dee texted SHOP once").unwrap();
-    let after = crate::world::DEMO.find("[[person.agreement.term]]\non = \"cash\"").unwrap();
-    let file = format!("{}{}", &crate::world::DEMO[..fixed], &crate::world::DEMO[after..]);
-    let town = AskFixture::open_with(database, &crate::world::patient(&file)).await;
+    let fixed = DEMO.find("# Dee texted SHOP once").unwrap();
+    let after = DEMO.find("[[person.agreement.term]]\non = \"cash\"").unwrap();
+    let file = format!("{}{}", &DEMO[..fixed], &DEMO[after..]);
+    let town = AskFixture::open_with(database, &patient(&file)).await;
     assert_eq!(town.world.authorise(&sandwich("One", 3_80)).await.reason(), "category_ask");
     let shop = AskRequest { kind: AskKind::WrongGroup, ..latest(GrantScope::Place) };
     let ask = town.try_authorise("dee", &shop).await.unwrap();
@@ -290,10 +322,10 @@ async fn no_rule_lifts_what_the_person_set_on_themselves(database: TestDatabase)
     let own = "[[person.agreement.term]]\non = { code = \"5541\" }\nanswer = \"no\"\n\
                decides = \"person\"\nreason = \"I do not want to.\"\nreview_on = 2027-05-01\n\
                own_block = { cooling_days = 1 }\n\n";
-    let fixed = crate::world::DEMO.find("# Dee texted SHOP once").unwrap();
-    let after = crate::world::DEMO.find("[[person.agreement.term]]\non = \"cash\"").unwrap();
-    let file = format!("{}{own}{}", &crate::world::DEMO[..fixed], &crate::world::DEMO[after..]);
-    let town = AskFixture::open_with(database, &crate::world::patient(&file)).await;
+    let fixed = DEMO.find("# Dee texted SHOP once").unwrap();
+    let after = DEMO.find("[[person.agreement.term]]\non = \"cash\"").unwrap();
+    let file = format!("{}{own}{}", &DEMO[..fixed], &DEMO[after..]);
+    let town = AskFixture::open_with(database, &patient(&file)).await;
     assert!(!town.world.authorise(&sandwich("One", 3_80)).await.is_approved());
     let shop = AskRequest { kind: AskKind::WrongGroup, ..latest(GrantScope::Place) };
     assert_eq!(town.try_authorise("dee", &shop).await.unwrap().state, AskState::Sent);

@@ -24,7 +24,7 @@ async fn a_decision_that_never_was_makes_nobody_search(database: TestDatabase) {
     town.world.database.rows(&sql).await;
     let about = |decision: &str| {
         let about =
-            AskTarget::Refusal { decision: decision.parse().ok(), reach: GrantScope::Place };
+            AskTarget::Decline { decision: decision.parse().ok(), reach: GrantScope::Place };
         AskRequest { about, ..latest(GrantScope::Place) }
     };
     let searched = town.try_authorise("dee", &about(&never)).await;

@@ -73,7 +73,7 @@ async fn ask_and_answer(store: &Store, person: &str) -> Result<(), UseCaseError>
     let now = Clock::system().now();
     let wish = AskRequest {
         kind: AskKind::OneTime,
-        about: AskTarget::Refusal { decision: None, reach: GrantScope::Place },
+        about: AskTarget::Decline { decision: None, reach: GrantScope::Place },
         up_to: None,
         words: None,
     };

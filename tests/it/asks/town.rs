@@ -296,7 +296,7 @@ pub(crate) fn parking(name: &str, amount: i64) -> Purchase {
 pub(crate) const fn latest(reach: GrantScope) -> AskRequest {
     AskRequest {
         kind: AskKind::OneTime,
-        about: AskTarget::Refusal { decision: None, reach },
+        about: AskTarget::Decline { decision: None, reach },
         up_to: None,
         words: None,
     }

@@ -4,13 +4,18 @@ use proptest::prelude::*;
 
 use sayso::domain::agreement::{Gate, Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::card::CardState;
-use sayso::domain::decision::authorisation::{AuthorisationRequest, Facts, PurchaseContinuation};
-use sayso::domain::decision::largest_payment::{is_paid, largest_payment};
+use sayso::domain::decision::authorisation::{
+    AuthorisationRequest, Decision, Facts, PurchaseContinuation,
+};
+use sayso::domain::decision::decide::decide;
+use sayso::domain::decision::largest_payment::{is_paid, largest_payment, payable_rest};
 use sayso::domain::money::limit::Limit;
 
 use super::agreed;
 use super::properties::{any_facts, any_request};
-use crate::values::{a_draft, a_request, gbp, no, some_facts};
+use crate::values::{
+    a_draft, a_permission, a_request, ask, category, gbp, limited, no, pot, some_facts,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -55,6 +60,37 @@ fn a_limit_is_paid_to_the_penny() {
         assert!(is_paid(&a_request(), &facts, gbp(most)));
         assert!(!is_paid(&a_request(), &facts, gbp(most + 1)), "not even in part");
     }
+}
+
+/// How much more of a purchase with `so_far` would be paid, after an increment of £50.00 was
+/// declined.
+fn rest(mut facts: Facts, so_far: i64) -> Option<i64> {
+    let request = AuthorisationRequest { amount: gbp(50_00), ..a_request() };
+    let (so_far, counted_on) = (gbp(so_far), facts.moment.date);
+    facts.continues = PurchaseContinuation::Open { so_far, counted_on };
+    let Decision::Decline(reasons) = decide(&request, &facts) else { panic!("approved") };
+    let rest = payable_rest(&request, &facts, &reasons)?;
+    assert!(is_paid(&request, &facts, rest));
+    Some(rest.minor())
+}
+
+#[test]
+fn of_an_open_purchase_the_rest_is_named_only_if_it_would_be_paid() {
+    let limit = Limit::PerPurchase(gbp(25_00));
+    let facts = agreed(|agreement| agreement.terms.push(limited(Scope::Everything, limit)));
+    assert_eq!(rest(facts.clone(), 15_00), Some(10_00));
+    assert_eq!(rest(facts.clone(), 25_00), None, "all of it is used");
+    let mut poor = facts.clone();
+    poor.pots.insert(pot("week"), gbp(4_00).into());
+    assert_eq!(rest(poor.clone(), 15_00), Some(4_00), "the pots have less");
+    poor.pots.insert(pot("week"), gbp(0).into());
+    assert_eq!(rest(poor, 15_00), None);
+    let food = || Scope::Category(category("food"));
+    let mut asks = agreed(|agreement| agreement.terms.push(ask(food())));
+    asks.permissions.push(a_permission());
+    assert_eq!(rest(asks.clone(), 12_00), Some(8_00), "the permission is up to £20.00");
+    asks.permissions.clear();
+    assert_eq!(rest(asks, 12_00), None);
 }
 
 #[test]

@@ -22,7 +22,8 @@ use super::words::MessageWords;
 use crate::values::gbp;
 use crate::world::CONNECTION;
 
-pub(super) const CHANGES: IssuerVocabulary = IssuerVocabulary { title: "Changes", say };
+pub(super) const CHANGES: IssuerVocabulary =
+    IssuerVocabulary { issuer: None, title: "Changes", say };
 
 fn say(life: &Life, card: &str, begun: Timestamp) -> Option<MessageGroups> {
     let script = life.script(CHANGES.title)?;

@@ -7,12 +7,14 @@ use jiff::Timestamp;
 use sayso::domain::decision::authorisation::AuthorisationRequest;
 use sayso::domain::id::CardToken;
 use sayso::domain::purchase::presentment::{EventBody, IssuerEvent};
-use sayso::issuers::{AuthorisationResponse, Verdict};
+use sayso::issuers::{AuthorisationResponse, Issuer, Verdict};
 
 use super::table::Life;
 
 /// A kind of issuer: the title of its column, and its encoder.
 pub(super) struct IssuerVocabulary {
+    /// `None` for a kind that no supported issuer is.
+    pub(super) issuer: Option<Issuer>,
     pub(super) title: &'static str,
     /// The messages of a life about one card from an instant on; `None` if the issuer cannot
     /// express it.

@@ -11,7 +11,8 @@ use super::table::Life;
 use super::words::MessageWords;
 use crate::world::{AuthorisationState, CONNECTION, Purchase, purchase, sample};
 
-pub(super) const STRIPE: IssuerVocabulary = IssuerVocabulary { title: "Stripe", say };
+pub(super) const STRIPE: IssuerVocabulary =
+    IssuerVocabulary { issuer: Some(Issuer::Stripe), title: "Stripe", say };
 
 fn say(life: &Life, card: &str, begun: Timestamp) -> Option<MessageGroups> {
     let script = life.script(STRIPE.title)?;

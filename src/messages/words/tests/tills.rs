@@ -23,33 +23,74 @@ fn at_a_till_that_takes_no_part_the_text_says_what_does_help() {
         "Not paid. No money was taken. One purchase can be up to £40. This was £11.20. \
          Pay inside, up to £30."
     );
-    for nobody_to_ask in
-        [said(&short, PointOfSale::Nobody, 8_50), said(&short, PointOfSale::Counter, 0)]
-    {
-        assert!(nobody_to_ask.contains("Pay £8.50 or less."), "{nobody_to_ask}");
+    let nobody_to_ask = said(&short, PointOfSale::Nobody, 8_50);
+    assert!(nobody_to_ask.contains("Pay £8.50 or less."), "{nobody_to_ask}");
+}
+
+#[test]
+fn the_text_names_an_amount_to_pay_only_if_it_would_be_paid() {
+    let (zone, pots) = (london(), some_pots());
+    let (period, limit) = (Period::Week, gbp(60_00));
+    let (left, until) = (gbp(40_00), Some(date(2025, 11, 23)));
+    let cases = [
+        (
+            DeclineReason::OverPurchase { limit: left },
+            "Pay £8.50 or less, or reply ASK.",
+            "Reply ASK to ask Amina for a one-time OK.",
+        ),
+        (
+            DeclineReason::OverPeriod { period, limit, left, until },
+            "Pay £8.50 or less, or reply ASK.",
+            "Reply ASK to ask for more.",
+        ),
+        (
+            DeclineReason::OkSmall { cap: left },
+            "Pay £8.50 or less, or reply ASK to ask again.",
+            "Reply ASK to ask Amina again.",
+        ),
+        (
+            DeclineReason::NoMoney { left, gap: gbp(8_00), held_back: gbp(0) },
+            "Pay £8.50 or less. Reply NEXT to see when more money comes.",
+            "Reply NEXT to see when more money comes.",
+        ),
+        (
+            DeclineReason::NotYet { left, comes: gbp(20_00), on: date(2025, 11, 24) },
+            "Pay £8.50 or less, or wait until then.",
+            "You can try again then.",
+        ),
+    ];
+    for (reason, with_amount, without) in cases {
+        let next = |till, payable| {
+            let dee = PurchaseContext { till, payable, ..a_situation(&zone, &pots) };
+            Words::english().what_next(&reason, &dee)
+        };
+        assert_eq!(next(PointOfSale::Nobody, Some(gbp(8_50))), with_amount);
+        for till in [PointOfSale::Nobody, PointOfSale::Counter, PointOfSale::Pump] {
+            assert_eq!(next(till, None), without);
+        }
     }
 }
 
 #[test]
 fn of_a_purchase_that_was_paid_in_part_the_text_says_what_is_left() {
     let (zone, pots) = (london(), some_pots());
-    let said = |reason: &DeclineReason, so_far: i64| {
-        let so_far = Some(gbp(so_far));
-        let dee = PurchaseContext { so_far, amount: gbp(5_00), ..a_situation(&zone, &pots) };
+    let said = |reason: &DeclineReason, so_far: i64, rest: Option<i64>| {
+        let (so_far, rest) = (Some(gbp(so_far)), rest.map(gbp));
+        let dee = PurchaseContext { so_far, rest, amount: gbp(5_00), ..a_situation(&zone, &pots) };
         Words::english().text_message(reason, &dee)
     };
     assert_eq!(
-        said(&DeclineReason::OkSmall { cap: gbp(30_00) }, 28_00),
+        said(&DeclineReason::OkSmall { cap: gbp(30_00) }, 28_00, Some(2_00)),
         "Not paid. No money was taken. Your one-time OK was up to £30, and £28 is used. \
          You can pay £2 more, or reply ASK."
     );
     let over = DeclineReason::OverPurchase { limit: gbp(150_00) };
     assert_eq!(
-        said(&over, 148_50),
+        said(&over, 148_50, Some(1_50)),
         "Not paid. No money was taken. One purchase can be up to £150, and £148.50 is used. \
          You can pay £1.50 more, or reply ASK."
     );
-    let none_left = said(&over, 150_00);
+    let none_left = said(&over, 150_00, None);
     assert!(none_left.ends_with("£150 is used. Reply ASK to ask for more."), "{none_left}");
 }
 
