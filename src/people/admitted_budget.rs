@@ -1,6 +1,5 @@
 //! A locked budget, with the access of the account that acts on it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::agreement::Agreement;
@@ -82,10 +81,6 @@ pub(super) async fn lock_budget(
     programme: &ProgrammeId,
     budget: &BudgetId,
 ) -> Result<Books, StoreError> {
-    let wanted = BookRequest {
-        programme: programme.clone(),
-        budget: budget.clone(),
-        purchases: BTreeSet::new(),
-    };
+    let wanted = BookRequest::without_purchases(programme, budget);
     tx.open_books(&[wanted], context.directory.agreements()).await
 }

@@ -1,7 +1,5 @@
 //! Reverts a change that a law forced, after a review found that the law does not require it.
 
-use std::collections::BTreeSet;
-
 use super::directory::Programme;
 use super::version::{StartVersionError, start_version};
 use crate::domain::agreement::Agreement;
@@ -32,8 +30,7 @@ pub async fn revert_forced_change(
     review: ForcedChangeReview<'_>,
 ) -> Result<(), StartVersionError> {
     let (budget, currency) = (&review.forced.budget, programme.settings.currency);
-    let wanted =
-        BookRequest { programme: id.clone(), budget: budget.clone(), purchases: BTreeSet::new() };
+    let wanted = BookRequest::without_purchases(id, budget);
     let mut books = tx.open_books(&[wanted], agreements).await?;
     let Some(open) = books.get_mut(id, budget) else { return Ok(()) };
     let Some((now, version)) = open.book.agreement().cloned().zip(review.forced.version) else {

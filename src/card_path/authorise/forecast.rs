@@ -1,8 +1,6 @@
 //! What a shop would be paid, now or later: the same facts and the same decision as at the till,
 //! from a snapshot of the books and without a trace.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use super::decline_message::DeclineMessage;
@@ -70,11 +68,7 @@ pub async fn forecast(
     purchase: &PossiblePurchase,
 ) -> Result<Option<Forecast>, CardPathError> {
     let (programme, budget) = (&purchase.programme, &purchase.budget);
-    let wanted = BookRequest {
-        programme: programme.clone(),
-        budget: budget.clone(),
-        purchases: BTreeSet::new(),
-    };
+    let wanted = BookRequest::without_purchases(programme, budget);
     let prefetch = PrefetchKeys::default();
     let mut books = tx.read_books(&[wanted], &prefetch, directory.agreements()).await?;
     let settings = directory.settings_of(&books).await?;
@@ -112,6 +106,8 @@ fn best_card(book: &Book, at: Timestamp) -> Option<&Card> {
     book.owner.as_ref()?.cards.iter().min_by_key(|card| card.status.at(at))
 }
 
+/// The facts with the card as it is. Without a card nothing is paid, as with one that is not
+/// switched on.
 fn with_card(facts: Facts, card: Option<CardState>) -> Facts {
     let card = card.unwrap_or(CardState::NotStarted);
     let holder = facts.holder.map(|holder| CardholderFacts { card, ..holder });
@@ -125,7 +121,8 @@ fn declined(
     facts: &Facts,
 ) -> Option<DeclinedForecast> {
     let Decision::Decline(reasons) = decide(request, facts) else { return None };
-    let message = DeclineMessage { book, programme, request, facts, hides_card: false };
+    // No text names a card, because a custodian other than the person may have it.
+    let message = DeclineMessage { book, programme, request, facts, hides_card: true };
     let text = message.page_text(&reasons)?;
     Some(DeclinedForecast { reasons, text })
 }

@@ -15,7 +15,6 @@ mod overturn;
 mod safety;
 mod signals;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -67,11 +66,7 @@ impl LockedBudget {
         programme: &ProgrammeId,
         budget: &BudgetId,
     ) -> Result<Self, UseCaseError> {
-        let wanted = BookRequest {
-            programme: programme.clone(),
-            budget: budget.clone(),
-            purchases: BTreeSet::new(),
-        };
+        let wanted = BookRequest::without_purchases(programme, budget);
         let mut books = tx.open_books(&[wanted], context.directory.agreements()).await?;
         let version =
             books.settings_version(programme, budget).ok_or(UseCaseError::NotFound("person"))?;

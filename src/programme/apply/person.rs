@@ -1,6 +1,6 @@
 //! Writes what a file changes about a person, in a short transaction that locks no other budget.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
@@ -114,11 +114,7 @@ impl PersonChange<'_> {
         }
         let before = tx.pots_of(programme, budget).await?;
         self.put_pots(tx, &before).await?;
-        let wanted = BookRequest {
-            programme: programme.clone(),
-            budget: budget.clone(),
-            purchases: BTreeSet::new(),
-        };
+        let wanted = BookRequest::without_purchases(programme, budget);
         let mut books = tx.open_books(&[wanted], &AgreementCache::default()).await?;
         let Some(open) = books.get_mut(programme, budget) else {
             return Err(StoreError::Contended("budget").into());

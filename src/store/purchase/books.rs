@@ -51,6 +51,14 @@ pub struct BookRequest {
     pub purchases: BTreeSet<(ConnectionId, PurchaseReference)>,
 }
 
+impl BookRequest {
+    /// The book without any purchases.
+    pub fn without_purchases(programme: &ProgrammeId, budget: &BudgetId) -> Self {
+        let (programme, budget) = (programme.clone(), budget.clone());
+        Self { programme, budget, purchases: BTreeSet::new() }
+    }
+}
+
 /// Further rows to read in the same statement as the books, which saves statements of their own.
 #[derive(Debug, Default)]
 pub struct PrefetchKeys {

@@ -5,13 +5,15 @@ use serde_json::{Value, json};
 
 use super::town::{data, money, town};
 use crate::support::TestDatabase;
-use crate::world::{Purchase, World, purchase};
+use crate::world::{FEMI, Purchase, World, purchase};
 
 on_both_databases!(
     what_could_be_paid_is_paid_and_a_penny_more_is_not,
     each_kind_of_shop_and_each_time_has_its_own_answer,
+    what_a_limit_has_counted_and_the_hour_are_considered,
     a_shop_seen_before_is_judged_by_the_list_and_the_look_is_recorded,
     a_frozen_card_pays_nothing_and_the_money_is_still_told,
+    an_old_card_is_not_named_to_a_reader,
     what_makes_no_sense_is_refused,
 );
 
@@ -79,6 +81,26 @@ async fn each_kind_of_shop_and_each_time_has_its_own_answer(database: TestDataba
     assert_eq!(then["at"], later.to_string());
 }
 
+/// Femi buys food for up to 30.00 a day; Ana's card works from 6 to 23 o'clock.
+async fn what_a_limit_has_counted_and_the_hour_are_considered(database: TestDatabase) {
+    let world = World::open_with(database, &town()).await;
+    let told = async |member: &str, query: &str| {
+        let answer = world.get_as(member, &format!("/v1/people/{member}/could-pay{query}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        (most(&answer.json()), answer.json()["why_not"]["reason"].clone())
+    };
+    assert_eq!(told("femi", "").await, (30_00, json!("over_period")));
+    let bread = Purchase { card: FEMI.to_owned(), ..purchase("Bread", 12_00) };
+    assert!(world.authorise(&bread).await.is_approved());
+    assert_eq!(told("femi", "").await, (18_00, json!("over_period")));
+    let at = |hours: i64| format!("?at={}", world.now().checked_add(hours.hours()).unwrap());
+    assert_eq!(told("femi", &at(24)).await, (30_00, json!("over_period")), "another day");
+
+    assert_eq!(told("ana", "").await, (35_00, json!("over_period")));
+    let night = "?at=2026-11-24T02:00:00Z";
+    assert_eq!(told("ana", night).await, (0, json!("hours")));
+}
+
 async fn a_shop_seen_before_is_judged_by_the_list_and_the_look_is_recorded(database: TestDatabase) {
     let world = World::open_with(database, &town()).await;
     assert!(world.authorise(&purchase("Bread", 2_50)).await.is_approved());
@@ -108,8 +130,24 @@ async fn a_frozen_card_pays_nothing_and_the_money_is_still_told(database: TestDa
     assert_eq!((most(&answer), &answer["card"]), (before, &json!("frozen_by_person")));
     assert_eq!(answer["would_be_paid"], false);
     assert_eq!(answer["why_not"]["reason"], "frozen_self");
-    let refused = world.authorise(&Purchase { ..purchase("Bread", 1_00) }).await;
-    assert!(!refused.is_approved());
+    assert!(!world.authorise(&purchase("Bread", 1_00)).await.is_approved());
+}
+
+async fn an_old_card_is_not_named_to_a_reader(database: TestDatabase) {
+    let active = "last_four = \"5678\"\nstate = \"active\"";
+    assert!(town().contains(active));
+    let file = town().replace(active, "last_four = \"5678\"\nstate = \"replaced\"");
+    let world = World::open_with(database, &file).await;
+    for reader in ["dee", "amina"] {
+        let answer = ask(&world, reader, "?amount=100").await;
+        assert_eq!(
+            (&answer["card"], &answer["would_be_paid"]),
+            (&json!("replaced"), &json!(false))
+        );
+        assert_eq!(answer["why_not"]["reason"], "old_card");
+        let words = answer["why_not"]["words"].as_str().unwrap();
+        assert!(!words.contains(|letter: char| letter.is_ascii_digit()), "{words}");
+    }
 }
 
 async fn what_makes_no_sense_is_refused(database: TestDatabase) {
