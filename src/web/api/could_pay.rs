@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::document::Problems;
-use super::extract::{ApiPath, ApiQuery, parse_id};
+use super::extract::{ApiPath, ApiQuery, check_words, parse_id};
 use super::recorded_read::begin_recorded_read;
 use super::representation::MoneyBody;
 use crate::card_path::authorise::{Forecast, PossiblePurchase, forecast};
@@ -104,16 +104,16 @@ async fn could_pay(
     let at = query.time(principal.at)?;
     let amount = query.amount(&programme)?;
     let person = parse_id(&person, "person")?;
+    let reason = query.reason.as_deref();
+    // Checked also where no look is recorded: bad input is never accepted silently.
+    reason.map(|reason| check_words("reason", reason)).transpose()?;
     let (merchant, presence) = match (&query.category, &query.bought) {
         (Some(_), Some(_)) => {
             let what = "name a category or a purchase, not both".to_owned();
             return Err(ApiError::Malformed { field: "bought", what });
         }
         (Some(category), None) => (shop_of_kind(category, &programme)?, Presence::InPerson),
-        (None, Some(bought)) => {
-            let reason = query.reason.as_deref();
-            shop_seen_before(&api, &principal, &person, bought, reason).await?
-        }
+        (None, Some(bought)) => shop_seen_before(&api, &principal, &person, bought, reason).await?,
         (None, None) => (food_shop(&programme), Presence::InPerson),
     };
     let (mut tx, access) = api.begin_read(&principal, Capability::SeeBudget, &person).await?;

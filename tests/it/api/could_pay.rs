@@ -165,6 +165,8 @@ async fn what_makes_no_sense_is_refused(database: TestDatabase) {
         assert_eq!(refused.status, 400, "{query}: {refused:?}");
         assert!(refused.body.contains(field), "{query}: {refused:?}");
     }
+    let unsaid = world.get_as("dee", &format!("{PATH}?reason=")).await;
+    assert_eq!(unsaid.status, 422, "a reason without words: {unsaid:?}");
     let huge = world.get_as("dee", &format!("{PATH}?amount={}", i64::MAX)).await;
     assert_eq!(huge.json()["would_be_paid"], false);
     for missing in ["pur_00000000000000000000000000000001", "x"] {
