@@ -305,6 +305,12 @@ reference!(PurchaseReference);
 reference!(CardToken);
 
 impl PurchaseReference {
+    /// The reference of the purchase that a presentment is by itself, which is its own reference:
+    /// whatever identifies a message may also identify a purchase.
+    pub fn of_presentment(presentment: &IssuerReference) -> Self {
+        Self(presentment.0.clone())
+    }
+
     /// The range `[first, end)` of the references of this purchase's authorisation requests, which
     /// every adapter names `{purchase}/{number}`.
     ///

@@ -260,12 +260,6 @@ fn store_without_booking(
                 ));
             }
             EventBody::Other => pending_writes.events.push(event.row(EventState::StoredOnly)),
-            // Without a purchase, a presentment needs an identifier that can be that of one.
-            EventBody::Presentment(_) if PurchaseMessage::of(event, ids).is_none() => {
-                let why = "its identifier cannot be that of a purchase".to_owned();
-                pending_writes.events.push(event.row(EventState::StoredOnly));
-                pending_writes.new_exceptions.push(house_note(event, ids, "not_understood", why));
-            }
             EventBody::Snapshot(_)
             | EventBody::HoldChange(_)
             | EventBody::Presentment(_)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::domain::decision::authorisation::{AuthorisationRequest, PartialApproval};
-use crate::domain::id::{IssuerReference, PostingId, PurchaseId, PurchaseReference};
+use crate::domain::id::{PostingId, PurchaseId, PurchaseReference};
 use crate::domain::money::limit::CountingAttributes;
 use crate::domain::money::{Currency, Money};
 use crate::domain::purchase::presentment::{EventBody, Presentment, PurchaseReport};
@@ -77,7 +77,7 @@ impl<'a> PurchaseMessage<'a> {
             EventBody::Snapshot(report) => (report.purchase.clone(), &report.about),
             EventBody::HoldChange(report) => (report.purchase.clone(), &report.about),
             EventBody::Presentment(presentment) => (
-                presentment.purchase.clone().or_else(|| own_reference(presentment))?,
+                presentment.purchase.clone().unwrap_or_else(|| own_purchase(presentment)),
                 &presentment.about,
             ),
             EventBody::Dispute(_) | EventBody::Unclear { .. } | EventBody::Other => return None,
@@ -127,9 +127,9 @@ impl<'a> PurchaseMessage<'a> {
         }
     }
 
-    /// The presentment as a purchase of its own; `None` if its identifier cannot be that of one.
+    /// The presentment as a purchase of its own; `None` if the event is no presentment.
     pub(super) fn as_own_purchase(&self) -> Option<Self> {
-        let purchase = own_reference(self.presentment()?)?;
+        let purchase = own_purchase(self.presentment()?);
         Some(Self { purchase, match_status: MatchStatus::OwnPurchase, ..self.clone() })
     }
 
@@ -222,8 +222,7 @@ impl<'a> PurchaseMessage<'a> {
     }
 }
 
-/// The identifier of a presentment without a purchase, as that of a purchase of its own.
-fn own_reference(presentment: &Presentment) -> Option<PurchaseReference> {
-    let reference: &IssuerReference = &presentment.reference;
-    reference.as_str().parse().ok()
+/// The purchase that a presentment is by itself.
+fn own_purchase(presentment: &Presentment) -> PurchaseReference {
+    PurchaseReference::of_presentment(&presentment.reference)
 }
