@@ -97,7 +97,7 @@ fn an_increment_at_home_does_not_meet_a_limit_on_what_is_abroad() {
     assert_eq!(approved(&a_request(), &facts).amount, a_request().amount);
 }
 
-/// What is less than asked is never all of it for goods: the part that is cash back shrinks too.
+/// Of a smaller amount, cash back counts as no more than all of it.
 #[test]
 fn a_smaller_amount_is_offered_with_the_cash_back_that_fits() {
     let cash_back = Scope::Gate(Gate::CashBack);
