@@ -18,6 +18,7 @@ on_both_databases!(
     names_that_clearing_spells_otherwise_fit,
     a_refund_in_a_third_currency_is_kept_aside,
     it_does_not_matter_whether_messages_come_together,
+    of_messages_that_come_together_the_first_content_is_booked,
     a_dispute_follows_a_claim_that_does_not_fit,
 );
 
@@ -273,6 +274,24 @@ async fn a_dispute_follows_a_claim_that_does_not_fit(database: TestDatabase) {
     assert_eq!(spent(&world, POTS).await, [0, 0, 0], "given back to whom it was taken from");
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     assert_eq!(world.disputed().await, 0);
+    world.check().await;
+}
+
+async fn of_messages_that_come_together_the_first_content_is_booked(database: TestDatabase) {
+    let world = World::open_with(database, &file()).await;
+    let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));
+    let repeated = tesco.created(world.now(), 40_00);
+    book_together(&world, &[repeated.clone(), repeated]).await;
+    let unexpected = world.exceptions().await;
+    assert_eq!(unexpected, ["decided_without_us"], "a repetition is no exception");
+    let first = boots.created(world.now(), 30_00);
+    let mut other = first.clone();
+    other["data"]["object"]["amount"] = json!(25_00);
+    book_together(&world, &[first, other]).await;
+    let mut told = world.exceptions().await;
+    told.sort();
+    assert_eq!(told, ["decided_without_us", "decided_without_us", "same_identifier_other_content"]);
+    assert_eq!(world.count("issuer_event", "1 = 1").await, 2);
     world.check().await;
 }
 
