@@ -305,8 +305,8 @@ reference!(PurchaseReference);
 reference!(CardToken);
 
 impl PurchaseReference {
-    /// The reference of the purchase that a presentment is by itself, which is its own reference:
-    /// whatever identifies a message may also identify a purchase.
+    /// The reference of a presentment that is booked as a purchase of its own. References of
+    /// messages and of purchases have the same format.
     pub fn of_presentment(presentment: &IssuerReference) -> Self {
         Self(presentment.0.clone())
     }

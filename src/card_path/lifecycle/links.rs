@@ -145,6 +145,8 @@ pub(super) struct RelinkOptions {
     /// Purchases that it may be booked on instead, all in the budget of its
     /// [`BookingTask`](super::BookingTask).
     pub(super) candidates: BTreeSet<PurchaseReference>,
+    /// What it is booked as if it fits no other: a purchase of its own.
+    pub(super) own: PurchaseReference,
 }
 
 /// The other purchases of `budget` at the shop and on the connection of a presentment, from the
@@ -172,13 +174,13 @@ pub(super) async fn candidates(
 }
 
 impl LifecycleContext<'_> {
-    /// Where a presentment that does not fit is booked in this budget. `None` if its identifier
-    /// cannot be that of a purchase.
+    /// The message of a presentment that does not fit, with the purchase of this budget on which it
+    /// is booked.
     pub(super) fn relink<'a>(
         &self,
         message: &PurchaseMessage<'a>,
         relink_options: &RelinkOptions,
-    ) -> Result<Option<PurchaseMessage<'a>>, MoneyError> {
+    ) -> Result<PurchaseMessage<'a>, MoneyError> {
         let mut matching = BTreeSet::new();
         for candidate in &relink_options.candidates {
             let key: PurchaseKey = (message.event.connection.clone(), candidate.clone());
@@ -190,15 +192,12 @@ impl LifecycleContext<'_> {
         }
         let mut only = matching.into_iter();
         if let (Some(only), None) = (only.next(), only.next()) {
-            return Ok(Some(message.moved_to(only.clone())));
+            return Ok(message.moved_to(only, MatchStatus::Relinked));
         }
         if relink_options.mismatch != MismatchReason::Card && self.may_keep_link(message) {
-            return Ok(Some(PurchaseMessage {
-                match_status: MatchStatus::KeptMismatch,
-                ..message.clone()
-            }));
+            return Ok(message.moved_to(&message.purchase, MatchStatus::KeptMismatch));
         }
-        Ok(message.as_own_purchase())
+        Ok(message.moved_to(&relink_options.own, MatchStatus::OwnPurchase))
     }
 
     /// Whether every pot that may pay for the named purchase may also pay at the presentment's

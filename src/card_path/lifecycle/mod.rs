@@ -131,9 +131,8 @@ impl<'a> BookingTask<'a> {
         let mut purchases = vec![(&self.budget, self.message.key())];
         if let Some(relink_options) = &self.relink_options {
             let connection = &self.message.event.connection;
-            let own = self.message.as_own_purchase().map(|message| message.purchase);
-            let here = relink_options.candidates.iter().cloned().chain(own);
-            purchases.extend(here.map(|p| (&self.budget, (connection.clone(), p))));
+            let here = relink_options.candidates.iter().chain([&relink_options.own]);
+            purchases.extend(here.map(|p| (&self.budget, (connection.clone(), p.clone()))));
             purchases.push((&relink_options.named_budget, self.message.key()));
         }
         purchases
@@ -220,12 +219,7 @@ impl OpenLedger<'_> {
         if context.is_in_other_currency(message) {
             return context.book(message, pending_writes);
         }
-        let Some(relinked) = context.relink(message, relink_options)? else {
-            pending_writes.events.push(message.event.row(EventState::StoredOnly));
-            let why = "its identifier cannot be that of a purchase".to_owned();
-            pending_writes.add_exception(house_note(message.event, ids, "not_understood", why));
-            return Ok(());
-        };
+        let relinked = context.relink(message, relink_options)?;
         context.add_purchase(&relinked);
         context.book(&relinked, pending_writes)?;
         let is_moved =
@@ -364,11 +358,13 @@ async fn tasks<'a>(
             (Some(MismatchReason::Card), Some(owner)) => owner.clone(),
             (_, _) => named_budget.clone(),
         };
-        let relink_options = mismatch.map(|mismatch| RelinkOptions {
-            mismatch,
-            named_budget,
-            candidates: BTreeSet::new(),
-        });
+        let relink_options =
+            mismatch.zip(message.presentment()).map(|(mismatch, presentment)| RelinkOptions {
+                mismatch,
+                named_budget,
+                candidates: BTreeSet::new(),
+                own: PurchaseReference::of_presentment(&presentment.reference),
+            });
         tasks.push(BookingTask { message, budget, relink_options });
     }
     Ok(tasks)

@@ -77,7 +77,10 @@ impl<'a> PurchaseMessage<'a> {
             EventBody::Snapshot(report) => (report.purchase.clone(), &report.about),
             EventBody::HoldChange(report) => (report.purchase.clone(), &report.about),
             EventBody::Presentment(presentment) => (
-                presentment.purchase.clone().unwrap_or_else(|| own_purchase(presentment)),
+                presentment
+                    .purchase
+                    .clone()
+                    .unwrap_or_else(|| PurchaseReference::of_presentment(&presentment.reference)),
                 &presentment.about,
             ),
             EventBody::Dispute(_) | EventBody::Unclear { .. } | EventBody::Other => return None,
@@ -127,15 +130,9 @@ impl<'a> PurchaseMessage<'a> {
         }
     }
 
-    /// The presentment as a purchase of its own; `None` if the event is no presentment.
-    pub(super) fn as_own_purchase(&self) -> Option<Self> {
-        let purchase = own_purchase(self.presentment()?);
-        Some(Self { purchase, match_status: MatchStatus::OwnPurchase, ..self.clone() })
-    }
-
     /// The presentment moved to another purchase.
-    pub(super) fn moved_to(&self, purchase: PurchaseReference) -> Self {
-        Self { purchase, match_status: MatchStatus::Relinked, ..self.clone() }
+    pub(super) fn moved_to(&self, purchase: &PurchaseReference, match_status: MatchStatus) -> Self {
+        Self { purchase: purchase.clone(), match_status, ..self.clone() }
     }
 
     /// The presentment, if the event is one.
@@ -220,9 +217,4 @@ impl<'a> PurchaseMessage<'a> {
         let moment = Moment::new(self.event.received_at, programme.zone());
         programme.counted(&request, book.agreement(), moment)
     }
-}
-
-/// The purchase that a presentment is by itself.
-fn own_purchase(presentment: &Presentment) -> PurchaseReference {
-    PurchaseReference::of_presentment(&presentment.reference)
 }

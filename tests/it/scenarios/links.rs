@@ -19,6 +19,7 @@ on_both_databases!(
     a_refund_in_a_third_currency_is_kept_aside,
     it_does_not_matter_whether_messages_come_together,
     of_messages_that_come_together_the_first_content_is_booked,
+    a_refund_of_another_shop_releases_nothing_of_the_purchase_that_it_names,
     a_dispute_follows_a_claim_that_does_not_fit,
 );
 
@@ -274,6 +275,23 @@ async fn a_dispute_follows_a_claim_that_does_not_fit(database: TestDatabase) {
     assert_eq!(spent(&world, POTS).await, [0, 0, 0], "given back to whom it was taken from");
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     assert_eq!(world.disputed().await, 0);
+    world.check().await;
+}
+
+async fn a_refund_of_another_shop_releases_nothing_of_the_purchase_that_it_names(
+    database: TestDatabase,
+) {
+    let world = World::open_with(database, &file()).await;
+    let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));
+    hold(&world, &tesco).await;
+    buy(&world, &boots).await;
+    world.send_event(&naming(boots.refunded(world.now(), "back", 30_00), &tesco)).await;
+    // The capture of the whole total is still to come.
+    let mut closed = tesco.over(world.now(), "closed");
+    closed["data"]["object"]["transactions"] = json!([{"type": "capture", "amount": -40_00}]);
+    world.send_event(&closed).await;
+    assert_eq!(spent(&world, POTS).await, [0, 0, 0]);
+    assert_eq!(world.figures("dee").await[0], 40_00, "all of it is still held");
     world.check().await;
 }
 
